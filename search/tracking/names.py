@@ -1,0 +1,104 @@
+"""The contract between search and reports: every name that MLflow holds.
+
+Search writes these names, reports read them, and nothing else is shared between the two.
+"""
+
+from typing import Final
+
+# Tags. A study is a parent run; evaluations and openings of the test set are its child runs.
+KIND: Final = "candor.kind"
+KEY: Final = "candor.key"  # study/stage/slot/seed: one evaluation has one key for ever
+STUDY: Final = "candor.study"
+EXPERIMENT: Final = "candor.experiment"
+TRIAL: Final = "candor.trial"  # the slot in the study's plan (explore), the leader's rank (confirm)
+SEED: Final = "candor.seed"
+STAGE: Final = "candor.stage"
+STATE: Final = "candor.state"
+REASON: Final = "candor.reason"  # why an evaluation is infeasible, diverged, failed or a duplicate
+CANDIDATE: Final = "candor.candidate"  # fingerprint of architecture + recipe
+ARCHITECTURE: Final = "candor.architecture"  # fingerprint of the architecture
+FAMILY: Final = "candor.family"
+VARIANT: Final = "candor.variant"
+LABEL: Final = "candor.label"  # what a person calls the architecture
+BASELINE: Final = "candor.baseline"  # "true" on evaluations of the experiment's baseline
+LOOKS: Final = "candor.looks"  # on the study: how often its validation results were looked at
+DATA_DIGEST: Final = "candor.data_digest"
+SPLIT_DIGEST: Final = "candor.split_digest"
+TEST_DIGEST: Final = "candor.test_digest"
+VERDICT_HASH: Final = "candor.verdict_hash"
+GIT_COMMIT: Final = "candor.git_commit"
+GIT_DIRTY: Final = "candor.git_dirty"
+HOST: Final = "candor.host"
+PID: Final = "candor.pid"
+VERSIONS: Final = "candor.versions"  # JSON: package -> version
+
+# Values of KIND
+STUDY_KIND: Final = "study"
+EVALUATION_KIND: Final = "evaluation"
+UNSEALING_KIND: Final = "unsealing"
+
+# Values of STAGE
+EXPLORE: Final = "explore"
+CONFIRM: Final = "confirm"
+
+# Values of STATE
+RUNNING: Final = "running"
+COMPLETE: Final = "complete"
+PRUNED: Final = "pruned"
+DUPLICATE: Final = "duplicate"
+INFEASIBLE: Final = "infeasible"
+DIVERGED: Final = "diverged"
+FAILED: Final = "failed"
+STATES: Final = (RUNNING, COMPLETE, PRUNED, DUPLICATE, INFEASIBLE, DIVERGED, FAILED)
+
+# Parameters: ARCH + field and RECIPE + field; lists read "64-64-128-128".
+ARCH: Final = "arch."
+RECIPE: Final = "recipe."
+PARAM_TRIAL: Final = "trial"
+PARAM_SEED: Final = "seed"
+PARAM_PRECISION: Final = "precision"
+PARAM_THREADS: Final = "threads"
+#: Fields under ARCH that every table knows; a family leaves out what it does not have.
+ARCH_FACTS: Final = ("conv_stages", "kernels", "dense_layers", "neurons")
+
+# Metrics by epoch; the step is the epoch, counted from 1.
+EPOCH_METRICS: Final = (
+    "train_loss",
+    "train_accuracy",
+    "monitor_loss",
+    "monitor_accuracy",
+    "learning_rate",
+    "epoch_seconds",
+)
+
+# Final metrics, logged once at step 0: inference mode, no augmentation, kept weights.
+MONITOR_FINAL: Final = "monitor_final_"  # + accuracy, loss, macro_f1
+VAL: Final = "val_"  # + accuracy, loss, macro_f1; confirm only
+TRAIN_CLEAN: Final = "train_clean_"  # + accuracy, loss
+TEST: Final = "test_"  # + accuracy, loss, macro_f1; on unsealing runs only
+GAP_ACCURACY: Final = "gap_accuracy"
+GAP_LOSS: Final = "gap_loss"
+RELATIVE_OVERFIT: Final = "relative_overfit"
+OVERFIT_SLOPE: Final = "overfit_slope"
+ECE: Final = "ece"
+BEST_EPOCH: Final = "best_epoch"
+EPOCHS: Final = "epochs"
+PARAMETERS: Final = "parameters"
+MACS: Final = "macs"
+SECONDS: Final = "seconds"
+IMAGES_PER_SECOND: Final = "images_per_second"
+PEAK_RSS_MIB: Final = "peak_rss_mib"
+
+# Artifacts of an evaluation
+HISTORY_CSV: Final = "history.csv"  # columns: epoch + EPOCH_METRICS
+#: Arrays ids (str), labels (int), probabilities (float32, images x classes), groups (int: images of
+#: one number are twins), has_twin (bool: a twin was in the training side before the purge).
+PREDICTIONS_NPZ: Final = "predictions.npz"
+EXPERIMENT_TOML: Final = "experiment.toml"  # the resolved experiment file
+MODEL_KERAS: Final = "model.keras"  # leaders only
+# Artifacts of a study
+STUDY_JSON: Final = "study.json"  # see docs/mlflow.md
+AUDIT_JSON: Final = "audit/audit.json"
+VERDICT_JSON: Final = "verdict.json"
+VERDICTS: Final = "verdicts"  # folder: look_1.json, look_2.json, ...
+REPORT_HTML: Final = "report.html"

@@ -1,0 +1,8 @@
+"""The exceptions that a person who typed a command may see."""
+
+
+class UserError(Exception):
+    """A mistake in a command, a file or an input: one sentence that says what, where and what to do.
+
+    The command line prints it without a traceback and exits with 2.
+    """
