@@ -1,0 +1,1 @@
+"""Procedurally drawn faces: chance, expressions, drawing, photograph."""
