@@ -1,0 +1,21 @@
+"""What to conclude: reads what MLflow holds, and says what can be believed.
+
+`from reports import load_study` gives a study's pandas frames; nothing heavy is imported before it is used.
+"""
+
+from typing import Any
+
+_EXPORTS = {
+    "build": "reports.build",
+    "self_contained": "reports.build",
+    "verdict_of": "reports.analysis",
+    "load_study": "reports.study",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'reports' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_EXPORTS[name]), name)

@@ -1,0 +1,120 @@
+"""Runs as pandas frames with fixed columns and dtypes, whatever the runs hold."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from reports.store import Run
+from search.tracking import names
+
+#: Identity of an evaluation: column -> tag.
+TAGS = {
+    "key": names.KEY,
+    "stage": names.STAGE,
+    "state": names.STATE,
+    "reason": names.REASON,
+    "candidate": names.CANDIDATE,
+    "fingerprint": names.ARCHITECTURE,
+    "family": names.FAMILY,
+    "variant": names.VARIANT,
+    "label": names.LABEL,
+}
+SCORES = ("accuracy", "loss", "macro_f1")
+#: Final metrics, under the names that MLflow has them by.
+METRICS = (
+    *(names.VAL + score for score in SCORES),
+    *(names.MONITOR_FINAL + score for score in SCORES),
+    *(names.TEST + score for score in SCORES),
+    names.TRAIN_CLEAN + "accuracy",
+    names.TRAIN_CLEAN + "loss",
+    names.GAP_ACCURACY,
+    names.GAP_LOSS,
+    names.RELATIVE_OVERFIT,
+    names.OVERFIT_SLOPE,
+    names.ECE,
+    names.BEST_EPOCH,
+    names.EPOCHS,
+    names.PARAMETERS,
+    names.MACS,
+    names.SECONDS,
+    names.IMAGES_PER_SECOND,
+    names.PEAK_RSS_MIB,
+)
+#: What an evaluation without a state tag must be, by its MLflow status.
+STATE_BY_STATUS = {"RUNNING": names.RUNNING, "SCHEDULED": names.RUNNING, "FINISHED": names.COMPLETE}
+STAGE_ORDER = {names.EXPLORE: 0, names.CONFIRM: 1}
+
+
+def evaluations(runs: Iterable[Run]) -> pd.DataFrame:
+    """One row per evaluation, in the order of stage, trial, seed (columns: docs/reports.md).
+
+    A key that was delivered twice keeps its complete run, or else the newest.
+    """
+    frame = pd.DataFrame([_row(run) for run in runs], columns=[*_DTYPES])
+    frame = frame.astype(_DTYPES)
+    rank = frame.stage.map(STAGE_ORDER).fillna(len(STAGE_ORDER))
+    frame = frame.assign(rank=rank, done=frame.state == names.COMPLETE)
+    frame = frame.sort_values(
+        ["rank", "stage", "trial", "seed", "key", "done", "started", "run_id"], kind="stable"
+    )
+    keyed = frame.key != ""
+    frame = frame[~(keyed & frame.duplicated("key", keep="last"))]
+    return frame.drop(columns=["rank", "done"]).reset_index(drop=True)
+
+
+def settings(runs: Iterable[Run]) -> pd.DataFrame:
+    """Parameters `arch.*` and `recipe.*`, one row per run_id; columns of numbers are numeric."""
+    rows = {
+        run.run_id: {
+            key: value for key, value in run.params.items() if key.startswith((names.ARCH, names.RECIPE))
+        }
+        for run in runs
+    }
+    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("run_id")
+    frame = frame.reindex(sorted(frame.columns), axis=1)
+    return frame.apply(_numeric)
+
+
+def _numeric(column: "pd.Series[str]") -> "pd.Series[float] | pd.Series[str]":
+    numbers = pd.to_numeric(column, errors="coerce")
+    return numbers if numbers.notna().equals(column.notna()) else column
+
+
+def _row(run: Run) -> dict[str, object]:
+    row: dict[str, object] = {"run_id": run.run_id, "started": run.started, "ended": run.ended}
+    row |= {column: run.tags.get(tag, "") for column, tag in TAGS.items()}
+    row |= {
+        "state": run.tags.get(names.STATE) or STATE_BY_STATUS.get(run.status, names.FAILED),
+        "trial": _integer(run.tags.get(names.TRIAL) or run.params.get(names.PARAM_TRIAL)),
+        "seed": _integer(run.tags.get(names.SEED) or run.params.get(names.PARAM_SEED)),
+        "baseline": run.tags.get(names.BASELINE) == "true",
+    }
+    row |= {fact: _fact(run.params, fact) for fact in names.ARCH_FACTS}
+    return row | {metric: run.metrics.get(metric, np.nan) for metric in METRICS}
+
+
+def _fact(params: Mapping[str, str], fact: str) -> object:
+    value = params.get(names.ARCH + fact, "")
+    return _integer(value) if fact in _COUNTS else value
+
+
+def _integer(text: str | None) -> object:
+    try:
+        return int(text) if text else pd.NA
+    except ValueError:
+        return pd.NA
+
+
+_COUNTS = ("conv_stages", "dense_layers")
+_DTYPES: dict[str, str] = {
+    "run_id": "str",
+    **dict.fromkeys(TAGS, "str"),
+    "trial": "Int64",
+    "seed": "Int64",
+    "baseline": "bool",
+    **{fact: "Int64" if fact in _COUNTS else "str" for fact in names.ARCH_FACTS},
+    **dict.fromkeys(METRICS, "float64"),
+    "started": "Int64",
+    "ended": "Int64",
+}
