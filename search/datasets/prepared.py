@@ -1,0 +1,98 @@
+"""A data set as the cache holds it: parts that are memory maps, and what is known about them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.errors import UserError
+
+MANIFEST: Final = "prepared.json"
+SEALED: Final = (
+    "sealed"  # the folder of the test part; `search.sealed` opens it for models, the audit for twins
+)
+PURGED: Final = "purged"  # training images taken out because an evaluation image is their twin
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split of n images, sorted by id.
+
+    `images`: uint8 (n, h, w, c), a memory map shared by all processes. `labels`: int64 (n,). `ids`: text
+    (n,). `groups`: int64 (n,), twins share a number, over all parts. `has_twin`: bool (n,), a twin lies in
+    another part of the source (in train, if this is an evaluation part, even where it was purged from there).
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    ids: NDArray[np.str_]
+    groups: NDArray[np.int64]
+    has_twin: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def write(self, folder: Path) -> None:
+        """Write one array file for each field."""
+        folder.mkdir(parents=True)
+        for field in fields(self):
+            np.save(folder / f"{field.name}.npy", getattr(self, field.name), allow_pickle=False)
+
+    @classmethod
+    def open(cls, folder: Path) -> "Part":
+        """Map the arrays that `write` wrote."""
+        arrays: dict[str, Any] = {
+            field.name: np.load(folder / f"{field.name}.npy", mmap_mode="r", allow_pickle=False)
+            for field in fields(cls)
+        }
+        return cls(**arrays)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set with its splits decided. `counts`: images in train (after purging), validation and test.
+
+    `digest`: of classes, shape, ids, labels and pixels of every image. `split_digest`: of which image is in
+    which part. `test_digest`: of the test images' pixels as the source has them and their labels, whatever
+    the size asked for; None where there is no test part. `audit`: see `search.datasets.findings`.
+    """
+
+    folder: Path
+    name: str
+    source: str
+    synthetic: bool
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    counts: Mapping[str, int]
+    digest: str
+    split_digest: str
+    test_digest: str | None
+    notes: tuple[str, ...]
+    audit: Mapping[str, Any]
+
+    def train(self) -> Part:
+        """Return the training part, after purging."""
+        return Part.open(self.folder / "train")
+
+    def validation(self) -> Part:
+        """Return the validation part."""
+        return Part.open(self.folder / "validation")
+
+    def write(self) -> None:
+        """Write the manifest, last of all files of an entry."""
+        known = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "folder"}
+        (self.folder / MANIFEST).write_text(json.dumps(known, indent=1, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def open(cls, folder: Path) -> "Prepared":
+        """Open an entry of the cache. Raises UserError where the folder is none."""
+        try:
+            known: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{folder} holds no prepared data: prepare the source again.") from error
+        tuples = {key: tuple(known[key]) for key in ("class_names", "image_shape", "notes")}
+        return cls(**{**known, **tuples, "folder": folder})

@@ -1,0 +1,58 @@
+"""A tar of class folders, plain or compressed, read from front to back."""
+
+import lzma
+import tarfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from search.datasets.archives import Member, catalogue_of, checked
+from search.datasets.catalogue import Catalogue, Raw, Source
+from search.datasets.reading import path_of, stamp_of_file
+from spaces.errors import UserError
+
+SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz")
+_DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError)
+
+
+def accepts(source: Source) -> bool:
+    """Accept paths that end as tar archives do."""
+    return isinstance(source, str | Path) and str(source).lower().endswith(SUFFIXES)
+
+
+stamp = stamp_of_file
+
+
+def read(source: Source) -> Catalogue:
+    """List the images of a tar. Raises UserError for a damaged one and for paths that leave it."""
+    path = path_of(source)
+    members, links = _members(path)
+
+    def fetch(names: Sequence[str]) -> Iterator[Raw]:
+        with tarfile.open(path) as archive:
+            for name in names:
+                yield _member(archive, name)
+
+    return catalogue_of(path, members, links, fetch)
+
+
+def _members(path: Path) -> tuple[list[Member], int]:
+    members, links = [], 0
+    try:
+        with tarfile.open(path) as archive:
+            for info in archive:
+                if info.isfile():
+                    members.append(checked(path, info.name, info.size, info.offset))
+                elif not info.isdir():
+                    links += 1
+    except _DAMAGE as error:
+        raise UserError(f"{path} cannot be read as a tar archive: {error}.") from error
+    return members, links
+
+
+def _member(archive: tarfile.TarFile, name: str) -> Raw:
+    try:
+        file = archive.extractfile(name)
+        return file.read() if file else FileNotFoundError(name)
+    except (KeyError, *_DAMAGE) as error:
+        return error

@@ -1,0 +1,92 @@
+"""A folder on disk: classes in folders, or one data file (a download often holds nothing but that)."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from search.datasets.catalogue import Catalogue, Raw, Source
+from search.datasets.layout import IMAGE_SUFFIXES, class_names, place
+from search.datasets.reading import path_of, reader_for
+from spaces.errors import UserError
+
+DATA_SUFFIXES = (".zip", ".csv", ".npz", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+
+
+def accepts(source: Source) -> bool:
+    """Accept folders that exist."""
+    return isinstance(source, str | Path) and Path(source).is_dir()
+
+
+def stamp(source: Source) -> str:
+    """Return a digest over every file's path, size and time."""
+    root = path_of(source).resolve()
+    files, links = _files(root)
+    digest = hashlib.sha256(f"{root}\0{links}".encode(errors="surrogateescape"))
+    for path in sorted(files):
+        size, changed = files[path]
+        digest.update(f"{path}\0{size}\0{changed}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def read(source: Source) -> Catalogue:
+    """List the images of a folder. Links that leave it are not followed."""
+    root = path_of(source).resolve()
+    files, links = _files(root)
+    if not files:
+        raise UserError(f"The folder {source} is empty: expected a folder for each class, with images.")
+    single = _only_data_file(files)
+    if single is not None:
+        return reader_for(root / single).read(root / single)
+    placed, notes = place({path: size for path, (size, _) in files.items()}, str(source))
+    if links:
+        notes.append(f"{links:,} symbolic links to folders, or out of the folder, were not followed.")
+    paths = [image.path for image in placed]
+
+    def fetch(rows: Sequence[int]) -> Iterator[tuple[int, Raw]]:
+        for row in rows:
+            try:
+                yield row, (root / paths[row]).read_bytes()
+            except OSError as error:
+                yield row, error
+
+    return Catalogue(
+        name=root.name,
+        ids=tuple(image.id for image in placed),
+        roles=tuple(image.role for image in placed),
+        labels=tuple(image.label for image in placed),
+        class_names=class_names(placed, str(source)),
+        fetch=fetch,
+        notes=tuple(notes),
+    )
+
+
+def _files(root: Path) -> tuple[dict[str, tuple[int, int]], int]:
+    """Return path below root -> (bytes, nanoseconds), and the number of links not followed."""
+    files: dict[str, tuple[int, int]] = {}
+    links = 0
+    pending = [str(root)]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.is_symlink() and not _links_to_file_within(entry, root):
+                    links += 1
+                elif entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                elif entry.is_file():
+                    status = entry.stat()
+                    files[entry.path[len(str(root)) + 1 :]] = (status.st_size, status.st_mtime_ns)
+    return files, links
+
+
+def _links_to_file_within(entry: "os.DirEntry[str]", root: Path) -> bool:
+    target = Path(entry.path).resolve()
+    return target.is_file() and target.is_relative_to(root)
+
+
+def _only_data_file(files: dict[str, tuple[int, int]]) -> str | None:
+    """Return the one archive or table in a folder that holds no images of its own."""
+    if any(path.lower().endswith(IMAGE_SUFFIXES) for path in files):
+        return None
+    found = [path for path in files if path.lower().endswith(DATA_SUFFIXES)]
+    return found[0] if len(found) == 1 else None
