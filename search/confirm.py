@@ -1,0 +1,67 @@
+"""The second stage: every leader, or every cell of a grid, on the same fresh seeds, never pruned."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.trial import TrialState
+
+from search.execution.protocol import Value
+from search.explore import cell_fields
+from search.leaders import Leader
+from search.stage import Stage, Wait, Work
+from search.tracking import names
+from spaces.domains import Domain
+
+
+class Confirm(Stage):
+    """One trial per candidate and seed, inserted once, whoever inserts it."""
+
+    name = names.CONFIRM
+
+    def plan(self, leaders: Sequence[Leader]) -> None:
+        """Put every (leader, seed) into the plan that is not in it yet; seed by seed, so that pairs fill up."""
+        self._insert([(leader.slot, leader.baseline, {"candidate": leader.candidate}) for leader in leaders])
+
+    def plan_cells(self) -> None:
+        """The same for the cells of a grid; the baseline comes before cell 0."""
+        cells: list[tuple[int, bool, dict[str, Any]]] = [
+            (slot, False, {"cell": dict(cell)}) for slot, cell in enumerate(self.setting.cells, start=1)
+        ]
+        if self.setting.baseline is not None:
+            cells.insert(0, (0, True, {"cell": dict(self.setting.baseline)}))
+        self._insert(cells)
+
+    def _insert(self, entries: Sequence[tuple[int, bool, dict[str, Any]]]) -> None:
+        with self._lock:
+            planned = {(t.user_attrs["slot"], t.user_attrs["seed"]) for t in self.trials()}
+            for seed in range(1, self.setting.protocol.seeds + 1):
+                for slot, baseline, fields in entries:
+                    if (slot, seed) not in planned:
+                        self.enqueue(slot, seed, baseline=baseline, **fields)
+
+    def plan_next(self) -> type[Wait] | None:
+        """The plan is made before the stage begins."""
+        return None
+
+    def task_fields(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """A fixed candidate or cell; the seed draws the monitor split too."""
+        fields = {
+            "monitor_seed": attributes["seed"],
+            "validate": True,
+            "keep_model": self.setting.protocol.keep_models,
+        }
+        if "candidate" in attributes:
+            return fields | {"candidate": attributes["candidate"]}
+        return fields | cell_fields(self.setting, attributes["cell"])
+
+    def suggest(self, work: Work, name: str, domain: Domain) -> Value:
+        """What a cell leaves open stands at its default, the same in every cell."""
+        return domain.default
+
+    def counted(self) -> int:
+        """How many evaluations are over."""
+        return len(self.trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+
+    def total(self) -> int:
+        """How many evaluations the plan holds."""
+        return len(self.trials())

@@ -1,0 +1,153 @@
+"""The trial protocol: what a child and its coordinator say to each other, as JSON over a pipe.
+
+The child asks and reports, the coordinator answers each message once, so that a conversation
+reads as plain function calls on both sides. Nothing is pickled.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from multiprocessing.connection import Connection
+from typing import Any
+
+Value = str | int | float | bool
+
+
+class Answer(StrEnum):
+    """What the coordinator answers to Built and Epoch."""
+
+    GO = "go"
+    INFEASIBLE = "infeasible"
+    DUPLICATE = "duplicate"
+    PRUNE = "prune"
+    STOP = "stop"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One evaluation: all that a child needs to know, paths included."""
+
+    key: str
+    seed: int
+    space: str | Sequence[str]
+    dataset: str  # folder of the prepared data set
+    folder: str  # checkpoint, result and artifacts of this evaluation
+    recipe: Mapping[str, Any]
+    epochs: int
+    patience: int
+    objective: str
+    precision: str
+    threads: int
+    monitor_fraction: float
+    monitor_seed: int
+    fix: Mapping[str, Value] = field(default_factory=dict)
+    domains: Mapping[str, Any] = field(default_factory=dict)  # narrowed domains of the space, as dicts
+    recipe_domains: Mapping[str, Any] = field(default_factory=dict)
+    candidate: Mapping[str, Any] | None = None  # a fixed candidate: nothing is drawn
+    validate: bool = False  # measure the validation split too: the confirm stage alone does
+    keep_model: bool = False
+    max_parameters: int | None = None
+    max_macs: int | None = None
+    describe_only: bool = False  # draw and build, then end: a probe
+
+
+@dataclass(frozen=True)
+class Suggest:
+    """A hyperparameter of this name is needed. Answered with its value."""
+
+    name: str
+    domain: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Built:
+    """The candidate is drawn and its network built. Answered go, infeasible or duplicate."""
+
+    family: str
+    variant: str
+    label: str
+    architecture: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    architecture_fingerprint: str
+    candidate_fingerprint: str
+    parameters: int
+    macs: int
+
+    def candidate(self) -> dict[str, Any]:
+        """The candidate as a plan stores it, so that a later task can build it again."""
+        return {
+            "family": self.family,
+            "variant": self.variant,
+            "label": self.label,
+            "architecture": dict(self.architecture),
+            "recipe": dict(self.recipe),
+            "parameters": self.parameters,
+            "macs": self.macs,
+        }
+
+
+@dataclass(frozen=True)
+class Infeasible:
+    """The candidate cannot be built, or not within the budgets. Not answered: the child ends."""
+
+    reason: str
+    violation: float  # relative: value / budget - 1
+    parameters: int | None = None
+    macs: int | None = None
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch is over. Answered go, prune or stop."""
+
+    epoch: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The evaluation is over. Files lie in the task's folder, under `artifacts`."""
+
+    outcome: str  # complete, pruned or stopped
+    score: float  # the objective's monitor twin at the kept epoch
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The evaluation broke. kind: diverged, memory, user or error."""
+
+    kind: str
+    message: str
+    detail: str = ""
+    epoch: int | None = None
+
+
+Message = Task | Suggest | Built | Infeasible | Epoch | Result | Failed
+_MESSAGES: dict[str, type[Any]] = {
+    c.__name__: c for c in (Task, Suggest, Built, Infeasible, Epoch, Result, Failed)
+}
+
+
+def send(pipe: Connection, message: Message) -> None:
+    """Send one message."""
+    pipe.send_bytes(json.dumps({"message": type(message).__name__, **asdict(message)}).encode())
+
+
+def receive(pipe: Connection) -> Any:
+    """The next message. Raises EOFError when the other side is gone."""
+    fields = json.loads(pipe.recv_bytes())
+    return _MESSAGES[fields.pop("message")](**fields)
+
+
+def answer(pipe: Connection, value: Value) -> None:
+    """Answer the message just received."""
+    pipe.send_bytes(json.dumps(value).encode())
+
+
+def ask(pipe: Connection, message: Message) -> Any:
+    """Send a message and wait for its answer."""
+    send(pipe, message)
+    return json.loads(pipe.recv_bytes())

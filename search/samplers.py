@@ -1,0 +1,79 @@
+"""Samplers and pruners by name. Optuna's own; options are passed on as its documentation has them."""
+
+import hashlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+
+from spaces.errors import UserError
+
+_SAMPLERS = {
+    "tpe": optuna.samplers.TPESampler,
+    "random": optuna.samplers.RandomSampler,
+    "qmc": optuna.samplers.QMCSampler,
+    "cmaes": optuna.samplers.CmaEsSampler,
+    "nsga2": optuna.samplers.NSGAIISampler,
+    "gp": optuna.samplers.GPSampler,
+}
+_PRUNERS = {
+    "median": optuna.pruners.MedianPruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+    "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
+    "percentile": optuna.pruners.PercentilePruner,
+    "threshold": optuna.pruners.ThresholdPruner,
+    "none": optuna.pruners.NopPruner,
+}
+SAMPLER_NAMES = tuple(_SAMPLERS)
+PRUNER_NAMES = (*_PRUNERS, "patient")
+
+#: `group` makes TPE draw the parameters of one condition jointly: a space of variable depth needs it.
+_TPE_DEFAULTS = {"multivariate": True, "group": True, "n_startup_trials": 8}
+
+
+def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
+    """A sampler; seed: this worker's own. Raises UserError for unknown names and options."""
+    kind = _known(name, _SAMPLERS, "sampler")
+    defaults = _TPE_DEFAULTS if name == "tpe" else {}
+    return _make(kind, {**defaults, **options, "seed": seed}, f"sampler {name!r}")
+
+
+def make_pruner(name: str, options: Mapping[str, Any], epochs: int) -> optuna.pruners.BasePruner:
+    """A pruner over epochs. Defaults leave the first quarter of the epochs alone."""
+    if name == "patient":
+        inner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=epochs // 4)
+        return _make(optuna.pruners.PatientPruner, {"wrapped_pruner": inner, "patience": 2, **options}, name)
+    defaults: dict[str, Any] = {}
+    if name in ("median", "percentile"):
+        defaults = {"n_startup_trials": 4, "n_warmup_steps": max(1, epochs // 4)}
+    if name == "percentile":
+        defaults["percentile"] = 25.0
+    if name == "hyperband":
+        defaults = {"min_resource": max(1, epochs // 9), "max_resource": epochs}
+    return _make(_known(name, _PRUNERS, "pruner"), {**defaults, **options}, f"pruner {name!r}")
+
+
+def worker_seed(study_seed: int, trials_so_far: int, slot: int) -> int:
+    """A seed of a worker's own: a resumed study must not repeat its start-up draws."""
+    text = f"{study_seed}/{trials_so_far}/{slot}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+
+
+def _known(name: str, table: Mapping[str, Any], what: str) -> Any:
+    if name not in table:
+        raise UserError(f"unknown {what} {name!r}: the {what}s are {', '.join(sorted(table))}")
+    return table[name]
+
+
+def _make(kind: Any, options: Mapping[str, Any], what: str) -> Any:
+    accepted = inspect.signature(kind).parameters
+    for option in options:
+        if option not in accepted:
+            raise UserError(
+                f"{what} has no option {option!r}: it takes {', '.join(sorted(set(accepted) - {'seed'}))}"
+            )
+    try:
+        return kind(**options)
+    except (ImportError, ValueError, TypeError) as error:
+        raise UserError(f"{what} cannot be used: {error}") from error

@@ -1,0 +1,278 @@
+"""Writes records to MLflow, so that writing one twice changes nothing.
+
+A run is found by its `candor.key` before it is created; metrics carry the time at which they were
+spooled, and MLflow keeps one of two equal points.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search.tracking import names
+from search.tracking.spool import Record, Spool
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_RETRY_SECONDS = (1, 2, 5, 10, 30)
+_BATCH = 500  # MLflow takes 1,000 metrics in one request, 100 params, 100 tags
+_STATUS = {names.PRUNED: "KILLED", names.FAILED: "FAILED", names.DIVERGED: "FAILED"}
+
+
+def prepare_store(tracking_uri: str, lock: Path) -> None:
+    """Create or migrate a SQLite store before anybody else opens it; two that do so at once break it."""
+    if not tracking_uri.startswith("sqlite:///"):
+        return
+    import fcntl
+    import sqlite3
+
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        path = Path(tracking_uri.removeprefix("sqlite:///"))
+        SqlAlchemyStore(tracking_uri, (path.parent / "artifacts").as_uri()).engine.dispose()
+        with sqlite3.connect(path) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        connection.close()
+
+
+class Writer:
+    """Applies records. One instance, one thread."""
+
+    def __init__(self, tracking_uri: str, experiment: str, artifacts: Path | None) -> None:
+        os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+        self._uri = tracking_uri
+        self._experiment_name = experiment
+        self._artifacts = artifacts
+        self._client: MlflowClient | None = None
+        self._experiment: str | None = None
+        self._runs: dict[str, str] = {}
+
+    def write(self, record: Record) -> None:
+        """Apply one record. Raises what MLflow raises."""
+        kinds: dict[str, Callable[[Record], None]] = {
+            "study": self._study,
+            "begin": self._begin,
+            "epoch": self._epoch,
+            "end": self._end,
+            "files": self._files,
+            "close": self._close,
+        }
+        kinds[record.kind](record)
+
+    @property
+    def client(self) -> "MlflowClient":
+        """MLflow's client, made at the first use: importing MLflow takes seconds."""
+        if self._client is None:
+            from mlflow import MlflowClient
+
+            self._client = MlflowClient(self._uri)
+        return self._client
+
+    def experiment_id(self) -> str:
+        """The MLflow experiment, created when it is missing."""
+        if self._experiment is None:
+            found = self.client.get_experiment_by_name(self._experiment_name)
+            if found is None:
+                location = (self._artifacts / self._experiment_name).as_uri() if self._artifacts else None
+                self._experiment = self.client.create_experiment(
+                    self._experiment_name, artifact_location=location
+                )
+            else:
+                self._experiment = found.experiment_id
+        return self._experiment
+
+    def run_id(self, key: str) -> str | None:
+        """The run of this key, if there is one."""
+        if key not in self._runs:
+            found = self.client.search_runs(
+                [self.experiment_id()], filter_string=f"tags.`{names.KEY}` = '{key}'", max_results=1
+            )
+            if not found:
+                return None
+            self._runs[key] = found[0].info.run_id
+        return self._runs[key]
+
+    def _run(self, record: Record) -> str:
+        """The record's run, created when it is missing."""
+        content = record.content
+        run = self.run_id(content["key"])
+        if run is not None:
+            return run
+        tags = {names.KEY: content["key"], **content.get("tags", {})}
+        parent = content.get("parent")
+        if parent is not None:
+            tags["mlflow.parentRunId"] = self.run_id(parent)
+        created = self.client.create_run(
+            self.experiment_id(), start_time=record.time, tags=tags, run_name=content.get("name")
+        )
+        self._runs[content["key"]] = created.info.run_id
+        return self._runs[content["key"]]
+
+    def _study(self, record: Record) -> None:
+        run = self._run(record)
+        self._log(run, record)
+        self._datasets(run, record)
+        self.client.update_run(run, status="RUNNING")
+
+    def _begin(self, record: Record) -> None:
+        run = self._run(record)
+        self._log(run, record)
+        self._datasets(run, record)
+        self.client.update_run(run, status="RUNNING")
+
+    def _epoch(self, record: Record) -> None:
+        from mlflow.entities import Metric
+
+        run = self.run_id(record.content["key"])
+        if run is None:
+            return
+        step = record.content["step"]
+        metrics = [Metric(k, v, record.time, step) for k, v in record.content["metrics"].items()]
+        self.client.log_batch(run, metrics=metrics)
+
+    def _end(self, record: Record) -> None:
+        run = self._run(record)
+        self._log(run, record)
+        self._files(record)
+        status = _STATUS.get(record.content["state"], "FINISHED")
+        self.client.set_terminated(run, status=status, end_time=record.time)
+
+    def _files(self, record: Record) -> None:
+        """Log a folder's files, each under its own name."""
+        run = self._run(record)
+        folder = record.content.get("files")
+        if folder and Path(folder).exists():
+            self.client.log_artifacts(run, folder)
+        for name, text in record.content.get("texts", {}).items():
+            self.client.log_text(run, text, name)
+        if record.kind == "files":
+            self._log(run, record)
+
+    def _close(self, record: Record) -> None:
+        run = self.run_id(record.content["key"])
+        if run is not None:
+            self._log(run, record)
+            self.client.set_terminated(run, status=record.content["status"], end_time=record.time)
+
+    def _log(self, run: str, record: Record) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        content = record.content
+        metrics = [Metric(k, v, record.time, 0) for k, v in content.get("metrics", {}).items()]
+        params = [Param(k, str(v)[:6000]) for k, v in content.get("params", {}).items()]
+        tags = [RunTag(k, str(v)[:8000]) for k, v in content.get("tags", {}).items()]
+        for start in range(0, max(len(metrics), 1), _BATCH):
+            self.client.log_batch(run, metrics=metrics[start : start + _BATCH])
+        for start in range(0, len(params), 100):
+            self.client.log_batch(run, params=params[start : start + 100])
+        for start in range(0, len(tags), 100):
+            self.client.log_batch(run, tags=tags[start : start + 100])
+
+    def _datasets(self, run: str, record: Record) -> None:
+        datasets = record.content.get("datasets", ())
+        if not datasets or self.client.get_run(run).inputs.dataset_inputs:
+            return
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        self.client.log_inputs(
+            run,
+            datasets=[
+                DatasetInput(Dataset(**fields["dataset"]), [InputTag("mlflow.data.context", fields["context"])])
+                for fields in datasets
+            ],
+        )
+
+
+class Delivery:
+    """The thread that empties the spool into MLflow. An absent server makes it wait, and nobody else."""
+
+    def __init__(self, spool: Spool, writer: Writer) -> None:
+        self._spool = spool
+        self._writer = writer
+        self._closing = threading.Event()
+        self.trouble: str | None = None  # why records wait, in MLflow's words
+        self._thread = threading.Thread(target=self._deliver, name="delivery", daemon=True)
+        self._thread.start()
+
+    def drain(self, seconds: float) -> int:
+        """Wait until everything is delivered, or the time is over, or there is trouble; how many still wait."""
+        waited = 0.0
+        while (pending := len(self._spool.pending())) and waited < seconds and self._thread.is_alive():
+            if self.trouble and waited > 2:
+                break
+            self._closing.wait(0.05)
+            waited += 0.05
+        return pending
+
+    def close(self, seconds: float = 60) -> int:
+        """Deliver what can be delivered and end; how many records still wait in the spool."""
+        pending = self.drain(seconds)
+        self._closing.set()
+        with self._spool.appended:
+            self._spool.appended.notify_all()
+        self._thread.join(30)
+        return pending
+
+    def _deliver(self) -> None:
+        failures = 0
+        while not self._closing.is_set():
+            with self._spool.appended:
+                pending = self._spool.pending()
+                if not pending:
+                    self._spool.appended.wait(1)
+                    continue
+            for path in pending:
+                if self._closing.is_set():
+                    return
+                if self._deliver_one(path):
+                    failures = 0
+                else:
+                    self._closing.wait(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
+                    failures += 1
+                    break
+
+    def _deliver_one(self, path: Path) -> bool:
+        record = self._spool.read(path)
+        try:
+            self._writer.write(record)
+        except Exception as error:
+            if _is_refusal(error):
+                self._spool.set_aside(record, f"{type(error).__name__}: {error}")
+                return True
+            self.trouble = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+            return False
+        self._spool.remove(record)
+        self.trouble = None
+        return True
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether MLflow answered and said no for good, as against being away, slow or full."""
+    from mlflow.exceptions import MlflowException
+
+    return isinstance(error, MlflowException) and error.error_code in (
+        "INVALID_PARAMETER_VALUE",
+        "BAD_REQUEST",
+        "RESOURCE_DOES_NOT_EXIST",
+    )
+
+
+def as_params(prefix: str, fields: Mapping[str, Any]) -> dict[str, str]:
+    """Parameters as MLflow shows them: lists joined by dashes, tables flattened with dots."""
+    flat: dict[str, str] = {}
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            flat |= as_params(f"{prefix}{name}.", value)
+        elif isinstance(value, list | tuple):
+            flat[prefix + name] = "-".join(str(item) for item in value)
+        else:
+            flat[prefix + name] = str(value)
+    return flat
