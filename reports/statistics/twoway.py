@@ -1,0 +1,163 @@
+"""The mean of a table of seeds and images, and how far it may be from the truth.
+
+A candidate trained with S seeds and judged on n images gives a table of S x n values. Both the seeds and the
+images are samples: other seeds train other networks, other images are harder or easier. The two-way
+random-effects analysis of variance splits the table's variance into images, seeds and what is left, and gives
+the variance of the mean over new seeds *and* new images (Searle, Casella and McCulloch, Variance Components,
+1992, chapter 4; for classifiers, Obuchowski and Rockette 1995). Degrees of freedom are Satterthwaite's
+(1946).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds and images with its interval, in the units of the values.
+
+    The variance of the mean with S seeds is image_variance + seed_variance / S: more seeds shrink the second
+    part alone. With one seed the seeds' part cannot be known: seed_variance is NaN and the interval holds for
+    that one trained network.
+    """
+
+    estimate: float
+    se: float
+    low: float
+    high: float
+    df: float
+    seeds: int
+    images: int
+    image_variance: float
+    seed_variance: float
+
+    @property
+    def p(self) -> float:
+        """Two-sided p-value of "the mean is zero"."""
+        if self.se == 0.0:
+            return 1.0 if self.estimate == 0.0 else 0.0
+        return float(2.0 * stats.t.sf(abs(self.estimate) / self.se, self.df))
+
+    def interval(self, alpha: float) -> tuple[float, float]:
+        """The two-sided interval at level 1 - alpha."""
+        reach = float(stats.t.ppf(1.0 - alpha / 2.0, self.df)) * self.se
+        return self.estimate - reach, self.estimate + reach
+
+    def reversed(self) -> "Estimate":
+        """The same for the negative of the values: b - a from a - b."""
+        return replace(self, estimate=-self.estimate, low=-self.high, high=-self.low)
+
+
+def by_twins(values: Floats, groups: NDArray[np.int64] | None) -> Floats:
+    """Let a group of twins count as one image.
+
+    values: (..., images). groups: (images,), twins share a number; None if there are no twins. Returns (...,
+    groups): each group's sum, centred and scaled so that the mean over groups equals the mean over images.
+    The estimate stays what was measured; the uncertainty is that of the number of different images (the
+    linearised ratio estimator of cluster sampling: Cochran, Sampling Techniques, 1977, section 9A).
+    """
+    if groups is None:
+        return values
+    _, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(sizes) == len(groups):
+        return values
+    order = np.argsort(member, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    means = values.mean(axis=-1, keepdims=True)
+    sums = np.add.reduceat(values[..., order] - means, starts, axis=-1)
+    return np.asarray(sums * (len(sizes) / len(groups)) + means)
+
+
+def two_way(values: Floats, *, alpha: float = 0.05, floor: float = 0.0) -> Estimate:
+    """Mean of values (seeds, images), both random samples; floor is the smallest standard error allowed.
+
+    Var(mean) = (max(MS_images - MS_error, 0) + max(MS_seeds, MS_error)) / (S n), which is the textbook's
+    (MS_images + MS_seeds - MS_error) / (S n) with a negative component counted as zero.
+    """
+    seeds, images = values.shape
+    if images < 2:
+        raise ValueError(f"An interval needs at least two different images. Received: {images}")
+    between_images, between_seeds, error = _mean_squares(values)
+    image_part = max(between_images - error, 0.0)
+    seed_part = max(between_seeds, error)
+    se = max(np.sqrt((image_part + seed_part) / (seeds * images)), floor)
+    df = _satterthwaite(image_part + seed_part, between_images, between_seeds, error, seeds, images)
+    mean = float(values.mean())
+    reach = float(stats.t.ppf(1.0 - alpha / 2.0, df)) * se
+    return Estimate(
+        estimate=mean,
+        se=float(se),
+        low=float(mean - reach),
+        high=float(mean + reach),
+        df=df,
+        seeds=seeds,
+        images=images,
+        image_variance=image_part / (seeds * images),
+        seed_variance=seed_part / images if seeds > 1 else np.nan,
+    )
+
+
+def _mean_squares(values: Floats) -> tuple[float, float, float]:
+    """Mean squares of images, seeds and error of values (seeds, images); one seed leaves images alone."""
+    seeds, images = values.shape
+    by_image = values.mean(axis=0)
+    if seeds == 1:
+        return float(by_image.var(ddof=1)), 0.0, 0.0
+    by_seed = values.mean(axis=1)
+    between_images = seeds * by_image.var(ddof=1)
+    between_seeds = images * by_seed.var(ddof=1)
+    total = values.var() * values.size
+    error = total - between_images * (images - 1) - between_seeds * (seeds - 1)
+    # Cancellation can leave a tiny negative number where the error is zero.
+    return float(between_images), float(between_seeds), max(float(error), 0.0) / ((images - 1) * (seeds - 1))
+
+
+def _satterthwaite(
+    variance: float, between_images: float, between_seeds: float, error: float, seeds: int, images: int
+) -> float:
+    if seeds == 1 or variance == 0.0:
+        return float(images - 1)
+    spread = between_images**2 / (images - 1) + between_seeds**2 / (seeds - 1)
+    return float(variance**2 / (spread + error**2 / ((images - 1) * (seeds - 1))))
+
+
+def paired_difference(
+    a: Floats, b: Floats, *, groups: NDArray[np.int64] | None = None, alpha: float = 0.05
+) -> Estimate:
+    """How much better candidate a is than b, on the same seeds and the same images.
+
+    a, b: (seeds, images), row s of both from the same seed: 0/1 for accuracy, or any value per image whose
+    mean is the score. groups: (images,), twins share a number. Returns the estimate of mean(a - b) with se,
+    low, high, df and p. The standard error is never below one image's weight, 1 / images: on twenty images
+    that two networks both get right, nothing proves that they are equal.
+    """
+    if a.shape != b.shape:
+        raise ValueError(
+            f"Paired tables must have one shape (seeds, images). Received: {a.shape} and {b.shape}"
+        )
+    difference = by_twins(np.subtract(a, b, dtype=np.float64), groups)
+    return two_way(difference, alpha=alpha, floor=1.0 / difference.shape[1])
+
+
+def accuracy_interval(
+    correct: Floats, *, groups: NDArray[np.int64] | None = None, alpha: float = 0.05
+) -> Estimate:
+    """Accuracy of one candidate over new seeds and new images.
+
+    correct: (seeds, images) of 0/1. Wilson's interval at the effective number of images p (1 - p) / se^2,
+    with Student's quantile (Wilson for complex samples: Franco, Little, Louis and Slud 2019): it stays within
+    0 and 1 and does not collapse when every answer is right.
+    """
+    values = by_twins(correct.astype(np.float64), groups)
+    plain = two_way(values, alpha=alpha)
+    p = min(max(plain.estimate, 0.0), 1.0)
+    effective = p * (1.0 - p) / plain.se**2 if plain.se > 0.0 else float(plain.images)
+    tail = 2.0 * stats.norm.sf(stats.t.ppf(1.0 - alpha / 2.0, plain.df))
+    low, high = proportion_confint(p * effective, effective, alpha=tail, method="wilson")
+    return replace(plain, estimate=p, low=float(low), high=float(high))
