@@ -1,0 +1,112 @@
+"""The parts that several families share: convolutions, the dense head, and what to call them."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from spaces.family import InfeasibleArchitecture, Shape
+
+if TYPE_CHECKING:
+    import keras
+    import keras_tuner
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseHead:
+    """From feature maps to classes: flatten or average them, then hidden layers, each behind a dropout.
+
+    Args:
+        head: "flatten" keeps every position of the maps, "average" keeps one number for each map.
+        neurons: of each hidden layer.
+        dropout: the share of numbers that is dropped, here and between the stages of the families.
+    """
+
+    head: Literal["flatten", "average"] = "flatten"
+    neurons: tuple[int, ...] = (256, 256)
+    dropout: float = 0.2
+
+
+def sample_head(hp: "keras_tuner.HyperParameters") -> dict[str, Any]:
+    """The fields of a `DenseHead`: 1 to 4 hidden layers of 64 to 1024 neurons."""
+    layers = hp.Int("dense_layers", 1, 4, default=2)
+    return {
+        "head": hp.Choice("head", ["flatten", "average"]),
+        "neurons": sample_widths(hp, "neurons", layers, least=64, most=1024, default=256),
+        "dropout": sample_dropout(hp),
+    }
+
+
+def sample_widths(
+    hp: "keras_tuner.HyperParameters", name: str, count: int, *, least: int, most: int, default: int
+) -> tuple[int, ...]:
+    """`NAME_1` to `NAME_count`, each a power of two times `least`, up to `most`."""
+    widths = [least * 2**power for power in range(int(math.log2(most // least)) + 1)]
+    return tuple(hp.Choice(f"{name}_{i}", widths, default=default) for i in range(1, count + 1))
+
+
+def sample_dropout(hp: "keras_tuner.HyperParameters") -> float:
+    """None to a half, in tenths."""
+    return round(float(hp.Float("dropout", 0.0, 0.5, step=0.1, default=0.2)), 1)
+
+
+def classify(x: Any, head: DenseHead, num_classes: int) -> Any:
+    """Feature maps (batch, height, width, channels) to class probabilities (batch, num_classes)."""
+    from keras import layers
+
+    x = layers.Flatten()(x) if head.head == "flatten" else layers.GlobalAveragePooling2D()(x)
+    for neurons in head.neurons:
+        x = layers.Dense(neurons, activation="relu")(drop(x, head.dropout))
+    return probabilities(x if head.neurons else drop(x, head.dropout), num_classes)
+
+
+def probabilities(x: Any, num_classes: int) -> Any:
+    """The last dense layer; float32 under every precision, since a softmax in bfloat16 loses two digits."""
+    from keras import layers
+
+    return layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(x)
+
+
+def drop(x: Any, rate: float) -> Any:
+    """Dropout; no layer where the rate is 0."""
+    from keras import layers
+
+    return layers.Dropout(rate)(x) if rate else x
+
+
+def convolve(x: Any, kernels: int, size: int, *, batch_norm: bool = False, **options: Any) -> Any:
+    """A convolution, batch-normalised if asked, then ReLU; padding is "same" unless said otherwise."""
+    from keras import layers
+
+    options = {"padding": "same", **options}
+    if not batch_norm:
+        return layers.Conv2D(kernels, size, activation="relu", **options)(x)
+    x = layers.Conv2D(kernels, size, use_bias=False, **options)(x)
+    return layers.ReLU()(layers.BatchNormalization()(x))
+
+
+def require_size(input_shape: Shape, poolings: int) -> None:
+    """Raises InfeasibleArchitecture where halving the image `poolings` times would leave nothing of it."""
+    side = min(input_shape[:2])
+    possible = int(math.log2(side))
+    if poolings > possible:
+        reason = f"{poolings} poolings, but an image {side} pixels small allows {possible}"
+        raise InfeasibleArchitecture(reason, violation=poolings / possible - 1)
+
+
+def network(inputs: Any, outputs: Any, name: str) -> "keras.Model":
+    """The Keras model from images in [0, 1] to probabilities."""
+    import keras
+
+    return keras.Model(inputs, outputs, name=name)
+
+
+def dashes(numbers: Iterable[int]) -> str:
+    """64-64-128-128."""
+    return "-".join(map(str, numbers))
+
+
+def label_of_head(head: DenseHead) -> str:
+    """What a table says of the head: 256-256, and what is unusual about it."""
+    hidden = dashes(head.neurons) or "no dense"
+    return hidden if head.head == "flatten" else f"{hidden} avg"

@@ -1,0 +1,230 @@
+"""Every family in `spaces/families/`, whichever there are, keeps what the protocol promises."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+import keras
+import numpy as np
+import pytest
+
+from spaces.counting import count, count_before_building
+from spaces.domains import Categorical, Domain, Value
+from spaces.errors import UserError
+from spaces.family import Family, InfeasibleArchitecture, family_names, fingerprint, load_family
+from spaces.hyperparameters import DrawnHyperParameters
+
+# Keras 3.15 asks a TensorFlow variable for its array in a way that NumPy 2.4 is about to drop.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+FAMILIES = [load_family(name) for name in family_names()]
+by_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+every_variant = pytest.mark.parametrize(
+    ("family", "variant"),
+    [(family, variant) for family in FAMILIES for variant in family.variants],
+    ids=lambda value: getattr(value, "name", value),
+)
+#: The documented exceptions: variants that repeat a published fault; how many weights it leaves untrained.
+UNTRAINED = {"inception.as_published": 4}
+
+
+def least(_: str, domain: Domain) -> Value:
+    return domain.choices[0] if isinstance(domain, Categorical) else domain.low
+
+
+def default(_: str, domain: Domain) -> Value:
+    assert domain.default is not None
+    return domain.default
+
+
+def smallest(family: Family) -> Any:
+    """The first value of everything: small enough to train here, at every size of image."""
+    return family.sample(DrawnHyperParameters(least))
+
+
+def built(family: Family, shape: tuple[int, int, int] = (32, 32, 1), classes: int = 3) -> keras.Model:
+    keras.utils.set_random_seed(7)
+    return family.build(smallest(family), shape, classes)
+
+
+def images(shape: tuple[int, int, int], n: int = 4) -> np.ndarray:
+    return np.random.default_rng(0).random((n, *shape), dtype="float32")
+
+
+@contextlib.contextmanager
+def recording_weights() -> Iterator[list[keras.Variable]]:
+    """Lists every weight that any layer makes, connected or not."""
+    made: list[keras.Variable] = []
+    add_weight = keras.layers.Layer.add_weight
+
+    def recorded(self: keras.layers.Layer, *args: Any, **options: Any) -> keras.Variable:
+        made.append(add_weight(self, *args, **options))
+        return made[-1]
+
+    with patch.object(keras.layers.Layer, "add_weight", recorded):
+        yield made
+
+
+def untrained(made: list[keras.Variable], model: keras.Model) -> list[str]:
+    """Those of the trainable weights made for `model` that one step of training leaves as they were."""
+    trainable = [weight for weight in made if weight.trainable]
+    for weight in trainable:  # biases and scales start at 0 and 1: random ones let every gradient through
+        weight.assign(keras.random.normal(weight.shape, stddev=0.3, seed=1))
+    before = [keras.ops.convert_to_numpy(weight).copy() for weight in trainable]
+    model.compile(optimizer=keras.optimizers.SGD(0.1), loss="sparse_categorical_crossentropy")
+    model.train_on_batch(images(model.input_shape[1:], 8), np.arange(8) % model.output_shape[-1])
+    return [
+        w.path
+        for w, old in zip(trainable, before, strict=True)
+        if np.array_equal(keras.ops.convert_to_numpy(w), old)
+    ]
+
+
+@by_family
+def test_a_family_says_what_it_is(family: Family) -> None:
+    assert family.summary.endswith((".", ":")) or len(family.summary) > 20
+    assert set(family.facts(smallest(family))) <= {"conv_stages", "kernels", "dense_layers", "neurons"}
+    assert len(family.label(smallest(family))) > 3
+
+
+@by_family
+def test_an_architecture_is_the_same_after_a_dict_and_json(family: Family) -> None:
+    for architecture in [
+        smallest(family),
+        family.sample(DrawnHyperParameters(default)),
+        *family.variants.values(),
+    ]:
+        again = family.from_dict(json.loads(json.dumps(family.to_dict(architecture))))
+        assert again == architecture
+        assert fingerprint(family.to_dict(again)) == fingerprint(family.to_dict(architecture))
+
+
+@by_family
+def test_different_architectures_have_different_fingerprints_and_labels(family: Family) -> None:
+    architectures = set(family.variants.values())
+    assert len({fingerprint(family.to_dict(a)) for a in architectures}) == len(architectures)
+    assert len({family.label(a) for a in architectures}) == len(architectures)
+
+
+@by_family
+def test_a_misspelt_field_is_answered_with_the_nearest(family: Family) -> None:
+    field = next(iter(family.to_dict(smallest(family))))
+    with pytest.raises(UserError, match=f"did you mean '{field}'"):
+        family.from_dict({field + "x": 1})
+
+
+@by_family
+def test_the_same_seed_builds_the_same_network(family: Family) -> None:
+    one, other = built(family), built(family)
+    assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
+    batch = images((32, 32, 1))
+    assert np.array_equal(one.predict_on_batch(batch), other.predict_on_batch(batch))
+
+
+@by_family
+@pytest.mark.parametrize("shape", [(32, 32, 1), (48, 48, 3), (96, 64, 3), (224, 224, 3)], ids=str)
+def test_images_of_every_size_give_probabilities(family: Family, shape: tuple[int, int, int]) -> None:
+    probabilities = built(family, shape, classes=5).predict_on_batch(images(shape, 2))
+    assert probabilities.shape == (2, 5)
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+@by_family
+def test_probabilities_are_float32_under_mixed_precision(family: Family) -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        assert built(family).output.dtype == "float32"
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+@by_family
+@pytest.mark.trains
+def test_a_network_trains_and_every_weight_with_it(family: Family) -> None:
+    with recording_weights() as made:
+        model = built(family)
+    assert untrained(made, model) == []
+
+
+@by_family
+def test_a_network_is_the_same_after_a_keras_file(family: Family, tmp_path) -> None:
+    model = built(family)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    batch = images((32, 32, 1))
+    assert np.array_equal(model.predict_on_batch(batch), again.predict_on_batch(batch))
+
+
+@by_family
+def test_counting_before_building_is_counting(family: Family) -> None:
+    before = count_before_building(lambda: family.build(smallest(family), (32, 32, 1), 3))
+    model = built(family)
+    assert before == count(model)
+    assert before.parameters == sum(int(np.prod(weight.shape)) for weight in model.weights)
+    assert before.macs > 0
+
+
+@every_variant
+def test_a_variant_can_be_built_for_the_images_it_was_published_for(family: Family, variant: str) -> None:
+    counts = count_before_building(lambda: family.build(family.variants[variant], (48, 48, 1), 7))
+    assert counts.parameters > 0
+    assert family.variant_of(family.variants[variant]) == variant
+
+
+@pytest.mark.parametrize("name", UNTRAINED)
+@pytest.mark.trains
+def test_published_faults_are_caught(name: str) -> None:
+    family = load_family(name.partition(".")[0])
+    with recording_weights() as made:
+        model = family.build(family.variants[name.partition(".")[2]], (8, 8, 1), 3)
+    assert len(untrained(made, model)) == UNTRAINED[name]
+
+
+@pytest.mark.trains
+def test_layers_that_are_made_and_never_connected_are_caught() -> None:
+    """The published Inception's wiring, in small: a first convolution and hidden layers that lead nowhere."""
+    from keras import layers
+
+    with recording_weights() as made:
+        inputs = keras.Input((8, 8, 1))
+        layers.Conv2D(2, 5, name="first")(inputs)
+        x = layers.Flatten()(layers.Conv2D(3, 3, name="second")(inputs))
+        layers.Dense(4, name="hidden")(x)
+        model = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+    assert untrained(made, model) == ["first/kernel", "first/bias", "hidden/kernel", "hidden/bias"]
+
+
+def test_more_poolings_than_the_image_allows_are_infeasible() -> None:
+    plain = load_family("plain_cnn")
+    with pytest.raises(
+        InfeasibleArchitecture, match="5 poolings, but an image 16 pixels small allows 4"
+    ) as caught:
+        plain.build(plain.variants["published_5_stages"], (16, 32, 1), 7)
+    assert caught.value.violation == pytest.approx(0.25)
+
+
+def test_a_list_in_the_wrong_place_is_a_users_mistake() -> None:
+    with pytest.raises(UserError, match=r"plain_cnn.kernels must be a list .* Received: 64"):
+        load_family("plain_cnn").from_dict({"kernels": 64})
+    with pytest.raises(UserError, match=r"plain_cnn.head must be one of 'flatten', 'average'"):
+        load_family("plain_cnn").from_dict({"head": "averaged"})
+
+
+def test_an_unknown_family_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"did you mean 'inception'.*plain_cnn"):
+        load_family("incepton")
+
+
+def test_importing_every_family_loads_neither_keras_nor_tensorflow() -> None:
+    program = (
+        "import sys; from spaces.family import family_names, load_family; from spaces.space import Space;"
+        "Space.parse(list(family_names()));"
+        "heavy = {'keras', 'tensorflow', 'keras_tuner', 'jax', 'torch', 'numpy'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
