@@ -19,7 +19,7 @@ class Confirm(Stage):
     name = names.CONFIRM
 
     def plan(self, leaders: Sequence[Leader]) -> None:
-        """Put every (leader, seed) into the plan that is not in it yet; seed by seed, so that pairs fill up."""
+        """Put every (leader, seed) into the plan that is not in it yet: seed by seed, so that pairs fill."""
         self._insert([(leader.slot, leader.baseline, {"candidate": leader.candidate}) for leader in leaders])
 
     def plan_cells(self) -> None:
@@ -56,6 +56,7 @@ class Confirm(Stage):
 
     def suggest(self, work: Work, name: str, domain: Domain) -> Value:
         """What a cell leaves open stands at its default, the same in every cell."""
+        assert domain.default is not None  # noqa: S101  whoever declares a hyperparameter gives one
         return domain.default
 
     def counted(self) -> int:

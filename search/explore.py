@@ -55,7 +55,8 @@ class Explore(Stage):
         if len(last) == DUPLICATES_IN_A_ROW and set(last) == {names.DUPLICATE}:
             return f"the last {DUPLICATES_IN_A_ROW} draws were known already: the space is used up"
         if states.count(names.INFEASIBLE) >= INFEASIBLE_PER_TRIAL * total:
-            return f"{states.count(names.INFEASIBLE)} draws were infeasible: the budget is too small for the space"
+            count = states.count(names.INFEASIBLE)
+            return f"{count} draws were infeasible: the budget is too small for the space"
         if self._hours_left is not None and self._hours_left(self) <= 0:
             return "the hours left are needed to confirm the leaders"
         return ""

@@ -23,10 +23,11 @@ _PRUNERS = {
     "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
     "percentile": optuna.pruners.PercentilePruner,
     "threshold": optuna.pruners.ThresholdPruner,
+    "patient": optuna.pruners.PatientPruner,
     "none": optuna.pruners.NopPruner,
 }
 SAMPLER_NAMES = tuple(_SAMPLERS)
-PRUNER_NAMES = (*_PRUNERS, "patient")
+PRUNER_NAMES = tuple(_PRUNERS)
 
 #: `group` makes TPE draw the parameters of one condition jointly: a space of variable depth needs it.
 _TPE_DEFAULTS = {"multivariate": True, "group": True, "n_startup_trials": 8}
@@ -36,22 +37,24 @@ def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> optuna.sam
     """A sampler; seed: this worker's own. Raises UserError for unknown names and options."""
     kind = _known(name, _SAMPLERS, "sampler")
     defaults = _TPE_DEFAULTS if name == "tpe" else {}
-    return _make(kind, {**defaults, **options, "seed": seed}, f"sampler {name!r}")
+    sampler: optuna.samplers.BaseSampler = _make(
+        kind, {**defaults, **options, "seed": seed}, f"sampler {name!r}"
+    )
+    return sampler
 
 
 def make_pruner(name: str, options: Mapping[str, Any], epochs: int) -> optuna.pruners.BasePruner:
-    """A pruner over epochs. Defaults leave the first quarter of the epochs alone."""
-    if name == "patient":
-        inner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=epochs // 4)
-        return _make(optuna.pruners.PatientPruner, {"wrapped_pruner": inner, "patience": 2, **options}, name)
-    defaults: dict[str, Any] = {}
-    if name in ("median", "percentile"):
-        defaults = {"n_startup_trials": 4, "n_warmup_steps": max(1, epochs // 4)}
-    if name == "percentile":
-        defaults["percentile"] = 25.0
-    if name == "hyperband":
-        defaults = {"min_resource": max(1, epochs // 9), "max_resource": epochs}
-    return _make(_known(name, _PRUNERS, "pruner"), {**defaults, **options}, f"pruner {name!r}")
+    """A pruner over epochs. By default it leaves the first quarter of the epochs alone."""
+    median = {"n_startup_trials": 4, "n_warmup_steps": max(1, epochs // 4)}
+    defaults: dict[str, dict[str, Any]] = {
+        "median": median,
+        "percentile": {**median, "percentile": 25.0},
+        "hyperband": {"min_resource": max(1, epochs // 9), "max_resource": epochs},
+        "patient": {"wrapped_pruner": optuna.pruners.MedianPruner(**median), "patience": 2},
+    }
+    kind = _known(name, _PRUNERS, "pruner")
+    pruner: optuna.pruners.BasePruner = _make(kind, {**defaults.get(name, {}), **options}, f"pruner {name!r}")
+    return pruner
 
 
 def worker_seed(study_seed: int, trials_so_far: int, slot: int) -> int:

@@ -9,7 +9,6 @@ evaluation finds its checkpoint and its MLflow run again. Nothing is failed and 
 import contextlib
 import logging
 import threading
-import time
 import warnings
 from abc import ABC, abstractmethod
 from collections import deque
@@ -58,6 +57,13 @@ class Work:
     built: Built | None = None
     known: Outcome | None = None  # of a duplicate: what its twin had
     last_epoch: int = 0
+    trained_seconds: float = 0.0  # over the epochs heard of, restored ones too
+
+    @property
+    def time(self) -> int:
+        """When the last epoch ended, in milliseconds: the same whenever an epoch is told again."""
+        begun = self.trial.datetime_start
+        return int(1000 * ((begun.timestamp() if begun else 0.0) + self.trained_seconds))
 
 
 class Wait:
@@ -87,12 +93,13 @@ class Stage(ABC):
         self.workspace = workspace
         self.study_name = study_name
         self._lock = threading.RLock()
+        self.workers = 1  # how many slots claim from it; the coordinator says
         self._studies: dict[int, optuna.Study] = {}
         self._running: dict[int, Work] = {}  # by Optuna's trial id
         self.study = optuna.create_study(
             study_name=study_name,
             storage=storage,
-            direction=setting.protocol.direction,
+            direction="minimize" if setting.protocol.direction == "minimize" else "maximize",
             load_if_exists=True,
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
@@ -202,10 +209,11 @@ class Stage(ABC):
     def epoch(self, work: Work, message: Epoch) -> Answer:
         """Take note of an epoch; prune where the stage prunes."""
         work.last_epoch = message.epoch
-        if not self.prunes:
-            return Answer.GO
-        work.trial.report(float(message.metrics[self.setting.protocol.monitor_metric]), message.epoch)
-        return Answer.PRUNE if work.trial.should_prune() else Answer.GO
+        work.trained_seconds += message.metrics[names.EPOCH_SECONDS]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a resumed evaluation tells its first epochs again
+            work.trial.report(float(message.metrics[self.setting.protocol.monitor_metric]), message.epoch)
+        return Answer.PRUNE if self.prunes and work.trial.should_prune() else Answer.GO
 
     # The end
 
@@ -230,10 +238,10 @@ class Stage(ABC):
                     trial.set_constraint(name, violation)
             for name, violation in outcome.violations.items():
                 trial.set_constraint(name, violation)
-            for name, value in outcome.metrics.items():
-                trial.set_user_attr(name, value)
+            if outcome.metrics:
+                trial.set_user_attr("metrics", {k: v for k, v in outcome.metrics.items() if v == v})
         value, state = _as_optuna(outcome)
-        self.study.tell(trial._trial_id and trial, value, state=state, skip_if_finished=True)
+        self.study.tell(trial, value, state=state, skip_if_finished=True)
 
     def _violations(self, built: Built) -> dict[str, float]:
         protocol = self.setting.protocol
@@ -258,7 +266,9 @@ class Stage(ABC):
 
 def _as_optuna(outcome: Outcome) -> tuple[float | None, TrialState]:
     """What Optuna is told. TPE ignores FAIL and would draw it again, so only breakdowns are failures."""
-    if outcome.state == names.COMPLETE or (outcome.state == names.DUPLICATE and outcome.score == outcome.score):
+    if outcome.state == names.COMPLETE or (
+        outcome.state == names.DUPLICATE and outcome.score == outcome.score
+    ):
         return outcome.score, TrialState.COMPLETE
     if outcome.state in (names.FAILED, names.DUPLICATE):
         return None, TrialState.FAIL
@@ -269,10 +279,7 @@ def suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:
     """Draw from the trial what the domain describes."""
     match domain:
         case Categorical():
-            choice: Value = trial.suggest_categorical(name, list(domain.choices))
-            return choice
-        case Integer() if domain.log and domain.step != 1:  # Optuna has no logarithmic steps
-            return int(trial.suggest_categorical(name, _powers(domain)))
+            return _chosen(trial.suggest_categorical(name, list(domain.choices)))
         case Integer():
             return trial.suggest_int(name, domain.low, domain.high, step=domain.step, log=domain.log)
         case Real():
@@ -280,13 +287,6 @@ def suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:
     raise TypeError(f"expected a domain. Received: {domain!r}")
 
 
-def _powers(domain: Integer) -> list[int]:
-    values = [domain.low]
-    while values[-1] * domain.step <= domain.high:
-        values.append(values[-1] * domain.step)
-    return values
-
-
-def seconds_since(started: float) -> float:
-    """Wall-clock seconds since a `time.monotonic()`."""
-    return time.monotonic() - started
+def _chosen(value: Value | None) -> Value:
+    assert value is not None  # noqa: S101  no domain has None among its choices
+    return value

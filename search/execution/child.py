@@ -13,7 +13,6 @@ import traceback
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -44,6 +43,8 @@ from spaces.errors import UserError
 from spaces.family import InfeasibleArchitecture, fingerprint
 from spaces.hyperparameters import DrawnHyperParameters
 from spaces.space import Realised, Space
+
+_DECISIONS = {Answer.GO: Decision.CONTINUE, Answer.PRUNE: Decision.PRUNE, Answer.STOP: Decision.STOP}
 
 
 def run(pipe: Connection) -> None:
@@ -149,7 +150,7 @@ def _train_and_measure(
     training, monitor = _take(whole, rest), _take(whole, carved)
 
     def report(epoch: int, metrics: Mapping[str, float]) -> Decision:
-        return Decision(ask(pipe, Epoch(epoch, dict(metrics))))
+        return _DECISIONS[ask(pipe, Epoch(epoch, dict(metrics)))]
 
     trained = train(
         realised.model,

@@ -13,10 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from search.execution.children import Child, Ending, ForkServer
+from search.execution.children import Child, ForkServer
 from search.execution.limits import Limits, Watch
-from search.execution.protocol import Answer, Built, Epoch, Failed, Infeasible, Result, Suggest, answer, receive, send
-from search.stage import HEARTBEAT_SECONDS, Outcome, Stage, Wait, Work
+from search.execution.protocol import (
+    Answer,
+    Built,
+    Epoch,
+    Failed,
+    Infeasible,
+    Result,
+    Suggest,
+    answer,
+    receive,
+    send,
+)
+from search.stage import HEARTBEAT_SECONDS, Outcome, Stage, Work
 from search.tracking import names
 from spaces.domains import domain_from_dict
 from spaces.errors import UserError
@@ -33,7 +44,7 @@ class Observer(Protocol):
     def ended(self, work: Work, outcome: Outcome) -> None: ...  # noqa: D102
 
 
-class Broken(Exception):
+class BrokenStudy(Exception):
     """Too many different evaluations failed one after the other. Everything done is kept."""
 
 
@@ -71,6 +82,7 @@ class Coordinator:
 
     def run(self, stage: Stage) -> None:
         """Run until the stage has nothing left or a stop was asked for. Raises the first error."""
+        stage.workers = self._workers
         over = threading.Event()
         beating = threading.Thread(target=self._beat, args=(stage, over), name="heartbeat", daemon=True)
         slots = [
@@ -122,7 +134,9 @@ class Coordinator:
             failed = outcome.state == names.FAILED
             self._failures_in_a_row = self._failures_in_a_row + 1 if failed else 0
             if self._failures_in_a_row >= limit:
-                raise Broken(f"{limit} evaluations failed one after the other; the last one: {outcome.reason}")
+                raise BrokenStudy(
+                    f"{limit} evaluations failed one after the other; the last one: {outcome.reason}"
+                )
 
     def _try(self, stage: Stage, work: Work) -> Outcome:
         """Evaluate, again from the checkpoint where a child died."""
@@ -142,6 +156,8 @@ class Coordinator:
         protocol = stage.setting.protocol
         watch = Watch(Limits(protocol.max_seconds, protocol.max_memory_mb, protocol.stall_seconds))
         Path(work.task.folder).mkdir(parents=True, exist_ok=True)
+        work.trained_seconds = 0.0
+        oom_kills = _oom_kills()
         child = self._server.fork()
         try:
             send(child.pipe, work.task)
@@ -156,11 +172,9 @@ class Coordinator:
                 elif excess := watch.excess(child.pid):
                     if excess.violation is None:
                         return _Died(excess.reason)
-                    return Outcome(
-                        names.INFEASIBLE, excess.reason, violations={"limits": excess.violation}
-                    )
+                    return Outcome(names.INFEASIBLE, excess.reason, violations={"limits": excess.violation})
         except (EOFError, OSError):
-            return self._after_death(work, child)
+            return _after_death(child, oom_kills)
         finally:
             child.kill()
             child.wait(10)
@@ -198,21 +212,18 @@ class Coordinator:
             return Outcome(names.DIVERGED, failed.message)
         return _Died(failed.message if not failed.detail else f"{failed.message}\n{failed.detail}")
 
-    def _after_death(self, work: Work, child: Child) -> _Died:
-        ending = child.wait(10)
-        if ending is None:
-            return _Died("the process closed its pipe and went on")
-        if _killed_for_memory(ending):
-            return _Died(f"killed for want of memory at {ending.peak_mib:.0f} MiB")
-        return _Died(f"the process ended without a result: {ending}")
 
-
-def _killed_for_memory(ending: Ending) -> bool:
-    """Whether the kernel's out-of-memory killer is to blame: a SIGKILL that we did not send."""
-    return ending.code == -signal.SIGKILL and _oom_kills() > 0
+def _after_death(child: Child, oom_kills: int) -> _Died:
+    ending = child.wait(10)
+    if ending is None:
+        return _Died("the process closed its pipe and went on")
+    if ending.code == -signal.SIGKILL and _oom_kills() > oom_kills:
+        return _Died(f"killed for want of memory at {ending.peak_mib:.0f} MiB")
+    return _Died(f"the process ended without a result: {ending}")
 
 
 def _oom_kills() -> int:
+    """How often the kernel has killed for want of memory, in this control group or on this machine."""
     for path in (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat")):
         try:
             lines = path.read_text().splitlines()

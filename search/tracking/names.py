@@ -22,6 +22,7 @@ VARIANT: Final = "candor.variant"
 LABEL: Final = "candor.label"  # what a person calls the architecture
 BASELINE: Final = "candor.baseline"  # "true" on evaluations of the experiment's baseline
 LOOKS: Final = "candor.looks"  # on the study: how often its validation results were looked at
+SEEN: Final = "candor.seen"  # on the study: digest of the evaluations that the last look saw
 DATA_DIGEST: Final = "candor.data_digest"
 SPLIT_DIGEST: Final = "candor.split_digest"
 TEST_DIGEST: Final = "candor.test_digest"
@@ -62,13 +63,14 @@ PARAM_THREADS: Final = "threads"
 ARCH_FACTS: Final = ("conv_stages", "kernels", "dense_layers", "neurons")
 
 # Metrics by epoch; the step is the epoch, counted from 1.
+EPOCH_SECONDS: Final = "epoch_seconds"
 EPOCH_METRICS: Final = (
     "train_loss",
     "train_accuracy",
     "monitor_loss",
     "monitor_accuracy",
     "learning_rate",
-    "epoch_seconds",
+    EPOCH_SECONDS,
 )
 
 # Final metrics, logged once at step 0: inference mode, no augmentation, kept weights.

@@ -18,13 +18,26 @@ from search.tracking import names
 from search.tracking.spool import Spool
 from search.tracking.writer import as_params
 
-_PACKAGES = ("candor", "keras", "keras-tuner", "tensorflow", "jax", "torch", "optuna", "mlflow", "numpy", "pandas")
+_PACKAGES = (
+    "candor",
+    "keras",
+    "keras-tuner",
+    "tensorflow",
+    "jax",
+    "torch",
+    "optuna",
+    "mlflow",
+    "numpy",
+    "pandas",
+)
 
 
 class Recorder:
     """Spools the study's run and one run for each evaluation. Never waits for MLflow."""
 
-    def __init__(self, spool: Spool, setting: Setting, study_facts: Mapping[str, Any], experiment_toml: str) -> None:
+    def __init__(
+        self, spool: Spool, setting: Setting, study_facts: Mapping[str, Any], experiment_toml: str
+    ) -> None:
         self._spool = spool
         self._setting = setting
         self._facts = study_facts
@@ -94,7 +107,7 @@ class Recorder:
     def epoch(self, work: Work, message: Epoch) -> None:
         """One point on every curve."""
         metrics = {name: message.metrics[name] for name in names.EPOCH_METRICS}
-        self._spool.append("epoch", key=work.key, step=message.epoch, metrics=metrics)
+        self._spool.append("epoch", key=work.key, step=message.epoch, at=work.time, metrics=metrics)
 
     def ended(self, work: Work, outcome: Outcome) -> None:
         """The end of an evaluation: final metrics, artifacts, state. A stopped one is closed for now."""
@@ -129,7 +142,11 @@ class Recorder:
             names.PARAM_PRECISION: setting.precision,
             names.PARAM_THREADS: setting.threads,
         }
-        name = f"trial {work.slot}" if work.stage == names.EXPLORE else f"candidate {work.slot}, seed {work.seed}"
+        name = (
+            f"trial {work.slot}"
+            if work.stage == names.EXPLORE
+            else f"candidate {work.slot}, seed {work.seed}"
+        )
         if built is not None:
             tags |= {
                 names.FAMILY: built.family,
@@ -146,13 +163,16 @@ class Recorder:
     def _note(self) -> str:
         setting = self._setting
         data = setting.data
-        synthetic = " (synthetic images: nothing here says anything about real ones)" if data.synthetic else ""
+        synthetic = (
+            " (synthetic images: nothing here says anything about real ones)" if data.synthetic else ""
+        )
         return "\n\n".join(
             [
                 f"**{setting.question}**",
-                f"One study of the experiment `{setting.experiment}` on {data.name}{synthetic}. Its evaluations are the "
-                "runs under this one: *explore* draws candidates and ranks them on the monitor split, *confirm* trains "
-                "the leaders on fresh seeds and measures them on validation. The test set is sealed.",
+                f"One study of the experiment `{setting.experiment}` on {data.name}{synthetic}. Its evaluations "
+                "are the runs under this one: *explore* draws candidates and ranks them on the monitor split, "
+                "*confirm* trains the leaders on fresh seeds and measures them on validation. The test set is "
+                "sealed.",
                 "`verdict.json` says what can be believed, `report.html` shows it.",
             ]
         )

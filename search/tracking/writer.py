@@ -4,6 +4,7 @@ A run is found by its `candor.key` before it is created; metrics carry the time 
 spooled, and MLflow keeps one of two equal points.
 """
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -30,16 +31,14 @@ def prepare_store(tracking_uri: str, lock: Path) -> None:
     import fcntl
     import sqlite3
 
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from mlflow import MlflowClient
 
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        path = Path(tracking_uri.removeprefix("sqlite:///"))
-        SqlAlchemyStore(tracking_uri, (path.parent / "artifacts").as_uri()).engine.dispose()
-        with sqlite3.connect(path) as connection:
+        MlflowClient(tracking_uri).search_experiments(max_results=1)
+        with contextlib.closing(sqlite3.connect(tracking_uri.removeprefix("sqlite:///"))) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
-        connection.close()
 
 
 class Writer:
@@ -135,7 +134,8 @@ class Writer:
         if run is None:
             return
         step = record.content["step"]
-        metrics = [Metric(k, v, record.time, step) for k, v in record.content["metrics"].items()]
+        at = record.content["at"]
+        metrics = [Metric(k, v, at, step) for k, v in record.content["metrics"].items()]
         self.client.log_batch(run, metrics=metrics)
 
     def _end(self, record: Record) -> None:
@@ -185,7 +185,9 @@ class Writer:
         self.client.log_inputs(
             run,
             datasets=[
-                DatasetInput(Dataset(**fields["dataset"]), [InputTag("mlflow.data.context", fields["context"])])
+                DatasetInput(
+                    Dataset(**fields["dataset"]), [InputTag("mlflow.data.context", fields["context"])]
+                )
                 for fields in datasets
             ],
         )
@@ -203,7 +205,7 @@ class Delivery:
         self._thread.start()
 
     def drain(self, seconds: float) -> int:
-        """Wait until everything is delivered, or the time is over, or there is trouble; how many still wait."""
+        """Wait until all is delivered, the time is over, or there is trouble; how many still wait."""
         waited = 0.0
         while (pending := len(self._spool.pending())) and waited < seconds and self._thread.is_alive():
             if self.trouble and waited > 2:

@@ -1,0 +1,275 @@
+"""The orchestration: an experiment file in, a study run or continued, a verdict and a report out."""
+
+import hashlib
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from experiments.progress import Progress
+from experiments.spec import Spec
+from search.datasets.prepare import Prepared, prepare
+from search.execution.children import ForkServer
+from search.execution.coordinator import BrokenStudy, Coordinator
+from search.setting import Protocol, Setting
+from search.stage import open_storage
+from search.study import Study
+from search.tracking import names
+from search.tracking.recorder import Recorder, versions
+from search.tracking.spool import Spool
+from search.tracking.writer import Delivery, Writer, prepare_store
+from search.training.precision import automatic
+from search.workspace import Workspace
+from spaces.errors import UserError
+
+#: Memory that one child is reckoned to need, in GiB, when the number of workers is left open.
+_CHILD_GIB = 1.0
+
+
+@dataclass(frozen=True)
+class Means:
+    """Where and with what a study runs: nothing here changes a result."""
+
+    workspace: Workspace
+    workers: int | None = None
+    storage: str | None = None
+    tracking_uri: str | None = None
+
+    @property
+    def tracking(self) -> str:
+        """MLflow's address."""
+        return self.tracking_uri or self.workspace.tracking_uri
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a search command has to tell at its end. waiting: records that MLflow has not taken yet."""
+
+    study: str
+    over: bool
+    report: Path | None
+    sentences: tuple[str, ...]
+    waiting: int
+    trouble: str | None
+
+
+def search(spec: Spec, means: Means, progress: Progress) -> Finished:
+    """Run or continue the study of this experiment. Raises UserError and BrokenStudy."""
+    alone = means.storage is None or means.storage.startswith("sqlite")
+    with means.workspace.lock() if alone else nullcontext():
+        server = ForkServer(means.workspace.logs / "children.log")
+        server.start()  # Keras is imported while the data are prepared
+        try:
+            return _search(spec, means, progress, server)
+        finally:
+            server.close()
+
+
+def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) -> Finished:
+    data = prepare_data(spec, means.workspace, progress.say)
+    setting = setting_of(spec, data)
+    prepare_store(means.tracking, means.workspace.folder / "mlflow.lock")
+    storage = open_storage(means.storage or means.workspace.storage_url)
+    study = Study(setting, storage, means.workspace)
+    spool = Spool(means.workspace.spool / spec.name)
+    local = means.workspace.artifacts if means.tracking.startswith("sqlite") else None
+    delivery = Delivery(spool, Writer(means.tracking, spec.name, local))
+    recorder = Recorder(spool, setting, study_facts(spec, setting), spec.to_toml())
+    workers = means.workers or _default_workers(setting.threads)
+    coordinator = Coordinator(server, workers, [recorder, progress])
+    _introduce(study, workers, progress)
+    recorder.study_begun()
+    over = False
+    try:
+        if not server.wait_until_ready(180):
+            raise BrokenStudy(f"Keras could not be loaded: see {means.workspace.logs / 'children.log'}")
+        with _stops(coordinator, progress), progress.live():
+            over = study.run(coordinator, progress.began)
+    finally:
+        recorder.study_ended(over)
+        delivery.drain(60)
+    sentences = conclude(spec, means, recorder, delivery, over)
+    waiting = delivery.close()
+    page = None if waiting else report([spec.name], means.tracking, means.workspace.reports)
+    return Finished(setting.study, over, page, sentences, waiting, delivery.trouble)
+
+
+def prepare_data(spec: Spec, workspace: Workspace, say: Callable[[str], None]) -> Prepared:
+    """The experiment's images, from the cache where they were prepared before."""
+    asked = spec.data
+    return prepare(
+        asked.source,
+        workspace.cache,
+        image_size=asked.image_size,
+        channels=asked.channels,
+        limit=asked.limit,
+        seed=asked.seed,
+        leaks=spec.protocol.leaks,
+        say=say,
+    )
+
+
+def setting_of(spec: Spec, data: Prepared) -> Setting:
+    """The study that an experiment on these data is."""
+    protocol = spec.protocol
+    precision = automatic() if protocol.precision == "auto" else protocol.precision
+    shared = {
+        name: getattr(protocol, name) for name in Protocol.__dataclass_fields__ if name != "keep_models"
+    }
+    domains = {name: domain.to_dict() for name, domain in spec.domains.items()}
+    return Setting(
+        experiment=spec.name,
+        question=spec.question,
+        space=spec.space[0] if len(spec.space) == 1 else tuple(spec.space),
+        recipe=spec.recipe,
+        protocol=Protocol(**shared, keep_models=protocol.keep_models != "none"),
+        data=data,
+        precision=precision,
+        threads=1 if protocol.threads == "auto" else protocol.threads,
+        seed=0,
+        fix=spec.fixed,
+        domains={n: d for n, d in domains.items() if not n.startswith("recipe.")},
+        recipe_domains={n.removeprefix("recipe."): d for n, d in domains.items() if n.startswith("recipe.")},
+        cells=tuple(spec.cells),
+        baseline=spec.baseline_cell,
+        identity=spec.identity(),
+    )
+
+
+def study_facts(spec: Spec, setting: Setting) -> dict[str, Any]:
+    """What a report says about the study: the content of study.json."""
+    data, resolved = setting.data, spec.resolved()
+    return {
+        "experiment": spec.name,
+        "question": spec.question,
+        "study": setting.study,
+        "space": list(spec.space),
+        "protocol": resolved["protocol"],
+        "recipe": resolved["recipe"],
+        "search": resolved.get("search", {}),
+        "fix": resolved.get("fix", {}),
+        "grid": resolved.get("grid", []),
+        "baseline": resolved.get("baseline"),
+        "published": resolved.get("published", []),
+        "data": {
+            "name": data.name,
+            "source": data.source,
+            "synthetic": data.synthetic,
+            "class_names": list(data.class_names),
+            "image_shape": list(data.image_shape),
+            "counts": dict(data.counts),
+            "digest": data.digest,
+            "split_digest": data.split_digest,
+            "test_digest": data.test_digest,
+            "notes": list(data.notes),
+            "audit": dict(data.audit),
+        },
+        "precision": setting.precision,
+        "threads": setting.threads,
+        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "command": command(),
+        "versions": versions(),
+    }
+
+
+def command() -> str:
+    """The command line as it was typed, to be shown in the report."""
+    return shlex.join(["candor", *sys.argv[1:]])
+
+
+def conclude(spec: Spec, means: Means, recorder: Recorder, delivery: Delivery, over: bool) -> tuple[str, ...]:
+    """Freeze the verdict of a study that is over, count the look, log the page; the verdict's sentences."""
+    if not over or delivery.drain(60):
+        return ()
+    import reports
+
+    number, seen = _look(reports.load_study(spec.name, means.tracking))
+    recorder.study_files({}, {names.LOOKS: str(number), names.SEEN: seen})
+    delivery.drain(60)
+    verdict = reports.verdict_of(spec.name, means.tracking)
+    text = json.dumps(verdict.to_dict(), indent=1, sort_keys=True)
+    recorder.study_files(
+        {names.VERDICT_JSON: text, f"{names.VERDICTS}/look_{number}.json": text},
+        {names.VERDICT_HASH: verdict.hash()},
+    )
+    delivery.drain(60)
+    recorder.study_files({names.REPORT_HTML: reports.self_contained(spec.name, means.tracking)})
+    delivery.drain(60)
+    return tuple(reports.sentences_of(spec.name, means.tracking))
+
+
+def _look(study: Any) -> tuple[int, str]:
+    """Which look at the validation results this is, and a digest of what is seen.
+
+    Looking again at the same evaluations is no new look; one evaluation more is.
+    """
+    done = study.evaluations
+    confirmed = done[(done.stage == names.CONFIRM) & (done.state == names.COMPLETE)]
+    seen = hashlib.sha256("\n".join(sorted(confirmed.key)).encode()).hexdigest()[:16]
+    tags = study.run.tags
+    before = int(tags.get(names.LOOKS, "0"))
+    return (before, seen) if before and tags.get(names.SEEN) == seen else (before + 1, seen)
+
+
+def report(experiments: list[str], tracking: str, out: Path, ui_url: str | None = None) -> Path:
+    """Write the pages and tables of these experiments; the path of the page to open."""
+    import reports
+
+    return reports.build(experiments, tracking, out, ui_url=ui_url)
+
+
+def _default_workers(threads: int) -> int:
+    cores = len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return max(1, min(cores // threads, int(memory / _CHILD_GIB) - 1))
+
+
+def _introduce(study: Study, workers: int, progress: Progress) -> None:
+    setting = study.setting
+    data = setting.data
+    counts = ", ".join(f"{n:,} {part}" for part, n in data.counts.items())
+    progress.say(f"[bold]{setting.experiment}[/]: {setting.question}")
+    progress.say(f"data: {data.name}, {counts} images of {_size(data)}, {len(data.class_names)} classes")
+    for note in data.notes:
+        progress.say(f"  {note}")
+    progress.say(
+        f"study {setting.study}: {workers} worker{'s' if workers > 1 else ''}, {setting.precision}, "
+        f"{setting.threads} thread{'s' if setting.threads > 1 else ''} each"
+    )
+    for earlier in study.earlier:
+        changed = ", ".join(earlier.keys[:6])
+        progress.say(f"  a new study: it differs from study {earlier.study} in {changed}")
+
+
+def _size(data: Prepared) -> str:
+    height, width, channels = data.image_shape
+    return f"{height}x{width} {'gray' if channels == 1 else 'RGB'}"
+
+
+@contextmanager
+def _stops(coordinator: Coordinator, progress: Progress) -> Iterator[None]:
+    """Ctrl-C or SIGTERM: finish the epochs, save, leave. A second one: stop now."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if coordinator.stopped:
+            progress.say("stopping now")
+        else:
+            progress.say("finishing the current epochs, then saving; once more to stop at once")
+        coordinator.stop()
+
+    before = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+__all__ = ["BrokenStudy", "Finished", "Means", "UserError", "report", "search"]

@@ -1,0 +1,94 @@
+"""The one folder that everything is written to, and the lock that says who writes."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from spaces.errors import UserError
+
+POSTGRES_HINT = (
+    "to run several at once, give each --storage postgresql+psycopg://USER@HOST/NAME and one --tracking-uri"
+)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Paths under one folder. Deleting the folder is a clean start."""
+
+    folder: Path
+
+    @classmethod
+    def at(cls, folder: Path) -> "Workspace":
+        """The workspace in this folder, created when missing. Raises UserError when it is not writable."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / f".probe-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UserError(
+                f"the workspace {folder} cannot be written to ({error.strerror}): name another with --workspace"
+            ) from error
+        return cls(folder.resolve())
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's store on this machine."""
+        return f"sqlite:///{self.folder / 'mlflow.db'}"
+
+    @property
+    def storage_url(self) -> str:
+        """Optuna's storage on this machine."""
+        return f"sqlite:///{self.folder / 'studies.db'}"
+
+    @property
+    def artifacts(self) -> Path:
+        """Where MLflow keeps artifacts on this machine."""
+        return self.folder / "artifacts"
+
+    @property
+    def cache(self) -> Path:
+        """Prepared data sets."""
+        return self.folder / "cache"
+
+    @property
+    def spool(self) -> Path:
+        """Records on their way to MLflow."""
+        return self.folder / "spool"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Evaluations that are not over."""
+        return self.folder / "checkpoints"
+
+    @property
+    def logs(self) -> Path:
+        """What libraries print."""
+        return self.folder / "logs"
+
+    @property
+    def reports(self) -> Path:
+        """Pages and tables."""
+        return self.folder / "reports"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the workspace: one coordinator at a time. The kernel lets go of it however a process ends."""
+        with (self.folder / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                raise UserError(
+                    f"the workspace {self.folder} is in use by {holder}: wait for it, or stop it; "
+                    f"{POSTGRES_HINT}"
+                ) from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            yield
