@@ -1,0 +1,63 @@
+"""Training images in batches, in an order that seed and epoch alone decide."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+
+class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
+    """One epoch of images, each once; the last batch may be smaller.
+
+    The order depends on (seed, epoch) only, so that a resumed training sees what an uninterrupted one sees.
+    Set `epoch` before each epoch.
+
+    Args:
+        images: uint8, (images, height, width, channels); a memory map is read batch by batch.
+        targets: float32, one-hot, (images, classes).
+        weights: float32, (images,), or None: all alike.
+    """
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        targets: NDArray[np.float32],
+        weights: NDArray[np.float32] | None,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self._columns: list[NDArray[Any]] = [images, targets, *([] if weights is None else [weights])]
+        self._batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+
+    @property
+    def images(self) -> int:
+        """How many there are."""
+        return len(self._columns[0])
+
+    @property
+    def epoch(self) -> int:
+        """Whose order is served, counted from 0."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._order = np.random.default_rng([self.seed, epoch]).permutation(self.images)
+
+    def __len__(self) -> int:
+        return -(-self.images // self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
+        chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        return tuple(np.asarray(column[chosen]) for column in self._columns)
+
+
+def balanced_weights(labels: NDArray[np.integer[Any]], num_classes: int) -> NDArray[np.float32]:
+    """A weight for each image, (images,): n / (classes * n_class). Their mean is 1 if no class is empty."""
+    counts = np.bincount(labels, minlength=num_classes)
+    by_class = len(labels) / (num_classes * np.maximum(counts, 1))
+    return np.take(by_class, labels).astype(np.float32)

@@ -1,0 +1,90 @@
+"""From a network and a recipe to the two models that are run: one trains, one predicts."""
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from search.training.augmentation_layer import AugmentationLayer
+from search.training.recipe import Recipe
+
+_PREDICTION_BATCH: Final = 256
+
+
+class Composition(NamedTuple):
+    """Two models that share one network. Both: uint8 images in, float32 probabilities out."""
+
+    training: keras.Model  # rescaling, augmentation, network; compiled
+    inference: keras.Model  # rescaling, network: stock Keras layers alone, so it loads anywhere
+
+
+def compose(network: keras.Model, recipe: Recipe, image_shape: tuple[int, ...], seed: int) -> Composition:
+    """Put what a recipe asks for around `network`, and L2 onto its kernels.
+
+    A network that rescales by itself (somebody's own hypermodel) is fed 0 to 255, any other 0 to 1.
+    """
+    largest = 255.0 if _rescales(network) else 1.0
+    images = keras.Input(image_shape, dtype="uint8", name="images")
+    # float32 whatever the policy: bfloat16 cannot tell the 256 levels apart.
+    floats = keras.layers.Rescaling(largest / 255.0, dtype="float32", name="rescaling")(images)
+    varied = AugmentationLayer(recipe.augmentation, seed, largest)(floats)
+    _penalise(network, recipe.l2)
+    training = keras.Model(images, _probabilities(network, varied))
+    training.compile(
+        optimizer=make_optimizer(recipe),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        metrics=["accuracy"],
+    )
+    return Composition(training, keras.Model(images, _probabilities(network, floats)))
+
+
+def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
+    """The recipe's optimizer; weight decay leaves biases and normalisation alone."""
+    common = {"learning_rate": recipe.learning_rate, "weight_decay": recipe.weight_decay or None}
+    if recipe.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(momentum=recipe.momentum, nesterov=recipe.momentum > 0, **common)
+    else:
+        optimizer = keras.optimizers.Adam(**common)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def predict(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Probabilities, float32 (images, classes), in inference mode.
+
+    Every batch has one shape (the last is filled up), so that the model is traced once.
+    """
+    size = min(_PREDICTION_BATCH, len(images))
+    batches = [np.asarray(images[start : start + size]) for start in range(0, len(images), size)]
+    missing = size - len(batches[-1])
+    batches[-1] = np.pad(batches[-1], [(0, missing), (0, 0), (0, 0), (0, 0)])
+    outputs = np.concatenate([np.asarray(model.predict_on_batch(batch)) for batch in batches])
+    return outputs[: len(images)]
+
+
+def _probabilities(network: keras.Model, floats: Any) -> Any:
+    outputs = network(floats)
+    if keras.backend.standardize_dtype(outputs.dtype) == "float32":
+        return outputs
+    return keras.layers.Activation("linear", dtype="float32", name="probabilities")(outputs)
+
+
+def _rescales(network: keras.Model) -> bool:
+    return any(isinstance(layer, keras.layers.Rescaling) for layer in _leaves(network))
+
+
+def _leaves(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    if not isinstance(layer, keras.Model):
+        yield layer
+        return
+    for inner in layer.layers:
+        yield from _leaves(inner)
+
+
+def _penalise(network: keras.Model, l2: float) -> None:
+    """Add L2 to kernels alone: on the variables, so that the saved model does not carry it."""
+    for variable in network.trainable_variables if l2 else ():
+        if variable.name.endswith("kernel"):
+            variable.regularizer = keras.regularizers.L2(l2)

@@ -1,0 +1,121 @@
+"""Train one network: the loop of every evaluation. Keras alone, so any of its backends will do.
+
+The caller, in this order: `keras.config.set_dtype_policy`, `keras.utils.set_random_seed(seed)`, build the
+network, `train`. The weights and dropout's generators take their seeds from the second step; `train` seeds
+augmentation and the order of images. Then the same seed, machine and number of threads give the same
+metrics to the bit, in one go or resumed from a checkpoint.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from search.tracking import names
+from search.training.batches import ShuffledBatches, balanced_weights
+from search.training.checkpoint import Checkpoint
+from search.training.composition import compose, predict
+from search.training.course import Course, Report
+from search.training.decision import Decision, Diverged
+from search.training.recipe import Recipe
+from search.training.schedule import Schedule
+
+__all__ = ["Decision", "Diverged", "Trained", "train"]
+
+Images = NDArray[np.uint8]
+Labels = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training that ended; the network holds the kept weights.
+
+    Attributes:
+        history: one mapping an epoch: "epoch" (from 1) and `names.EPOCH_METRICS`.
+        best_epoch: whose weights were kept, from 1: the best by the objective on monitor.
+        epochs: how many were trained.
+        outcome: "complete" (early stopping included), "pruned" or "stopped".
+        predict: uint8 images (n, height, width, channels) to float32 probabilities (n, classes).
+        inference_model: uint8 images in, probabilities out; stock Keras layers alone.
+        images_per_second: of the training steps, without the first epoch of this process, which also
+            traces (with it, if there is no other); 0 if this process trained none.
+    """
+
+    history: tuple[dict[str, float], ...]
+    best_epoch: int
+    epochs: int
+    outcome: str
+    predict: Callable[[Images], NDArray[np.float32]]
+    inference_model: keras.Model
+    images_per_second: float
+
+
+def train(
+    network: keras.Model,
+    recipe: Recipe,
+    train: tuple[Images, Labels],
+    monitor: tuple[Images, Labels],
+    *,
+    num_classes: int,
+    epochs: int,
+    patience: int,
+    objective: str,
+    seed: int,
+    checkpoint: Path | None,
+    report: Report,
+) -> Trained:
+    """Train `network` by `recipe` until `epochs`, `patience` or `report` ends it.
+
+    Args:
+        network: floats in [0, 1] to probabilities (n, num_classes); one with a Rescaling layer of its own
+            is given floats from 0 to 255.
+        recipe: how.
+        train: uint8 images (n, height, width, channels) and labels (n,); gradients come from these alone.
+        monitor: the same; decides about the learning rate, the end, and which epoch's weights are kept.
+        num_classes: labels are below it.
+        epochs: at most so many.
+        patience: end after so many epochs without a better one.
+        objective: one of `schedule.OBJECTIVES`.
+        seed: of augmentation and order.
+        checkpoint: a folder to save the state in and to resume from; None: neither.
+        report: called after each epoch with its number, from 1, and `names.EPOCH_METRICS` plus
+            "monitor_macro_f1". After a resumption it hears the restored epochs again, so that whoever
+            listens has them all; only the answer to the last of these counts.
+
+    Raises:
+        Diverged: when a loss is not finite.
+        ValueError: when the checkpoint belongs to another training.
+    """
+    images, labels = train
+    models = compose(network, recipe, images.shape[1:], seed)
+    targets = np.eye(num_classes, dtype=np.float32)[labels]
+    weights = balanced_weights(labels, num_classes) if recipe.class_weights else None
+    batches = ShuffledBatches(images, targets, weights, recipe.batch_size, seed)
+    schedule = Schedule(recipe, epochs, patience, objective)
+    saved = Checkpoint(checkpoint) if checkpoint else None
+    course = Course(models, batches, monitor, schedule, report, saved)
+    course.resume()
+    if not course.ended:
+        models.training.fit(
+            batches, epochs=epochs, initial_epoch=course.epochs, callbacks=[course], shuffle=False, verbose=0
+        )
+    course.keep_best()
+    return Trained(
+        history=tuple(_public(epoch) for epoch in enumerate(course.history, start=1)),
+        best_epoch=schedule.best_epoch(course.history),
+        epochs=course.epochs,
+        outcome=course.outcome,
+        predict=partial(predict, models.inference),
+        inference_model=models.inference,
+        images_per_second=course.images_per_second(),
+    )
+
+
+def _public(numbered: tuple[int, dict[str, float]]) -> dict[str, float]:
+    epoch, metrics = numbered
+    return {"epoch": epoch, **{name: metrics[name] for name in names.EPOCH_METRICS}}
