@@ -1,0 +1,106 @@
+"""What must agree across the sections of an experiment file: names, variants, recipe fields."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
+
+from experiments.catalog import nearest
+from experiments.cells import is_recipe
+from experiments.sections import Range
+from search.training.recipe import Recipe
+from spaces.errors import UserError
+from spaces.family import Family, load_family
+from spaces.space import Space
+
+if TYPE_CHECKING:
+    from experiments.spec import Spec
+
+
+def check(spec: "Spec") -> None:
+    """Raise UserError at the first contradiction."""
+    if spec.search and spec.grid:
+        raise UserError("a file has [search] or [grid], not both; make two experiments of it.")
+    arms = Space.parse(spec.space).families
+    _said_once(spec)
+    for recipe in _recipes(spec):
+        Recipe.from_dict(recipe)
+    for cell in (*spec.cells, *([spec.baseline_cell] if spec.baseline_cell else [])):
+        _one_candidate(cell, arms)
+    _known_names(spec)
+
+
+def families(space: Sequence[str]) -> tuple[Family, ...]:
+    """The families that a space names; a hypermodel ("package.module:build") is none."""
+    names = dict.fromkeys(arm.partition(".")[0] for arm in space if ":" not in arm)
+    return tuple(load_family(name) for name in names)
+
+
+def counts(space: Sequence[str]) -> dict[str, str]:
+    """Which count a list decides, over all families of a space: {"kernels": "conv_stages", ...}."""
+    return {name: count for family in families(space) for name, count in family.counts.items()}
+
+
+def hyperparameters(family: Family) -> frozenset[str]:
+    """What a family's hyperparameters are called: its fields, its counts, and NAME_1 for the items of a list.
+
+    That is a convention, and a test holds every family to it.
+    """
+    types = get_type_hints(family.architecture)
+    own = (field.name for field in fields(family.architecture))
+    numbered = (f"{name}_1" if get_origin(types[name]) is tuple else name for name in own)
+    return frozenset([*numbered, *family.counts.values()])
+
+
+def _said_once(spec: "Spec") -> None:
+    varied = "[grid]" if spec.grid else "[search]"
+    for name in spec.varied:
+        if name in spec.fix or name in spec.fixed:
+            raise UserError(f'"{name}" is in [fix] and in {varied}; keep one.')
+        if is_recipe(name) and name.removeprefix("recipe.") in spec.recipe:
+            raise UserError(f'"{name}" is in [recipe] and in {varied}; keep one.')
+
+
+def _recipes(spec: "Spec") -> Iterator[dict[str, Any]]:
+    """Every value of a recipe field that the file asks for, in a recipe; of a range, both ends."""
+    yield dict(spec.recipe)
+    sections: tuple[Mapping[str, Any], ...] = (spec.search, *spec.grid, spec.baseline or {})
+    for section in sections:
+        for name, entry in section.items():
+            for value in _values(entry) if is_recipe(name) else ():
+                yield {**spec.recipe, name.removeprefix("recipe."): value}
+
+
+def _values(entry: Any) -> Sequence[Any]:
+    if isinstance(entry, Range):
+        return (entry.low, entry.high)
+    return entry if isinstance(entry, list) else (entry,)
+
+
+def _one_candidate(cell: Mapping[str, Any], arms: Sequence[str]) -> None:
+    """A variant is a whole architecture; without one, several families need a word on which it is."""
+    if "variant" in cell:
+        beside = [name for name in cell if name != "variant" and not is_recipe(name)]
+        if beside:
+            raise UserError(f'a variant is a whole architecture: "{beside[0]}" cannot be set beside it.')
+        if "." not in str(cell["variant"]):
+            raise UserError(f'a variant is written "family.name". Received: "{cell["variant"]}".')
+        Space.parse(cell["variant"])
+    elif len(arms) > 1 and cell.get("family") not in arms:
+        raise UserError(
+            f"every cell and [baseline] need a variant or one family of {', '.join(arms)}. "
+            f'Received: "{cell.get("family", "none")}".'
+        )
+
+
+def _known_names(spec: "Spec") -> None:
+    """Refuse a hyperparameter that no family of the space has; a hypermodel's are known once it is built."""
+    if any(":" in arm for arm in spec.space):
+        return
+    known = frozenset[str]().union(*(hyperparameters(family) for family in families(spec.space)))
+    settings = (spec.fixed, spec.search, *spec.cells, spec.baseline_cell or {})
+    for name in dict.fromkeys(name for names in settings for name in names if not is_recipe(name)):
+        plain = name.rpartition("/")[2]  # "family=inception/modules" is the modules of one family
+        if re.sub(r"_\d+$", "_1", plain) not in known and plain not in ("family", "variant"):
+            near = nearest(plain, known).removesuffix("_1")
+            raise UserError(f'unknown hyperparameter "{name}"; the nearest valid one is "{near}".')
