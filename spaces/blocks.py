@@ -1,14 +1,13 @@
 """The parts that several families share: convolutions, the dense head, and what to call them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from spaces.family import InfeasibleArchitecture, Shape
 
 if TYPE_CHECKING:
-    import keras
     import keras_tuner
 
 
@@ -85,25 +84,34 @@ def convolve(x: Any, kernels: int, size: int, *, batch_norm: bool = False, **opt
     return layers.ReLU()(layers.BatchNormalization()(x))
 
 
-def require_size(input_shape: Shape, poolings: int) -> None:
-    """Raises InfeasibleArchitecture where halving the image `poolings` times would leave nothing of it."""
+def require_side(input_shape: Shape, least: int, what: str) -> None:
+    """Raises InfeasibleArchitecture for images of which `what` ("5 poolings") would leave nothing."""
     side = min(input_shape[:2])
-    possible = int(math.log2(side))
-    if poolings > possible:
-        reason = f"{poolings} poolings, but an image {side} pixels small allows {possible}"
-        raise InfeasibleArchitecture(reason, violation=poolings / possible - 1)
+    if side < least:
+        reason = f"{what} need images of at least {least} pixels a side, these have {side}"
+        raise InfeasibleArchitecture(reason, violation=least / side - 1)
 
 
-def network(inputs: Any, outputs: Any, name: str) -> "keras.Model":
-    """The Keras model from images in [0, 1] to probabilities."""
-    import keras
+def resized(x: Any, side: int) -> Any:
+    """Images of `side` x `side` pixels; as they are where `side` is 0 or theirs already."""
+    from keras import layers
 
-    return keras.Model(inputs, outputs, name=name)
+    return x if side == 0 or x.shape[1:3] == (side, side) else layers.Resizing(side, side)(x)
 
 
 def dashes(numbers: Iterable[int]) -> str:
     """64-64-128-128."""
     return "-".join(map(str, numbers))
+
+
+def facts_of(kernels: Sequence[int], neurons: Sequence[int]) -> dict[str, int | str]:
+    """What tables and studies of single factors ask for, of every stage and every hidden layer."""
+    return {
+        "conv_stages": len(kernels),
+        "kernels": dashes(kernels),
+        "dense_layers": len(neurons),
+        "neurons": dashes(neurons),
+    }
 
 
 def label_of_head(head: DenseHead) -> str:

@@ -95,7 +95,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
         for name in (path, hyperparameter.name):
             if name in self._fixed:
                 self._met.add(name)
-                return _as_declared(name, self._fixed[name], domain)
+                return _as_fixed(name, self._fixed[name], hyperparameter, domain)
         for name in (path, hyperparameter.name):
             if name in self._domains:
                 self._met.add(name)
@@ -111,6 +111,14 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
 class _UndrawnHyperParameters(DrawnHyperParameters):
     def _declared(self, hyperparameter: Any, path: str, domain: Domain) -> Value:
         return hyperparameter.default  # type: ignore[no-any-return]
+
+
+def _as_fixed(name: str, value: Value, hyperparameter: Any, domain: Domain) -> Value:
+    """A declared constant may be fixed to anything of its type: there are no choices to be misspelt."""
+    constant = isinstance(hyperparameter, keras_tuner.engine.hyperparameters.Fixed)
+    if constant and type(value) is type(hyperparameter.value):
+        return value
+    return _as_declared(name, value, domain)
 
 
 def _as_declared(name: str, value: Value, domain: Domain) -> Value:

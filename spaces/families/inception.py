@@ -17,8 +17,7 @@ from spaces.blocks import (
     dashes,
     drop,
     label_of_head,
-    network,
-    require_size,
+    require_side,
     sample_head,
     sample_widths,
 )
@@ -80,13 +79,13 @@ def build(architecture: Architecture, input_shape: Shape, num_classes: int) -> "
     """Raises InfeasibleArchitecture where the image cannot be halved twice."""
     import keras
 
-    require_size(input_shape, 2 if architecture.stem_stride > 1 else 0)
+    require_side(input_shape, architecture.stem_stride**2, "2 poolings")
     inputs = keras.Input(input_shape)
     x = _stem(inputs, architecture)
     for _ in range(architecture.modules):
         x = drop(_module(x, architecture), architecture.dropout)
     head = architecture if architecture.connected else replace(architecture, neurons=(), dropout=0.0)
-    return network(inputs, classify(x, head, num_classes), "inception")
+    return keras.Model(inputs, classify(x, head, num_classes), name="inception")
 
 
 def _stem(inputs: Any, architecture: Architecture) -> Any:

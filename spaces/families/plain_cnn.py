@@ -13,9 +13,9 @@ from spaces.blocks import (
     convolve,
     dashes,
     drop,
+    facts_of,
     label_of_head,
-    network,
-    require_size,
+    require_side,
     sample_head,
     sample_widths,
 )
@@ -72,12 +72,13 @@ def build(architecture: Architecture, input_shape: Shape, num_classes: int) -> "
     """Raises InfeasibleArchitecture where there are more stages than the image can be halved."""
     import keras
 
-    require_size(input_shape, len(architecture.kernels))
+    stages = len(architecture.kernels)
+    require_side(input_shape, 2**stages, f"{stages} poolings")
     inputs = x = keras.Input(input_shape)
     for stage, kernels in enumerate(architecture.kernels):
         # Between the stages only: behind the last one, the head begins with a dropout of its own.
         x = _stage(drop(x, architecture.dropout) if stage else x, kernels, architecture)
-    return network(inputs, classify(x, architecture, num_classes), "plain_cnn")
+    return keras.Model(inputs, classify(x, architecture, num_classes), name="plain_cnn")
 
 
 def _stage(x: Any, kernels: int, architecture: Architecture) -> Any:
@@ -89,13 +90,8 @@ def _stage(x: Any, kernels: int, architecture: Architecture) -> Any:
 
 
 def facts(architecture: Architecture) -> dict[str, int | str]:
-    """What tables and studies of single factors ask for."""
-    return {
-        "conv_stages": len(architecture.kernels),
-        "kernels": dashes(architecture.kernels),
-        "dense_layers": len(architecture.neurons),
-        "neurons": dashes(architecture.neurons),
-    }
+    """One kernel count for each stage."""
+    return facts_of(architecture.kernels, architecture.neurons)
 
 
 def label(architecture: Architecture) -> str:

@@ -44,6 +44,75 @@ def test_the_published_inception_network_as_its_code_wires_it_sees_1695744_featu
     assert counted("inception", "as_published").parameters == parameters
 
 
+def test_basic_cnn_and_lenet() -> None:
+    convolutions = conv(3, 1, 32) + conv(3, 32, 64) + conv(3, 64, 64)
+    macs = (
+        9 * (32 * 46**2 + 32 * 64 * 21**2 + 64 * 64 * 8**2) + 4096 * 2960 + 2960 * 1080 + 1080 * 64 + 64 * 7
+    )
+    assert counted("basic_cnn", "published") == Counts(
+        convolutions + dense(8 * 8 * 64, 2960, 1080, 64, 7), macs
+    )
+    parameters = conv(5, 1, 6) + conv(5, 6, 16) + dense(9 * 9 * 16, 120, 84, 7)
+    macs = 25 * (6 * 28**2 + 6 * 16 * 10**2) + 1296 * 120 + 120 * 84 + 84 * 7
+    assert counted("lenet", "published") == Counts(parameters, macs)
+
+
+def test_networks_on_resized_images() -> None:
+    parameters = conv(3, 3, 6) + conv(3, 6, 16) + dense(62 * 62 * 16, 100, 10, 3) + 4 * (6 + 16 + 100 + 10)
+    macs = 9 * (3 * 6 * 254**2 + 6 * 16 * 125**2) + 61504 * 100 + 100 * 10 + 10 * 3
+    assert counted("lenet5_modern", "published", (90, 120, 3), 3) == Counts(parameters, macs)
+    widths = (1, 32, 64, 128, 256)
+    parameters = sum(9 * a * b + 4 * b for a, b in pairwise(widths)) + dense(8 * 8 * 256, 256, 7)
+    assert counted("custom_cnn", "published").parameters == parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "classes", "parameters"),
+    [
+        # ResNet-18 has 11,689,512 trainable weights, and 2 moving statistics for each of 4,800 maps.
+        ("resnet.resnet18", (224, 224, 3), 1000, 11_689_512 + 9_600),
+        ("googlenet.published", (224, 224, 3), 1000, 6_998_552),
+        ("mini_xception.published", (48, 48, 1), 7, 58_423),
+        # 29.9 million with 4096-4096 behind 2x2 maps, 4.7 million averaged.
+        ("vgg.khaireddin", (40, 40, 1), 7, 29_892_679),
+        ("vgg.average", (48, 48, 1), 7, 4_693_575),
+    ],
+)  # fmt: skip
+def test_published_networks_have_their_published_size(
+    name: str, shape, classes: int, parameters: int
+) -> None:
+    assert counted(*name.split("."), shape, classes).parameters == parameters
+
+
+def test_multiply_adds_of_published_networks() -> None:
+    """1.81 billion for ResNet-18, 1.58 for GoogLeNet."""
+    assert counted("resnet", "resnet18", (224, 224, 3), 1000).macs == 1_814_073_344
+    assert counted("googlenet", "published", (224, 224, 3), 1000).macs == 1_582_671_872
+
+
+def test_squeeze_and_excitation_adds_two_dense_layers_to_each_block() -> None:
+    added = sum(2 * dense(kernels, kernels // 16, kernels) for kernels in (64, 128, 256, 512))
+    plain, weighed = counted("resnet", "resnet18"), counted("se_resnet", "se_resnet18")
+    assert weighed.parameters - plain.parameters == added
+
+
+@pytest.mark.parametrize(
+    ("backbone", "trunk", "width"),
+    [
+        ("mobilenet_v3_small", 939_120, 576),
+        ("mobilenet_v3_large", 2_996_352, 960),
+        ("efficientnet_b0", 4_049_571, 1280),
+        ("resnet50", 23_587_712, 2048),
+        ("vgg16", 14_714_688, 512),
+    ],
+)
+def test_a_backbone_has_its_documented_size_and_a_head(backbone: str, trunk: int, width: int) -> None:
+    family = load_family("pretrained")
+    architecture = family.from_dict({"backbone": backbone, "weights": "none"})
+    counts = count_before_building(lambda: family.build(architecture, (48, 48, 1), 7))
+    assert counts.parameters == trunk + dense(width, 7)
+
+
 @pytest.mark.parametrize(
     ("layer", "macs"),
     [
