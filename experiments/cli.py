@@ -142,6 +142,27 @@ def report(
     typer.echo(f"Report: {page}")
 
 
+@app.command()
+def unseal(
+    experiment: Experiment,
+    workspace: Workspace = Path("runs"),
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Open the test set, once, for the verdict of a finished study."""
+    from experiments.opening import open_test_set
+    from experiments.stages import Means
+    from experiments.stages import report as write_report
+    from search.workspace import Workspace as Place
+
+    name = Path(experiment).stem
+    means = Means(Place.at(workspace), tracking_uri=tracking_uri)
+    opening = open_test_set(name, means, typer.echo)
+    for label, accuracies in opening.accuracies.items():
+        mean = sum(accuracies) / len(accuracies)
+        typer.echo(f"{label}: test accuracy {mean:.4f} (mean of {len(accuracies)} seeds)")
+    typer.echo(f"Report: {write_report([name], means.tracking, means.workspace.reports)}")
+
+
 @app.command("list")
 def list_() -> None:
     """Show the experiments and the families, with their questions."""

@@ -38,7 +38,7 @@ class Progress:
     def say(self, text: str) -> None:
         """One line, above whatever is live."""
         if not self._quiet:
-            self._console.print(text, highlight=False)
+            self._console.print(text, highlight=False, soft_wrap=True)
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -83,7 +83,7 @@ class Progress:
         with self._lock:
             self._latest.pop(work.key, None)
             self._states[outcome.state] += 1
-            label = work.built.label if work.built is not None else "not built"
+            label = work.built.label if work.built is not None else ""
             if outcome.state == names.COMPLETE and self._stage is not None:
                 minimize = self._stage.setting.protocol.direction == "minimize"
                 if self._best is None or (outcome.score < self._best[0]) == minimize:
@@ -95,7 +95,7 @@ class Progress:
         place = (
             f"trial {work.slot}" if work.stage == names.EXPLORE else f"candidate {work.slot} seed {work.seed}"
         )
-        parts = [place, label, outcome.state]
+        parts = [place, label, outcome.state] if label else [place, outcome.state]
         if outcome.score == outcome.score:
             parts.append(f"monitor {outcome.score:.4f}")
         if "val_accuracy" in outcome.metrics:

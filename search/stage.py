@@ -72,13 +72,19 @@ class Wait:
 
 def open_storage(url: str) -> RDBStorage:
     """Optuna's storage. A SQLite file is opened with patience, since threads share it."""
+    _quieten()
+    engine = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
+    return RDBStorage(
+        url, engine_kwargs=engine, heartbeat_interval=HEARTBEAT_SECONDS, grace_period=GRACE_SECONDS
+    )
+
+
+def _quieten() -> None:
+    """Silence what Optuna would tell its developers. For the whole process: threads share the filters."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        engine = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
-        return RDBStorage(
-            url, engine_kwargs=engine, heartbeat_interval=HEARTBEAT_SECONDS, grace_period=GRACE_SECONDS
-        )
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    warnings.filterwarnings("ignore", "Heartbeat of storage")  # we keep heartbeats ourselves
+    warnings.filterwarnings("ignore", "The reported value is ignored")  # epochs told again after a resumption
 
 
 class Stage(ABC):
@@ -141,9 +147,7 @@ class Stage(ABC):
                     verdict = self.plan_next()
                     if verdict is Wait or not self.trials(TrialState.WAITING):
                         return Wait if self._running else verdict
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # heartbeats outside optimize() are ours to keep
-                    trial = self._study_of(worker).ask()
+                trial = self._study_of(worker).ask()
             self.storage.record_heartbeat(trial._trial_id)
             work = self._work(trial)
             self._running[trial._trial_id] = work
@@ -210,9 +214,7 @@ class Stage(ABC):
         """Take note of an epoch; prune where the stage prunes."""
         work.last_epoch = message.epoch
         work.trained_seconds += message.metrics[names.EPOCH_SECONDS]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a resumed evaluation tells its first epochs again
-            work.trial.report(float(message.metrics[self.setting.protocol.monitor_metric]), message.epoch)
+        work.trial.report(float(message.metrics[self.setting.protocol.monitor_metric]), message.epoch)
         return Answer.PRUNE if self.prunes and work.trial.should_prune() else Answer.GO
 
     # The end

@@ -81,7 +81,7 @@ class Study:
         )
 
     def _hours_left(self, explore: Explore) -> float:
-        """Hours of the budget that explore may still use; confirm keeps its share, by the time trials take."""
+        """Hours of the budget that explore may still use; confirm keeps its share, by what trials take."""
         hours = self.setting.protocol.hours
         if hours is None:
             return 1.0

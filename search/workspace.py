@@ -31,7 +31,8 @@ class Workspace:
             probe.unlink()
         except OSError as error:
             raise UserError(
-                f"the workspace {folder} cannot be written to ({error.strerror}): name another with --workspace"
+                f"the workspace {folder} cannot be written to ({error.strerror}): "
+                "name another with --workspace"
             ) from error
         return cls(folder.resolve())
 

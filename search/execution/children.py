@@ -66,6 +66,7 @@ class ForkServer:
         self._identities = itertools.count()
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._listener: threading.Thread | None = None
         self._ready = threading.Event()
 
     def start(self) -> None:
@@ -85,7 +86,11 @@ class ForkServer:
             identity = next(self._identities)
             child = Child(self, identity, Connection(ours.detach()))
             self._children[identity] = child
-            socket.send_fds(control, [json.dumps({"fork": identity}).encode()], [theirs.fileno()])
+            try:
+                socket.send_fds(control, [json.dumps({"fork": identity}).encode()], [theirs.fileno()])
+            except OSError:  # the server has just died: its listener ends this child as it ends the others
+                self._children.pop(identity, None)
+                child.ended(_SERVER_DIED)
         return child
 
     def request(self, message: dict[str, int]) -> None:
@@ -99,12 +104,8 @@ class ForkServer:
         if self._control is not None:
             with contextlib.suppress(OSError):
                 self._control.shutdown(socket.SHUT_RDWR)
-        if self._process is not None:
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        if self._listener is not None:
+            self._listener.join(10)
 
     def _ensure_running(self) -> socket.socket:
         if self._control is not None:
@@ -123,10 +124,13 @@ class ForkServer:
             )
         self._control = ours
         self._ready.clear()
-        threading.Thread(target=self._listen, args=(ours,), name="fork-server", daemon=True).start()
+        self._listener = threading.Thread(
+            target=self._listen, args=(ours, self._process), name="fork-server", daemon=True
+        )
+        self._listener.start()
         return ours
 
-    def _listen(self, control: socket.socket) -> None:
+    def _listen(self, control: socket.socket, process: subprocess.Popen[bytes]) -> None:
         """Pass on what the server says until it is gone; then every child is gone with it."""
         while True:
             try:
@@ -143,9 +147,13 @@ class ForkServer:
             elif "ended" in message:
                 ending = Ending(os.waitstatus_to_exitcode(message["status"]), message["peak_kib"] / 1024)
                 self._children.pop(message["ended"]).ended(ending)
+        process.kill()  # it has closed its end: whatever is left of it is of no use
+        process.wait()
+        control.close()
         with self._lock:
-            self._control = None
-            self._ready.set()
+            if self._control is control:
+                self._control = None
+                self._ready.set()
             orphans = list(self._children.values())
             self._children.clear()
         for child in orphans:

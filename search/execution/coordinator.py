@@ -199,8 +199,8 @@ class Coordinator:
                 answer(child.pipe, Answer.STOP if self._stopping.is_set() else verdict)
             case Result(outcome, score, metrics):
                 return Outcome(outcome, score=score, metrics=metrics)
-            case Infeasible(reason, violation, _, _):
-                return Outcome(names.INFEASIBLE, reason, violations={"budget": max(violation, 1e-9)})
+            case Infeasible() as refused:
+                return _infeasible(refused)
             case Failed() as failed:
                 return self._after_failure(failed)
         return None
@@ -211,6 +211,16 @@ class Coordinator:
         if failed.kind == "diverged":
             return Outcome(names.DIVERGED, failed.message)
         return _Died(failed.message if not failed.detail else f"{failed.message}\n{failed.detail}")
+
+
+def _infeasible(refused: Infeasible) -> Outcome:
+    counts = {names.PARAMETERS: refused.parameters, names.MACS: refused.macs}
+    return Outcome(
+        names.INFEASIBLE,
+        refused.reason,
+        metrics={name: float(value) for name, value in counts.items() if value is not None},
+        violations={"budget": max(refused.violation, 1e-9)},
+    )
 
 
 def _after_death(child: Child, oom_kills: int) -> _Died:

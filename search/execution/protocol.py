@@ -133,13 +133,13 @@ _MESSAGES: dict[str, type[Any]] = {
 
 def send(pipe: Connection, message: Message) -> None:
     """Send one message."""
-    pipe.send_bytes(json.dumps({"message": type(message).__name__, **asdict(message)}).encode())
+    pipe.send_bytes(json.dumps({"type": type(message).__name__, **asdict(message)}).encode())
 
 
 def receive(pipe: Connection) -> Any:
     """The next message. Raises EOFError when the other side is gone."""
     fields = json.loads(pipe.recv_bytes())
-    return _MESSAGES[fields.pop("message")](**fields)
+    return _MESSAGES[fields.pop("type")](**fields)
 
 
 def answer(pipe: Connection, value: Value) -> None:

@@ -169,10 +169,10 @@ class Recorder:
         return "\n\n".join(
             [
                 f"**{setting.question}**",
-                f"One study of the experiment `{setting.experiment}` on {data.name}{synthetic}. Its evaluations "
-                "are the runs under this one: *explore* draws candidates and ranks them on the monitor split, "
-                "*confirm* trains the leaders on fresh seeds and measures them on validation. The test set is "
-                "sealed.",
+                f"One study of the experiment `{setting.experiment}` on {data.name}{synthetic}. Its "
+                "evaluations are the runs under this one: *explore* draws candidates and ranks them on the "
+                "monitor split, *confirm* trains the leaders on fresh seeds and measures them on validation. "
+                "The test set is sealed.",
                 "`verdict.json` says what can be believed, `report.html` shows it.",
             ]
         )

@@ -1,0 +1,51 @@
+"""`candor unseal`: the test set is opened for a verdict that was frozen before."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from experiments.stages import Means
+from search.datasets.prepared import MANIFEST, Prepared
+from search.tracking import names
+from search.tracking.writer import Writer
+from search.unseal import Opening, frozen, unseal
+from spaces.errors import UserError
+
+
+def open_test_set(experiment: str, means: Means, say: Callable[[str], None]) -> Opening:
+    """Measure the selected candidate and the runner-up of the newest study on its test set.
+
+    Raises UserError when there is no verdict, none selected, no test part, or it was done before.
+    """
+    import reports
+
+    study = reports.load_study(experiment, means.tracking)
+    tags = study.run.tags
+    if names.VERDICT_HASH not in tags:
+        raise UserError(
+            f"{experiment} has no verdict yet: finish the study with `candor search {experiment}`"
+        )
+    if not tags.get(names.TEST_DIGEST):
+        raise UserError(f"the data of {experiment} have no test part: there is nothing to unseal")
+    text = study.store.artifact(study.run, names.VERDICT_JSON).read_text(encoding="utf-8")
+    if frozen(text) != tags[names.VERDICT_HASH]:
+        raise UserError(
+            f"the verdict of {experiment} is not the one that was frozen: the test set stays sealed"
+        )
+    verdict = json.loads(text)
+    candidates = [verdict[place] for place in ("selected", "runner_up") if verdict[place]]
+    if not candidates:
+        raise UserError(f"the verdict of {experiment} selected nothing: the test set stays sealed")
+    data = _cached(means.workspace.cache, tags)
+    local = means.workspace.artifacts if means.tracking.startswith("sqlite") else None
+    writer = Writer(means.tracking, experiment, local)
+    return unseal(writer, study.study_id, tags[names.VERDICT_HASH], candidates, data, say)
+
+
+def _cached(cache: Path, tags: dict[str, str]) -> Prepared:
+    """The prepared data of the study, by its digests."""
+    for manifest in sorted(cache.glob(f"**/{MANIFEST}")):
+        data = Prepared.open(manifest.parent)
+        if (data.digest, data.split_digest) == (tags[names.DATA_DIGEST], tags[names.SPLIT_DIGEST]):
+            return data
+    raise UserError(f"the study's images are no longer in {cache}: run its search command again, then unseal")

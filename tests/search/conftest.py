@@ -1,0 +1,45 @@
+"""What the tests of search share: a small prepared data set and a setting on it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.datasets.prepare import Prepared, prepare
+from search.setting import Protocol, Setting
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    cache = tmp_path_factory.mktemp("cache")
+    source = "synthetic:train=300,validation=120,test=60"
+    return prepare(source, cache, say=lambda text: None)
+
+
+@pytest.fixture
+def setting_for(prepared: Prepared) -> Callable[..., Setting]:
+    """A setting on the small data; keyword arguments of Protocol, others under `setting`."""
+
+    def make(setting: dict[str, Any] | None = None, **protocol: Any) -> Setting:
+        fields: dict[str, Any] = {
+            "experiment": "small",
+            "question": "Does it hold?",
+            "space": "plain_cnn",
+            "recipe": {"batch_size": 64},
+            "precision": "float32",
+            "threads": 1,
+            "identity": {"space": "plain_cnn"},
+        }
+        return Setting(
+            data=prepared,
+            protocol=Protocol(**{"trials": 6, "epochs": 2, **protocol}),
+            **(fields | (setting or {})),
+        )
+
+    return make
+
+
+@pytest.fixture
+def storage_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'studies.db'}"

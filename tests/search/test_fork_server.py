@@ -1,0 +1,120 @@
+"""Children come from a server that has imported Keras, end with their coordinator, and say how."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from search.execution.children import Child, ForkServer
+from search.execution.protocol import Failed, Task, receive, send
+
+
+def _task(folder: Path) -> Task:
+    return Task(
+        key="k",
+        seed=1,
+        space="plain_cnn",
+        dataset=str(folder / "missing"),
+        folder=str(folder),
+        recipe={},
+        epochs=1,
+        patience=1,
+        objective="val_accuracy",
+        precision="float32",
+        threads=1,
+        monitor_fraction=0.1,
+        monitor_seed=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    running = ForkServer(tmp_path_factory.mktemp("logs") / "children.log")
+    running.start()
+    assert running.wait_until_ready(240)
+    yield running
+    running.close()
+
+
+def _pid_of(child: Child) -> int:
+    for _ in range(200):
+        if child.pid is not None:
+            return child.pid
+        time.sleep(0.01)
+    raise AssertionError("the server never told the child's process number")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _gone(pid: int, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while _alive(pid) and time.monotonic() < end:
+        time.sleep(0.02)
+    return not _alive(pid)
+
+
+def test_a_users_mistake_comes_back_as_one_sentence(server: ForkServer, tmp_path: Path) -> None:
+    """A child that meets a UserError tells it and ends in order."""
+    child = server.fork()
+    send(child.pipe, _task(tmp_path))
+    answer = receive(child.pipe)
+    assert isinstance(answer, Failed)
+    assert (answer.kind, answer.detail) == ("user", "")
+    ending = child.wait(10)
+    assert ending is not None
+    assert (ending.code, ending.peak_mib > 50) == (0, True)
+
+
+def test_a_killed_child_says_which_signal_ended_it(server: ForkServer) -> None:
+    """The coordinator learns of a signal, and the server serves on."""
+    child = server.fork()
+    os.kill(_pid_of(child), signal.SIGSEGV)
+    ending = child.wait(10)
+    assert str(ending) == "killed by SIGSEGV"
+    other = server.fork()
+    other.kill()
+    assert str(other.wait(10)) == "killed by SIGKILL"
+
+
+def test_a_server_that_dies_takes_its_children_along_and_is_replaced(tmp_path: Path) -> None:
+    """Nothing trains on behind the coordinator's back, and the next child starts a new server."""
+    server = ForkServer(tmp_path / "children.log")
+    child = server.fork()
+    pid = _pid_of(child) if server.wait_until_ready(240) else 0
+    assert server._process is not None
+    server._process.kill()
+    assert child.wait(10) is not None
+    assert _gone(pid, 5)
+    replaced = server.fork()
+    assert server.wait_until_ready(240)
+    assert _alive(_pid_of(replaced))
+    server.close()
+    assert _gone(_pid_of(replaced), 5)
+
+
+def test_nothing_outlives_a_coordinator_that_is_killed(tmp_path: Path) -> None:
+    """kill -9 on the coordinator ends the server and its children within seconds."""
+    program = (
+        "import sys, time; from pathlib import Path; from search.execution.children import ForkServer\n"
+        f"server = ForkServer(Path({str(tmp_path / 'log')!r})); child = server.fork()\n"
+        "server.wait_until_ready(240)\n"
+        "while child.pid is None: time.sleep(0.01)\n"
+        "print(server._process.pid, child.pid, flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as coordinator:
+        assert coordinator.stdout is not None
+        pids = [int(pid) for pid in coordinator.stdout.readline().split()]
+        assert len(pids) == 2
+        assert all(_alive(pid) for pid in pids)
+        coordinator.kill()
+    assert [_gone(pid, 5) for pid in pids] == [True, True]

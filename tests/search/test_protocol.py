@@ -1,0 +1,85 @@
+"""The trial protocol carries every message through a real pipe unchanged."""
+
+import threading
+from multiprocessing.connection import Pipe
+from typing import Any
+
+import pytest
+
+from search.execution import protocol
+from search.execution.protocol import Answer, Built, Epoch, Failed, Infeasible, Result, Suggest, Task
+
+TASK = Task(
+    key="s/explore/0/0",
+    seed=3,
+    space=["plain_cnn", "inception"],
+    dataset="data",
+    folder="folder",
+    recipe={"learning_rate": 0.001},
+    epochs=3,
+    patience=2,
+    objective="val_accuracy",
+    precision="float32",
+    threads=1,
+    monitor_fraction=0.1,
+    monitor_seed=0,
+)
+BUILT = Built(
+    "plain_cnn",
+    "",
+    "plain 8",
+    {"kernels": [8]},
+    {"kernels": "8"},
+    {"batch_size": 64},
+    "a" * 12,
+    "b" * 12,
+    10,
+    20,
+)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        TASK,
+        Suggest("family=inception/modules", {"kind": "integer", "low": 1, "high": 4}),
+        BUILT,
+        Infeasible("too large", 0.5, 10, None),
+        Epoch(1, {"train_loss": 1.5}),
+        Result("complete", 0.5, {"val_accuracy": 0.25}),
+        Failed("diverged", "the loss is not finite", epoch=4),
+    ],
+    ids=lambda message: type(message).__name__,
+)
+def test_a_message_arrives_as_it_was_sent(message: Any) -> None:
+    """What one side sends is what the other receives."""
+    ours, theirs = Pipe()
+    protocol.send(ours, message)
+    assert protocol.receive(theirs) == message
+
+
+def test_asking_returns_the_answer() -> None:
+    """A question waits for its answer, so that a conversation reads as a call."""
+    ours, theirs = Pipe()
+
+    def serve() -> None:
+        assert protocol.receive(theirs) == Epoch(2, {})
+        protocol.answer(theirs, Answer.PRUNE)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    assert protocol.ask(ours, Epoch(2, {})) == Answer.PRUNE
+    thread.join()
+
+
+def test_a_built_candidate_can_be_rebuilt_from_what_a_plan_stores() -> None:
+    """A candidate in a plan holds the architecture and the recipe, and no fingerprints."""
+    assert BUILT.candidate() == {
+        "family": "plain_cnn",
+        "variant": "",
+        "label": "plain 8",
+        "architecture": {"kernels": [8]},
+        "recipe": {"batch_size": 64},
+        "parameters": 10,
+        "macs": 20,
+    }

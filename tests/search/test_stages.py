@@ -1,0 +1,233 @@
+"""Stages on a real Optuna storage: exact totals, equal shares, nothing drawn twice, nothing lost."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import TrialState
+
+from search.confirm import Confirm
+from search.execution.protocol import Answer, Built, Epoch
+from search.explore import DUPLICATES_IN_A_ROW, Explore
+from search.leaders import Leader
+from search.setting import Setting
+from search.stage import Outcome, Wait, Work, open_storage
+from search.tracking import names
+from spaces.domains import Categorical, Integer, Real
+
+SettingFor = Callable[..., Setting]
+
+
+def _built(fingerprint: str, family: str = "plain_cnn") -> Built:
+    return Built(family, "", f"{family} {fingerprint}", {}, {}, {}, fingerprint, fingerprint, 1000, 2000)
+
+
+def _explore(setting: Setting, url: str, folder: Path) -> Explore:
+    return Explore(setting, open_storage(url), folder, f"{setting.experiment}/explore")
+
+
+def _work(stage: Any, worker: int = 0) -> Work:
+    work = stage.claim(worker)
+    assert isinstance(work, Work)
+    return work
+
+
+def _complete(stage: Explore, work: Work, score: float, fingerprint: str, family: str = "plain_cnn") -> None:
+    assert stage.built(work, _built(fingerprint, family)) == Answer.GO
+    stage.finish(work, Outcome(names.COMPLETE, score=score))
+
+
+def test_explore_makes_exactly_as_many_trials_as_asked_from_many_threads(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """Eight threads that claim at once share a total of ten, whatever the order."""
+    stage = _explore(setting_for(trials=10), storage_url, tmp_path)
+    claimed: list[int] = []
+
+    def slot(worker: int) -> None:
+        while (work := stage.claim(worker)) is not None:
+            if isinstance(work, Work):
+                claimed.append(work.slot)
+                stage.suggest(work, "kernels", Integer(8, 512))
+                _complete(stage, work, 0.1, f"candidate-{work.slot}")
+
+    threads = [threading.Thread(target=slot, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(claimed) == list(range(10))
+    assert (stage.counted(), stage.ended_because) == (10, "all 10 trials are done")
+
+
+def test_each_family_gets_an_equal_share(setting_for: SettingFor, storage_url: str, tmp_path: Path) -> None:
+    """The family is assigned in turn, whatever it scored: luck early on decides nothing."""
+    setting = setting_for({"space": ("plain_cnn", "inception")}, trials=6)
+    stage = _explore(setting, storage_url, tmp_path)
+    shares: Counter[str] = Counter()
+    for number in range(6):
+        work = _work(stage)
+        family = str(work.task.fix["family"])
+        shares[family] += 1
+        _complete(stage, work, 0.9 if family == "inception" else 0.1, f"candidate-{number}", family)
+    assert shares == {"plain_cnn": 3, "inception": 3}
+
+
+def test_the_baseline_comes_first_with_its_own_recipe(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """Slot 0 is the user's present candidate: fixed, and marked."""
+    baseline = {"variant": "plain_cnn.published_2", "recipe.batch_size": 32}
+    stage = _explore(setting_for({"baseline": baseline}), storage_url, tmp_path)
+    first, second = _work(stage, 0), _work(stage, 1)
+    assert (first.slot, first.baseline, first.task.space) == (0, True, "plain_cnn.published_2")
+    assert (first.task.recipe, second.baseline) == ({"batch_size": 32}, False)
+
+
+def test_what_a_dead_coordinator_left_running_is_adopted_with_its_draws(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """A new coordinator goes on with the same trial: number, key and values stay."""
+    domain = Real(1e-4, 1e-1, log=True)
+    died = _work(_explore(setting_for(trials=2), storage_url, tmp_path))
+    stage = _explore(setting_for(trials=2), storage_url, tmp_path)
+    value = stage.suggest(died, "rate", domain)
+    adopted = _work(_explore(setting_for(trials=2), storage_url, tmp_path))
+    assert (adopted.key, adopted.trial.number) == (died.key, died.trial.number)
+    assert stage.suggest(adopted, "rate", domain) == value
+    assert len(stage.trials()) == 1
+
+
+def test_a_candidate_drawn_twice_is_told_its_known_value_and_not_counted(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """A duplicate costs no training; its sampler hears the value, and the total waits for another."""
+    stage = _explore(setting_for(trials=2), storage_url, tmp_path)
+    _complete(stage, _work(stage), 0.75, "same")
+    again = _work(stage)
+    assert stage.built(again, _built("same")) == Answer.DUPLICATE
+    assert again.known is not None
+    stage.finish(again, again.known)
+    assert (again.known.state, stage.trials()[-1].value, stage.counted()) == (names.DUPLICATE, 0.75, 1)
+
+
+def test_a_used_up_space_ends_the_stage(setting_for: SettingFor, storage_url: str, tmp_path: Path) -> None:
+    """Twenty duplicates in a row say that nothing new is left to draw."""
+    stage = _explore(setting_for(trials=5), storage_url, tmp_path)
+    _complete(stage, _work(stage), 0.5, "only")
+    for _ in range(DUPLICATES_IN_A_ROW):
+        work = _work(stage)
+        stage.built(work, _built("only"))
+        assert work.known is not None
+        stage.finish(work, work.known)
+    assert stage.claim(0) is None
+    assert "used up" in stage.ended_because
+
+
+def test_an_infeasible_draw_is_a_constraint_and_not_a_trial(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """The sampler learns of the violation; the total does not shrink."""
+    stage = _explore(setting_for(trials=1), storage_url, tmp_path)
+    work = _work(stage)
+    stage.finish(work, Outcome(names.INFEASIBLE, "too large", violations={"budget": 0.5}))
+    frozen = stage.trials()[0]
+    assert (frozen.state, stage.counted()) == (TrialState.PRUNED, 0)
+    assert frozen.constraints == {"budget": 0.5}
+    assert isinstance(stage.claim(0), Work)
+
+
+def test_a_slot_waits_while_the_last_trials_run(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """The total may still change while something runs, so a free slot waits and does not leave."""
+    stage = _explore(setting_for(trials=1), storage_url, tmp_path)
+    work = _work(stage)
+    assert stage.claim(1) is Wait
+    stage.finish(work, Outcome(names.PRUNED))
+    assert stage.claim(1) is None
+
+
+def test_a_stopped_evaluation_stays_running(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """Ctrl-C tells Optuna nothing: the next coordinator adopts what was stopped."""
+    stage = _explore(setting_for(), storage_url, tmp_path)
+    stage.finish(_work(stage), Outcome("stopped"))
+    assert [t.state for t in stage.trials()] == [TrialState.RUNNING]
+
+
+def test_epochs_told_again_change_nothing(setting_for: SettingFor, storage_url: str, tmp_path: Path) -> None:
+    """A resumed evaluation repeats its first epochs; times and values stay those of the first telling."""
+    stage = _explore(setting_for(epochs=8), storage_url, tmp_path)
+    work = _work(stage)
+    times = []
+    for attempt in range(2):
+        work.trained_seconds = 0.0
+        for epoch in (1, 2):
+            metrics = {"monitor_accuracy": 0.1 * epoch, "epoch_seconds": 2.0}
+            assert stage.epoch(work, Epoch(epoch, metrics)) == Answer.GO
+            times.append((attempt, epoch, work.time))
+    assert [time for _, _, time in times[:2]] == [time for _, _, time in times[2:]]
+    assert stage.trials()[0].intermediate_values == {1: 0.1, 2: 0.2}
+
+
+def test_a_hopeless_trial_is_pruned_on_monitor(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """After the warm-up the median of the others is the bar."""
+    stage = _explore(setting_for(trials=9, epochs=8), storage_url, tmp_path)
+    answers = []
+    for number, level in enumerate([0.5, 0.6, 0.55, 0.58, 0.1]):
+        work = _work(stage)
+        for epoch in range(1, 5):
+            answers.append(stage.epoch(work, Epoch(epoch, {"monitor_accuracy": level, "epoch_seconds": 1.0})))
+        _complete(stage, work, level, f"candidate-{number}")
+    assert set(answers[:16]) == {Answer.GO}
+    assert answers[-1] == Answer.PRUNE
+
+
+def test_confirm_gives_every_leader_the_same_seeds_once(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """Planning twice plans once; a further seed or leader adds only what is missing."""
+    leaders = [
+        Leader(4, {"family": "plain_cnn"}, baseline=False),
+        Leader(0, {"family": "plain_cnn"}, baseline=True),
+    ]
+
+    def planned(seeds: int, who: list[Leader]) -> Counter[tuple[int, int]]:
+        stage = Confirm(setting_for(seeds=seeds), open_storage(storage_url), tmp_path, "small/confirm")
+        stage.plan(who)
+        stage.plan(who)
+        return Counter((t.user_attrs["slot"], t.user_attrs["seed"]) for t in stage.trials())
+
+    assert planned(2, leaders[:1]) == {(4, 1): 1, (4, 2): 1}
+    assert planned(3, leaders) == {(slot, seed): 1 for slot in (0, 4) for seed in (1, 2, 3)}
+
+
+def test_confirm_draws_the_monitor_split_by_the_seed(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """Seeds vary the split too; validation is measured; no candidate is drawn."""
+    stage = Confirm(setting_for(seeds=2), open_storage(storage_url), tmp_path, "small/confirm")
+    stage.plan([Leader(3, {"family": "plain_cnn"}, baseline=False)])
+    tasks = [_work(stage, n).task for n in range(2)]
+    assert [(t.seed, t.monitor_seed, t.validate) for t in tasks] == [(1, 1, True), (2, 2, True)]
+    assert tasks[0].candidate == {"family": "plain_cnn"}
+
+
+def test_a_grid_confirms_every_cell_and_leaves_open_what_it_does_not_name_at_its_default(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """Cells are fixed; a hyperparameter that no cell names stands at its default in all of them."""
+    cells = ({"conv_stages": 2}, {"conv_stages": 3, "recipe.batch_size": 16})
+    setting = setting_for({"cells": cells}, seeds=1)
+    stage = Confirm(setting, open_storage(storage_url), tmp_path, "small/confirm")
+    stage.plan_cells()
+    first, second = _work(stage, 0), _work(stage, 1)
+    assert (dict(first.task.fix), dict(second.task.fix)) == ({"conv_stages": 2}, {"conv_stages": 3})
+    assert second.task.recipe["batch_size"] == 16
+    assert stage.suggest(first, "head", Categorical(("flatten", "average"), "average")) == "average"
