@@ -133,7 +133,7 @@ class Comparison:
         return next(row for row in self.rows if row.candidate == candidate)
 
 
-_UNKNOWN = Estimate(*(math.nan,) * 5, seeds=0, images=0, image_variance=math.nan, seed_variance=math.nan)
+_UNKNOWN = Estimate(*(math.nan,) * 6, seeds=0, images=0, image_variance=math.nan, seed_variance=math.nan)
 
 
 def compare(

@@ -3,12 +3,13 @@
 import numpy as np
 from arch.bootstrap import MCS
 from numpy.typing import NDArray
-from statsmodels.stats.multitest import multipletests
-
-from reports.statistics.twoway import _mean_squares
+from scipy import stats
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+
+#: Rows handed to the library's bootstrap: enough for a normal mean, few enough to be fast.
+ROWS = 250
 
 
 def alpha_of_look(look: int, alpha: float = 0.05) -> float:
@@ -23,10 +24,15 @@ def alpha_of_look(look: int, alpha: float = 0.05) -> float:
 
 
 def holm(p_values: Floats) -> Floats:
-    """Adjusted p-values (tests,) that keep the familywise error (Holm 1979)."""
-    if len(p_values) == 0:
-        return p_values
-    return np.asarray(multipletests(p_values, method="holm")[1], dtype=np.float64)
+    """Adjusted p-values (tests,) that keep the familywise error (Holm 1979).
+
+    statsmodels has it too, but collects all garbage of the process at every call.
+    """
+    order = np.argsort(p_values, kind="stable")
+    steps = p_values[order] * np.arange(len(p_values), 0, -1)
+    adjusted = np.empty_like(p_values)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted
 
 
 def one_standard_error(differences: Floats, errors: Floats) -> Bools:
@@ -57,29 +63,45 @@ def tied_set(values: Floats, *, alpha: float = 0.05, resamples: int = 1000, seed
     """Which candidates may be the best: the model confidence set (Hansen, Lunde and Nason 2011; arch's MCS).
 
     values: (candidates, seeds, images), higher is better. Returns (candidates,). The set holds the best with
-    probability 1 - alpha. The library resamples rows, here images; the seeds' noise is dealt out over the
-    rows so that the mean of resampled rows varies as much as over new seeds and new images.
+    probability 1 - alpha. The library resamples rows and takes their means; it is given rows whose mean has
+    the two-way covariance of the candidates' scores, so that new seeds count as well as new images.
     """
-    candidates, seeds, images = values.shape
-    by_image = values.mean(axis=1).T
-    if seeds > 1:
-        by_image = by_image + _seed_noise(values)[np.arange(images) % seeds]
-    columns, column_of = np.unique(by_image, axis=1, return_inverse=True)
-    if columns.shape[1] == 1:
-        return np.ones(candidates, dtype=np.bool_)
-    test = MCS(-columns, size=alpha, reps=resamples, block_size=1, bootstrap="circular", seed=seed)
+    distinct, column_of = np.unique(values.mean(axis=1), axis=0, return_inverse=True)
+    if len(distinct) == 1:
+        return np.ones(len(values), dtype=np.bool_)
+    first = np.array([np.flatnonzero(column_of == column)[0] for column in range(len(distinct))])
+    deviations = np.random.default_rng(seed).standard_normal((ROWS, len(first)))
+    deviations = np.linalg.qr(deviations - deviations.mean(axis=0))[0]  # orthonormal columns of mean 0
+    scores = values[first].mean(axis=(1, 2))
+    scores += 1e-9 * np.arange(len(first))  # the library breaks on exactly equal scores
+    rows = scores + ROWS * deviations @ _root_of_covariance(values[first])
+    test = MCS(-rows, size=alpha, reps=resamples, block_size=1, bootstrap="circular", seed=seed)
     test.compute()
     return np.isin(column_of, np.asarray(test.included))
 
 
-def _seed_noise(values: Floats) -> Floats:
-    """(seeds, candidates): deviations that, dealt over the images, vary like the mean over seeds."""
+def _root_of_covariance(values: Floats) -> Floats:
+    """Symmetric root (candidates, candidates) of the two-way covariance of the mean scores.
+
+    The covariance over images and over seeds each contain what is left once; it is taken off where both count
+    it. Student's quantile in place of the normal's makes up for few seeds.
+    """
     _, seeds, images = values.shape
-    deviation = values.mean(axis=2) - values.mean(axis=(1, 2))[:, None]
-    squares = np.array([_mean_squares(table - values.mean(axis=0)) for table in values])
-    # What is left in the seeds' mean square is already in the images' rows.
-    own = max(1.0 - squares[:, 2].sum() / max(squares[:, 1].sum(), np.finfo(float).tiny), 0.0)
-    return np.asarray(deviation.T * np.sqrt(own * images / (seeds - 1)))
+    by_image = np.cov(values.mean(axis=1)) / images
+    if seeds == 1:
+        return _root(by_image)
+    residual = values - values.mean(axis=1, keepdims=True) - values.mean(axis=2, keepdims=True)
+    residual = (residual + values.mean(axis=(1, 2), keepdims=True)).reshape(len(values), -1)
+    left = residual @ residual.T / ((seeds - 1) * (images - 1)) / (seeds * images)
+    of_seeds = _root(np.cov(values.mean(axis=2)) / seeds - left)
+    few = stats.t.ppf(0.975, seeds - 1) / stats.norm.ppf(0.975)
+    return _root(by_image + of_seeds @ of_seeds * few**2)
+
+
+def _root(covariance: Floats) -> Floats:
+    """The symmetric square root, negative eigenvalues (estimation noise) counted as zero."""
+    sizes, directions = np.linalg.eigh(covariance)
+    return np.asarray((directions * np.sqrt(np.maximum(sizes, 0.0))) @ directions.T)
 
 
 def pareto_front(costs: Floats) -> Bools:

@@ -1,5 +1,6 @@
 """How much of its distance to chance a network loses from training to new images, with an interval."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -38,7 +39,7 @@ def relative_overfit(
     reach = float(stats.t.ppf(1.0 - alpha / 2.0, df)) * se
     middle = float(np.clip(ratio, 0.0, 1.0).mean())
     low, high = (float(np.clip(middle + sign * reach, 0.0, 1.0)) for sign in (-1.0, 1.0))
-    return replace(table, estimate=middle, se=se, df=df, low=low, high=high)
+    return replace(table, estimate=middle, se=se, df=df, low=low, high=high, p=math.nan)
 
 
 def _by_image(

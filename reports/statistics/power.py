@@ -1,5 +1,6 @@
 """What a study could have seen, and what it would take to see more."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,7 +29,18 @@ def pooled(estimates: Sequence[Estimate], alpha: float = 0.05) -> Estimate:
     se = float(np.sqrt(image_variance + seed_variance / seeds))
     df = float(_df(image_variance, seed_variance, known[0].images, np.array([seeds]))[0])
     reach = float(stats.t.ppf(1.0 - alpha / 2.0, df)) * se
-    return Estimate(0.0, se, -reach, reach, df, seeds, known[0].images, image_variance, seed_variance)
+    return Estimate(
+        estimate=0.0,
+        se=se,
+        low=-reach,
+        high=reach,
+        df=df,
+        p=math.nan,
+        seeds=seeds,
+        images=known[0].images,
+        image_variance=image_variance,
+        seed_variance=seed_variance,
+    )
 
 
 def smallest_detectable(difference: Estimate, *, alpha: float = 0.05, power: float = 0.8) -> float:

@@ -73,7 +73,7 @@ class Optimism:
         return self.apparent - self.corrected
 
 
-def selection_optimism(values: Floats, *, resamples: int = 500, seed: int = 0) -> Optimism:
+def selection_optimism(values: Floats, *, resamples: int = 200, seed: int = 0) -> Optimism:
     """How much the highest of several scores flatters its winner.
 
     values: (candidates, seeds, images), higher is better. Seeds and images are resampled, the winner is
