@@ -1,15 +1,26 @@
-"""What the audit found, as counts (a JSON dict), from roles, labels and groups of twins."""
+"""What the audit found, as counts (a JSON dict), from the roles, labels and twins of a source's images.
 
-from collections.abc import Sequence
+images            role -> images, as the source delivers them
+exact, twins      groups of pixel-identical images, and of twins of any kind: `groups`, `images`,
+`largest`, `crossing_groups` (in several splits), `conflicting_groups` and `conflicting_images` (with
+several labels) near_pairs, mirrored_pairs      verified pairs of different pixels, and those of them that
+are mirrored leaks             "validation_in_train", "test_in_train", "test_in_validation": `images` of
+the first that have a twin in the second, those of them that have an `exact` one, and the `share` of the
+first flat              role -> constant and nearly constant images classes           role -> class ->
+images;   missing_classes: role -> names policy, purged    the policy for leaks, and the training images
+it took out
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from search.datasets.catalogue import ROLES, TEST, TRAIN, VALIDATION
+from search.datasets.twins import Twins
 from spaces.errors import UserError
 
-POLICIES: Final = ("purge-train", "report", "refuse")
 #: (evaluated part, part that its images must not be in)
 LEAKS: Final = ((VALIDATION, TRAIN), (TEST, TRAIN), (TEST, VALIDATION))
 
@@ -17,76 +28,76 @@ LEAKS: Final = ((VALIDATION, TRAIN), (TEST, TRAIN), (TEST, VALIDATION))
 def findings(
     roles: NDArray[np.str_],
     labels: NDArray[np.int64],
-    groups: NDArray[np.int64],
-    exact: NDArray[np.int64],
+    twins: Twins,
+    flat: NDArray[np.bool_],
     class_names: Sequence[str],
 ) -> dict[str, Any]:
-    """Count twins, leaks, label conflicts and classes in the images as the source delivers them.
-
-    Arrays have shape (n,); `groups` are those of all twins, `exact` those of the pixel-identical ones alone.
-    """
+    """Count what there is to know about the images as the source delivers them; arrays of shape (n,)."""
+    present = [role for role in ROLES if (roles == role).any()]
+    classes = {role: _classes(labels[roles == role], class_names) for role in present}
     return {
         "images": {role: int((roles == role).sum()) for role in ROLES},
-        "exact": _twins(roles, labels, exact),
-        "twins": _twins(roles, labels, groups),
-        "leaks": {f"{one}_in_{other}": _leak(roles, groups, exact, one, other) for one, other in LEAKS},
-        "classes": {
-            role: _classes(labels[roles == role], class_names) for role in ROLES if (roles == role).any()
-        },
+        "exact": _counts(roles, labels, twins.exact),
+        "twins": _counts(roles, labels, twins.groups),
+        "near_pairs": len(twins.near),
+        "mirrored_pairs": int(twins.near.mirrored.sum()),
+        "leaks": {f"{one}_in_{other}": _leak(roles, twins, one, other) for one, other in LEAKS},
+        "flat": {role: int(flat[roles == role].sum()) for role in present},
+        "classes": classes,
         "missing_classes": {
-            role: [name for k, name in enumerate(class_names) if not (labels[roles == role] == k).any()]
-            for role in ROLES
-            if (roles == role).any()
+            role: [name for name, count in counts.items() if not count] for role, counts in classes.items()
         },
     }
 
 
 def crossing(groups: NDArray[np.int64], parts: NDArray[np.str_]) -> NDArray[np.bool_]:
     """Say for each image whether its group has members in more than one part."""
-    return _several(groups, np.unique(parts, return_inverse=True)[1].astype(np.int64))
+    return several(groups, np.unique(parts, return_inverse=True)[1].astype(np.int64))
 
 
-def refuse(audit: dict[str, Any], where: str) -> None:
-    """Raise UserError, with the counts, where an evaluation image has a twin in another part."""
-    leaks = {name: leak["images"] for name, leak in audit["leaks"].items() if leak["images"]}
-    if leaks:
-        counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in leaks.items())
-        raise UserError(
-            f"{where} leaks between its splits ({counts}) and the policy is leaks = 'refuse': clean "
-            f"the data, or use 'purge-train' or 'report'."
-        )
-
-
-def _several(groups: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Say for each image whether its group holds more than one of the values."""
+def several(groups: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Say for each image whether its group holds more than one of the values (n,)."""
     size = int(groups.max(initial=-1)) + 1
-    low, high = np.full(size, np.iinfo(np.int64).max), np.full(size, -1)
+    low, high = np.full(size, np.iinfo(np.int64).max), np.full(size, np.iinfo(np.int64).min)
     np.minimum.at(low, groups, values)
     np.maximum.at(high, groups, values)
     return np.asarray((low != high)[groups])
 
 
-def _twins(roles: NDArray[np.str_], labels: NDArray[np.int64], groups: NDArray[np.int64]) -> dict[str, int]:
+def refuse(audit: Mapping[str, Any], where: str) -> None:
+    """Raise UserError, with the counts, where an evaluation image has a twin in another part."""
+    leaks = [f"{leak['images']:,} {_said(name)}" for name, leak in audit["leaks"].items() if leak["images"]]
+    if leaks:
+        raise UserError(
+            f"{where} leaks between its splits ({', '.join(leaks)}) and the policy is leaks = 'refuse': "
+            f"clean the data, or choose 'purge-train' or 'report'."
+        )
+
+
+def _said(leak: str) -> str:
+    one, _, other = leak.partition("_in_")
+    return f"{one} images have a twin in {other}"
+
+
+def _counts(roles: NDArray[np.str_], labels: NDArray[np.int64], groups: NDArray[np.int64]) -> dict[str, int]:
     sizes = np.bincount(groups)
-    twin = sizes[groups] > 1
-    conflict, cross = _several(groups, labels), crossing(groups, roles)
+    conflict, cross = several(groups, labels), crossing(groups, roles)
     return {
         "groups": int((sizes > 1).sum()),
-        "images": int(twin.sum()),
+        "images": int(sizes[sizes > 1].sum()),
+        "largest": int(sizes.max(initial=0)),
         "crossing_groups": len(np.unique(groups[cross])),
         "conflicting_groups": len(np.unique(groups[conflict])),
         "conflicting_images": int(conflict.sum()),
     }
 
 
-def _leak(
-    roles: NDArray[np.str_], groups: NDArray[np.int64], exact: NDArray[np.int64], one: str, other: str
-) -> dict[str, Any]:
+def _leak(roles: NDArray[np.str_], twins: Twins, one: str, other: str) -> dict[str, Any]:
     here, there = roles == one, roles == other
-    images = int(np.isin(groups[here], groups[there]).sum())
+    images = int(np.isin(twins.groups[here], twins.groups[there]).sum())
     return {
         "images": images,
-        "exact": int(np.isin(exact[here], exact[there]).sum()),
+        "exact": int(np.isin(twins.exact[here], twins.exact[there]).sum()),
         "share": round(images / max(1, int(here.sum())), 6),
     }
 

@@ -9,10 +9,18 @@ from pathlib import Path
 from typing import Final
 
 from search.datasets.catalogue import Catalogue, Raw, Source
+from search.datasets.layout import known_classes
 from spaces.errors import UserError
 
 NAME: Final = "synthetic"
-OPTIONS: Final = {"train": int, "validation": int, "test": int, "seed": int, "noise": float}
+#: name -> (kind, least, most)
+OPTIONS: Final[dict[str, tuple[type[int] | type[float], int, int]]] = {
+    "train": (int, 1, 200_000),
+    "validation": (int, 0, 200_000),
+    "test": (int, 0, 200_000),
+    "seed": (int, 0, 2**31),
+    "noise": (float, 0, 1),
+}
 
 
 def accepts(source: Source) -> bool:
@@ -29,31 +37,30 @@ def stamp(source: Source) -> str:
 
 
 def read(source: Source) -> Catalogue:
-    """Draw the set."""
+    """Draw the set. Its ids name the expression that was drawn, which a wrong label does not."""
     from search.datasets import synthetic
 
     drawn = synthetic.draw(**options(str(source)))  # type: ignore[arg-type]
     names = synthetic.CLASS_NAMES
-    ids, roles, labels, images = [], [], [], []
-    for role, (x, y, own_ids) in drawn.items():
-        ids += [f"{role}/{names[label]}/{own_id}" for label, own_id in zip(y, own_ids, strict=True)]
-        roles += [role] * len(y)
-        labels += [names[label] for label in y]
-        images += list(x)
+    roles = [role for role, (_, labels, _) in drawn.items() for _ in labels]
+    labels = [names[label] for _, numbers, _ in drawn.values() for label in numbers]
+    images = [image for pixels, _, _ in drawn.values() for image in pixels]
+    present = {role: {label for r, label in zip(roles, labels, strict=True) if r == role} for role in drawn}
+    classes = known_classes(present, str(source))
 
     def fetch(rows: Sequence[int]) -> Iterator[tuple[int, Raw]]:
         for row in rows:
             yield row, images[row]
 
     return Catalogue(
-        NAME,
-        tuple(ids),
-        tuple(roles),
-        tuple(labels),
-        tuple(names),
-        fetch,
-        ("Drawn by a program: synthetic.",),
-        True,
+        name=NAME,
+        ids=tuple(str(name) for _, _, ids in drawn.values() for name in ids),
+        roles=tuple(roles),
+        labels=tuple(labels),
+        class_names=tuple(name for name in names if name in classes),
+        fetch=fetch,
+        notes=("Synthetic: drawn by a program, of nobody.",),
+        synthetic=True,
     )
 
 
@@ -65,8 +72,16 @@ def options(source: str) -> dict[str, int | float]:
         if name not in OPTIONS:
             near = get_close_matches(name, OPTIONS, 1) or sorted(OPTIONS)
             raise UserError(f"The synthetic set has no option {name!r}; did you mean {' or '.join(near)}?")
-        try:
-            found[name] = OPTIONS[name](value)
-        except ValueError as error:
-            raise UserError(f"The synthetic set's {name} must be a number. Received: {value!r}.") from error
+        found[name] = _number(name, value)
     return found
+
+
+def _number(name: str, value: str) -> int | float:
+    kind, least, most = OPTIONS[name]
+    try:
+        number = kind(value)
+    except ValueError:
+        number = most + 1
+    if not least <= number <= most:
+        raise UserError(f"The synthetic set's {name} must be from {least} to {most:,}. Received: {value!r}.")
+    return number

@@ -1,0 +1,151 @@
+"""From decoded images to an entry of the cache: ordered by id, twins found, parts decided, digests taken."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.datasets.catalogue import TEST, TRAIN, VALIDATION, Catalogue
+from search.datasets.decode import Images
+from search.datasets.findings import crossing, findings, refuse
+from search.datasets.near_twins import flat
+from search.datasets.prepared import PURGED, SEALED, Part, Prepared
+from search.datasets.splits import carve
+from search.datasets.twins import MOST, Twins, find_twins
+from spaces.errors import UserError
+
+CARVED: Final = 0.2  # share of train that becomes validation where the source has none
+TWINS: Final = "near_twins.npz"  # pairs of rows of all images in the order of their ids
+_FOLDERS: Final = {TEST: SEALED}
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """All n images of a source in the order of their ids, whatever the order of the files."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    ids: NDArray[np.str_]
+    roles: NDArray[np.str_]  # as the source says
+    digests: tuple[bytes, ...]  # of the prepared pixels
+    source_digests: tuple[bytes, ...]  # of the pixels before conversion
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, decoded: Images) -> "Ordered":
+        """Order what was decoded."""
+        order = sorted(range(len(decoded.rows)), key=lambda index: catalogue.ids[decoded.rows[index]])
+        rows = decoded.rows[order].tolist()
+        number = {name: index for index, name in enumerate(catalogue.class_names)}
+        pixels = decoded.pixels if order == list(range(len(order))) else decoded.pixels[order]
+        return cls(
+            images=pixels,
+            labels=np.array([number[catalogue.labels[row]] for row in rows], dtype=np.int64),
+            ids=np.array([catalogue.ids[row] for row in rows]),
+            roles=np.array([catalogue.roles[row] for row in rows]),
+            digests=tuple(hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in pixels),
+            source_digests=tuple(decoded.source_digests[index] for index in order),
+        )
+
+
+def assemble(
+    catalogue: Catalogue, decoded: Images, folder: Path, source: str, seed: int, leaks: str
+) -> Prepared:
+    """Write an entry into a new folder. Raises UserError where the policy refuses, or nothing is left to
+    train.
+    """
+    ordered = Ordered.of(catalogue, decoded)
+    twins = find_twins(ordered.images, ordered.digests)
+    audit = {"policy": leaks} | findings(
+        ordered.roles, ordered.labels, twins, flat(ordered.images), catalogue.class_names
+    )
+    if leaks == "refuse":
+        refuse(audit, source)
+    parts, notes = _parts(ordered, twins.groups, seed, leaks)
+    _check_classes(ordered, parts, catalogue.class_names, source)
+    _write_parts(ordered, twins, parts, folder)
+    prepared = Prepared(
+        folder=folder,
+        name=catalogue.name,
+        source=source,
+        synthetic=catalogue.synthetic,
+        class_names=catalogue.class_names,
+        image_shape=ordered.images.shape[1:],
+        counts={part: int((parts == part).sum()) for part in (TRAIN, VALIDATION, TEST)},
+        digest=_digest(ordered, catalogue.class_names),
+        split_digest=_hash(f"{part}/{name}" for part, name in zip(parts, ordered.ids, strict=True)),
+        test_digest=_test_digest(ordered, catalogue.class_names),
+        notes=(*catalogue.notes, *decoded.notes, *notes, *_say_limits(ordered)),
+        audit=audit | {"purged": int((parts == PURGED).sum())},
+    )
+    prepared.write()
+    return prepared
+
+
+def _parts(
+    ordered: Ordered, groups: NDArray[np.int64], seed: int, leaks: str
+) -> tuple[NDArray[np.str_], list[str]]:
+    """Return the part of each image (train, validation, test or purged) and what was done to get there."""
+    parts, notes = ordered.roles.astype("U16"), []
+    purge = (parts == TRAIN) & np.isin(groups, groups[parts != TRAIN])
+    if leaks == "purge-train" and purge.any():
+        parts[purge] = PURGED
+        notes.append(f"{int(purge.sum()):,} training images with a twin in an evaluation part were purged.")
+    if not (parts == VALIDATION).any():
+        train = np.flatnonzero(parts == TRAIN)
+        _, carved = carve(ordered.labels[train], groups[train], CARVED, seed, ordered.ids[train])
+        parts[train[carved]] = VALIDATION
+        notes.append(f"{len(carved):,} validation images were carved from train ({CARVED:.0%}, seed {seed}).")
+    return parts, notes
+
+
+def _check_classes(
+    ordered: Ordered, parts: NDArray[np.str_], class_names: tuple[str, ...], source: str
+) -> None:
+    """Raise UserError where a class has no training image, or validation has no image at all."""
+    left = np.bincount(ordered.labels[parts == TRAIN], minlength=len(class_names))
+    if not left.all():
+        raise UserError(
+            f"{source} has no training image left of the class {class_names[int(left.argmin())]!r}, once "
+            f"{int((parts == PURGED).sum()):,} twins of evaluation images are purged: give more images, or "
+            f"splits that do not repeat each other."
+        )
+    if not (parts == VALIDATION).any():
+        raise UserError(f"{source} has too few images to carve a validation part from train: give more.")
+
+
+def _write_parts(ordered: Ordered, twins: Twins, parts: NDArray[np.str_], folder: Path) -> None:
+    has_twin = crossing(twins.groups, np.where(parts == PURGED, TRAIN, parts))
+    for part in np.unique(parts).tolist():
+        rows = np.flatnonzero(parts == part)
+        taken: Any = (ordered.images, ordered.labels, ordered.ids, twins.groups, has_twin)
+        Part(*(array[rows] for array in taken)).write(folder / _FOLDERS.get(part, part))
+    twins.write(folder / TWINS)
+
+
+def _say_limits(ordered: Ordered) -> list[str]:
+    if len(ordered.ids) > MOST:
+        return [f"Only exact twins were looked for: there are more than {MOST:,} images."]
+    return []
+
+
+def _digest(ordered: Ordered, class_names: tuple[str, ...]) -> str:
+    names = zip(ordered.ids, ordered.labels.tolist(), ordered.digests, strict=True)
+    images = (f"{name}/{label}/{digest.hex()}" for name, label, digest in names)
+    return _hash([repr(class_names), repr(ordered.images.shape[1:]), *images])
+
+
+def _test_digest(ordered: Ordered, class_names: tuple[str, ...]) -> str | None:
+    rows = np.flatnonzero(ordered.roles == TEST).tolist()
+    images = (f"{class_names[ordered.labels[row]]}/{ordered.source_digests[row].hex()}" for row in rows)
+    return _hash(sorted(images)) if rows else None
+
+
+def _hash(lines: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(f"{line}\n".encode())
+    return digest.hexdigest()

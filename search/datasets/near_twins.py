@@ -1,0 +1,176 @@
+"""Near twins: one picture stored twice, resized, recompressed, a little brighter, cropped or mirrored.
+
+Coarse to fine. All pairs are compared as 12x12 thumbnails without their coarse shapes (all faces share
+those), in blocked float32 matrix products. What is alike there is aligned and compared at 24, 48, ... pixels
+a side, up to the full size, and dropped where the likeness does not hold.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.datasets.alignment import Overlay, detail, likeness, refine, resampled, smooth
+
+THUMBNAIL: Final = 12
+LARGEST: Final = 96  # pixels a side; larger images are verified at this size
+SMALLEST: Final = 24  # smaller images have too little detail to verify anything
+CANDIDATE: Final = 0.73  # correlation of thumbnails; a crop of 4% on each side keeps it in 94% of faces
+PASSING: Final = 0.88  # correlation of detail, aligned, at the sizes between
+PICTURE: Final = 0.96  # correlation of the pictures, aligned, at full size
+DETAIL: Final = 0.92  # correlation of their detail, aligned, at full size
+FLAT: Final = 3.0  # standard deviation, of 255; an image below is (nearly) constant and shows nothing
+NEIGHBOURS: Final = 32  # candidates of one image that are looked at more closely
+_BLOCK: Final = 2048
+_PAIRS: Final = 512
+_STEPS: Final = (3, 2)  # at the thumbnail's size, and at each larger one
+
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Verified twins, m of them: rows, the correlation of their detail, and whether one is mirrored."""
+
+    one: Rows
+    other: Rows
+    likeness: NDArray[np.float32]
+    mirrored: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.one)
+
+
+def flat(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Say of images (n, h, w, c) which are constant or nearly so."""
+    blocks = (images[start : start + _BLOCK] for start in range(0, len(images), _BLOCK))
+    return np.concatenate([block.reshape(len(block), -1).std(1) < FLAT for block in blocks])
+
+
+def near_pairs(images: NDArray[np.uint8], others: NDArray[np.uint8] | None = None) -> Pairs:
+    """Return the near twins among `images` (n, h, w, c), or between them and `others` (of any other size).
+
+    Constant images take part in none. Images smaller than 24 pixels have none.
+    """
+    side = min(*images.shape[1:3], *(others.shape[1:3] if others is not None else ()), LARGEST)
+    if side < SMALLEST or not len(images):
+        return _joined([])
+    found = [
+        _verified(images, images if others is None else others, one, other, mirrored, side)
+        for mirrored, one, other in _candidates(images, others)
+    ]
+    return _joined(found)
+
+
+def _candidates(
+    images: NDArray[np.uint8], others: NDArray[np.uint8] | None
+) -> Iterator[tuple[bool, Rows, Rows]]:
+    """Yield (mirrored, rows, rows) that are alike as thumbnails; within one set, each pair once."""
+    thumbnails = _thumbnails(images)
+    against = thumbnails if others is None else _thumbnails(others)
+    flipped = against.reshape(-1, THUMBNAIL, THUMBNAIL)[:, :, ::-1].reshape(len(against), -1)
+    for mirrored, right in ((False, against), (True, np.ascontiguousarray(flipped))):
+        found = []
+        for start in range(0, len(thumbnails), _BLOCK):
+            first = start if others is None else 0
+            one, other = _alike(thumbnails[start : start + _BLOCK], right[first:])
+            one, other = one + start, other + first
+            kept = np.flatnonzero(one < other) if others is None else slice(None)
+            found.append((one[kept], other[kept]))
+        yield (
+            mirrored,
+            np.concatenate([one for one, _ in found]),
+            np.concatenate([other for _, other in found]),
+        )
+
+
+def _alike(left: NDArray[np.float32], right: NDArray[np.float32]) -> tuple[Rows, Rows]:
+    """Return the pairs of thumbnails above the threshold, the best NEIGHBOURS for each on the left."""
+    one, other, value = [], [], []
+    for start in range(0, len(right), 4 * _BLOCK):
+        product = left @ right[start : start + 4 * _BLOCK].T
+        rows, columns = np.divmod(np.flatnonzero(product > CANDIDATE), product.shape[1])
+        one.append(rows)
+        other.append(columns + start)
+        value.append(product[rows, columns])
+    rows, columns = np.concatenate(one), np.concatenate(other)
+    best = np.lexsort((-np.concatenate(value), rows))
+    rows, columns = rows[best], columns[best]
+    rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    return rows[rank < NEIGHBOURS], columns[rank < NEIGHBOURS]
+
+
+def _thumbnails(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return (n, 144) of length one, or of length zero for flat images."""
+    thumbnails = np.zeros((len(images), THUMBNAIL * THUMBNAIL), np.float32)
+    for start in range(0, len(images), _BLOCK):
+        block = images[start : start + _BLOCK]
+        small = detail(resampled(_gray(block), THUMBNAIL)).reshape(len(block), -1)
+        small -= small.mean(1, keepdims=True)
+        length = np.linalg.norm(small, axis=1, keepdims=True)
+        small /= np.maximum(length, np.float32(1e-6))
+        thumbnails[start : start + _BLOCK] = np.where(flat(block)[:, None], np.float32(0), small)
+    return thumbnails
+
+
+def _verified(
+    images: NDArray[np.uint8],
+    others: NDArray[np.uint8],
+    one: Rows,
+    other: Rows,
+    mirrored: bool,
+    side: int,
+) -> Pairs:
+    """Return the pairs whose likeness holds up to the full size."""
+    found = []
+    for start in range(0, len(one), _PAIRS):
+        i, j = one[start : start + _PAIRS], other[start : start + _PAIRS]
+        kept, score = _holding(_gray(images[i]), _gray(others[j])[:, :, :: -1 if mirrored else 1], side)
+        found.append(Pairs(i[kept], j[kept], score, np.full(len(kept), mirrored)))
+    return _joined(found)
+
+
+def _holding(one: NDArray[np.uint8], other: NDArray[np.uint8], side: int) -> tuple[Rows, NDArray[np.float32]]:
+    """Return which pairs of gray images (m, h, w) are twins, and the correlation of their detail."""
+    kept, overlay = np.arange(len(one)), Overlay.identity(len(one))
+    score = np.zeros(len(one), np.float32)
+    for size in _sizes(side):
+        moving, still = (smooth(resampled(images[kept], size)) for images in (one, other))
+        overlay = refine(moving, still, overlay, _STEPS[size > THUMBNAIL])
+        picture, score = likeness(moving, still, overlay)
+        full = size == side
+        holds = np.flatnonzero((score >= DETAIL) & (picture >= PICTURE) if full else score >= PASSING)
+        kept, overlay, score = kept[holds], overlay.of(holds), score[holds]
+        if not len(kept):
+            break
+    return kept, score
+
+
+def _sizes(side: int) -> list[int]:
+    """Return the sizes at which pairs are compared: 12, 24, 48, ... and the full one."""
+    sizes = [THUMBNAIL]
+    while 2 * sizes[-1] < side:
+        sizes.append(2 * sizes[-1])
+    return [*sizes, side]
+
+
+def _gray(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return images (n, h, w, c) as luma (n, h, w), by the weights of ITU-R BT.601."""
+    if images.shape[-1] == 1:
+        return images[..., 0]
+    return np.rint(images @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.uint8)
+
+
+def _joined(pairs: list[Pairs]) -> Pairs:
+    if not pairs:
+        none = np.empty(0, np.int64)
+        return Pairs(none, none, np.empty(0, np.float32), np.empty(0, np.bool_))
+    return Pairs(
+        np.concatenate([found.one for found in pairs]),
+        np.concatenate([found.other for found in pairs]),
+        np.concatenate([found.likeness for found in pairs]),
+        np.concatenate([found.mirrored for found in pairs]),
+    )
