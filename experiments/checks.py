@@ -21,6 +21,8 @@ def check(spec: "Spec") -> None:
     """Raise UserError at the first contradiction."""
     if spec.search and spec.grid:
         raise UserError("a file has [search] or [grid], not both; make two experiments of it.")
+    if spec.grid and not spec.cells:
+        raise UserError("the only cell of [grid] is the baseline; a grid needs one that differs from it.")
     arms = Space.parse(spec.space).families
     _said_once(spec)
     for recipe in _recipes(spec):

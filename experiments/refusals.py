@@ -1,6 +1,7 @@
 """One clear sentence from what pydantic says about an experiment file."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,8 @@ def sentence(error: ValidationError, document: Mapping[str, Any], model: type[Ba
         return f'unknown key "{_words(path)}"; the nearest valid one is "{nearest(str(path[-1]), known)}".'
     same = [mistake for mistake in mistakes if _path(mistake["loc"], document) == path]
     expected = " or ".join(dict.fromkeys(_expected(mistake) for mistake in same))
-    return f"{_words(path)} {expected}. Received: {json.dumps(first['input'], default=str)}."
+    where = _words(path) + ("" if expected.startswith("must") else ":")
+    return f"{where} {expected}. Received: {json.dumps(first['input'], default=str)}."
 
 
 def _path(location: Path, document: Any) -> Path:
@@ -64,4 +66,4 @@ def _expected(mistake: "ErrorDetails") -> str:
         return str(mistake["ctx"]["error"])
     if mistake["type"] == "model_type":
         return "must be a list of choices or a table of low and high"
-    return mistake["msg"].replace("Input should", "must", 1)
+    return re.sub(r"^\w+ should", "must", mistake["msg"])

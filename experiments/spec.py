@@ -130,8 +130,12 @@ class Spec(Section):
 
     @cached_property
     def cells(self) -> tuple[Mapping[str, Any], ...]:
-        """The grid's cells, each complete with what `[fix]` fixes; empty for a search."""
-        return cells(self.grid, self.fix, checks.counts(self.space))
+        """The grid's cells, each complete with what `[fix]` fixes; empty for a search.
+
+        The cell that is the baseline is left out: it is confirmed as the baseline.
+        """
+        every = cells(self.grid, self.fix, checks.counts(self.space))
+        return tuple(cell for cell in every if cell != self.baseline_cell)
 
     @cached_property
     def baseline_cell(self) -> Mapping[str, Any] | None:
@@ -185,18 +189,16 @@ def _domain(entry: Sequence[Any] | Range) -> Domain:
 
 def _put(document: dict[str, Any], key: str, value: Any) -> None:
     section, _, name = key.partition(".")
-    if not name:
-        document[section] = value
-    elif section == "grid":
+    if section == "grid" and name:
         _put_axis(document, name, value)
-    elif section in ("protocol", "data"):
-        *path, last = name.split(".")
-        target = document.setdefault(section, {})
-        for part in path:
-            target = target.setdefault(part, {})
-        target[last] = value
-    else:
-        document.setdefault(section, {})[name] = value
+        return
+    path = name.split(".") if section in ("protocol", "data") else [name] if name else []
+    target, keys = document, [section, *path]
+    for part in keys[:-1]:
+        target = target.setdefault(part, {})
+        if not isinstance(target, dict):
+            raise UserError(f"--set: {part} is not a table: {keys[-1]} cannot be set in it.")
+    target[keys[-1]] = value
 
 
 def _put_axis(document: dict[str, Any], name: str, values: Any) -> None:

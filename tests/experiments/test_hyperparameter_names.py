@@ -1,0 +1,29 @@
+"""A family calls its hyperparameters after its fields, so that a misspelt one is refused at once."""
+
+import random
+import re
+
+import pytest
+
+from experiments.checks import hyperparameters
+from spaces.domains import Categorical, Domain, Value
+from spaces.family import family_names, load_family
+
+
+@pytest.mark.parametrize("name", family_names())
+def test_every_drawn_name_is_known_from_the_fields(name: str) -> None:
+    from spaces.hyperparameters import DrawnHyperParameters
+
+    chance, family = random.Random(0), load_family(name)
+
+    def suggest(path: str, domain: Domain) -> Value:
+        if isinstance(domain, Categorical):
+            return chance.choice(domain.choices)
+        return chance.choice([domain.low, domain.high])
+
+    drawn: set[str] = set()
+    for _ in range(20):
+        hp = DrawnHyperParameters(suggest)
+        family.sample(hp)
+        drawn |= {re.sub(r"_\d+$", "_1", hyperparameter) for hyperparameter in hp.values}
+    assert drawn <= hyperparameters(family)
