@@ -9,6 +9,7 @@ _EXPORTS = {
     "build": "reports.build",
     "self_contained": "reports.build",
     "verdict_of": "reports.analysis",
+    "sentences_of": "reports.analysis",
     "load_study": "reports.study",
 }
 

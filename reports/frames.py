@@ -1,6 +1,7 @@
 """Runs as pandas frames with fixed columns and dtypes, whatever the runs hold."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,6 +75,16 @@ def settings(runs: Iterable[Run]) -> pd.DataFrame:
     frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("run_id")
     frame = frame.reindex(sorted(frame.columns), axis=1)
     return frame.apply(_numeric)
+
+
+def each(frame: pd.DataFrame) -> Iterator[Any]:
+    """Rows as tuples with the columns' names; Any, since no type checker knows the columns of a frame."""
+    return iter(frame.itertuples(index=False))
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dicts from column to value."""
+    return [dict(zip(frame.columns, row, strict=True)) for row in frame.itertuples(index=False, name=None)]
 
 
 def _numeric(column: "pd.Series[str]") -> "pd.Series[float] | pd.Series[str]":

@@ -21,6 +21,7 @@ class Study:
     """A study's records. The frames are described in docs/reports.md; all are computed on first use."""
 
     experiment: str
+    experiment_id: str  # MLflow's
     study_id: str
     run: Run  # the parent run
     others: tuple[Run, ...]  # parent runs of the experiment's other studies, newest first
@@ -119,6 +120,7 @@ def _read(
     about, notes = _about(store, parent)
     return Study(
         experiment=experiment,
+        experiment_id=experiments[experiment],
         study_id=study_id,
         run=parent,
         others=tuple(run for run in parents if run.run_id != parent.run_id),

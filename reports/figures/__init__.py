@@ -1,0 +1,60 @@
+"""One file per figure, found by its name: each computes a small named tuple, then draws it.
+
+A figure module has TITLE, READING (one sentence: how to read it), SECTION and ORDER, and three functions:
+`compute(analysis) -> numbers` (raises NothingToDraw with the reason), `draw(numbers)` for the page (plotly)
+and `picture(numbers)` for papers (matplotlib). Both draw the same numbers.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    from matplotlib.figure import Figure
+
+    from reports.analysis import Analysis
+
+SECTIONS = {
+    "sure": "How sure can one be",
+    "overfit": "Learning and overfitting",
+    "errors": "What goes wrong",
+    "search": "How the search went",
+    "test": "The test set",
+}
+
+
+class NothingToDraw(Exception):
+    """This study has nothing for this figure; the message says what is missing."""
+
+
+class FigureModule(Protocol):
+    """What every module in this package offers."""
+
+    TITLE: str
+    READING: str
+    SECTION: str
+    ORDER: int
+
+    def compute(self, analysis: "Analysis") -> Any:
+        """The numbers of the figure; raises NothingToDraw."""
+
+    def draw(self, numbers: Any) -> "go.Figure":
+        """The figure for the page."""
+
+    def picture(self, numbers: Any) -> "Figure":
+        """The figure for a paper, from the same numbers."""
+
+
+def figure_names() -> tuple[str, ...]:
+    """Every figure by file name, in the order of the page."""
+    found = {module.name: load_figure(module.name) for module in iter_modules(__path__)}
+    sections = list(SECTIONS)
+    return tuple(
+        sorted(found, key=lambda name: (sections.index(found[name].SECTION), found[name].ORDER, name))
+    )
+
+
+def load_figure(name: str) -> FigureModule:
+    """The figure module of this name."""
+    return cast(FigureModule, import_module(f"{__name__}.{name}"))

@@ -1,0 +1,193 @@
+"""A study and what follows from it: comparison, verdict, sentences. Tables and figures show this, no more."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import isclose, isnan
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reports.comparison import Comparison, Row, Rule, compare
+from reports.evaluation import Evaluation
+from reports.frames import each
+from reports.sentences import sentences
+from reports.store import MissingArtifactError
+from reports.study import Study, load_study
+from reports.verdict import Verdict, decide
+from search.tracking import names
+from spaces.errors import UserError
+
+#: Accuracy recomputed in float64 from stored float32 probabilities must agree this well.
+AGREEMENT = 1e-6
+#: The metric that ranks candidates in explore, for each objective.
+MONITOR_TWIN = {
+    "val_accuracy": names.MONITOR_FINAL + "accuracy",
+    "macro_f1": names.MONITOR_FINAL + "macro_f1",
+    "loss": names.MONITOR_FINAL + "loss",
+}
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What tables and figures are made of. Without a finished confirm evaluation there is no comparison."""
+
+    study: Study
+    rule: Rule
+    confirmed: tuple[Evaluation, ...]  # complete, with predictions
+    missing: Mapping[str, str]  # run id of a confirmed evaluation -> why its predictions are missing
+    comparison: Comparison | None
+    verdict: Verdict | None
+    sentences: tuple[str, ...]
+    labels: Mapping[str, str]  # what to call each candidate, no two alike
+    disagreements: tuple[str, ...]  # logged numbers that the stored predictions contradict
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Confirmed candidates, best first."""
+        return self.comparison.rows if self.comparison else ()
+
+    @property
+    def objective_in_explore(self) -> str:
+        """The monitor metric that ranked the candidates."""
+        return MONITOR_TWIN[self.rule.objective]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names; numbers where the study does not say."""
+        known = tuple(self.study.data.get("class_names") or ())
+        count = self.confirmed[0].probabilities.shape[1] if self.confirmed else len(known)
+        return known if len(known) == count else tuple(f"class {index}" for index in range(count))
+
+    def evaluations_of(self, candidate: str) -> list[Evaluation]:
+        """The confirmed evaluations of one candidate, by seed."""
+        return [one for one in self.confirmed if one.candidate == candidate]
+
+    def runs_of(self, candidate: str) -> pd.DataFrame:
+        """Rows of `study.evaluations`: the complete confirm runs of one candidate."""
+        frame = self.study.evaluations
+        confirmed = (frame.stage == names.CONFIRM) & (frame.state == names.COMPLETE)
+        return frame[confirmed & (frame.candidate == candidate)]
+
+    def word(self, candidate: str) -> str:
+        """The verdict's word for a confirmed candidate, '' without a verdict."""
+        return self.verdict.words()[candidate] if self.verdict else ""
+
+
+def verdict_of(experiment: str, tracking_uri: str, study: str | None = None) -> Verdict:
+    """The verdict of a study as it stands in MLflow. Raises UserError when nothing is confirmed yet."""
+    verdict = analyse(load_study(experiment, tracking_uri, study)).verdict
+    if verdict is None:
+        raise UserError(
+            f"No candidate of {experiment} has a finished confirm evaluation, so there is no verdict yet: "
+            f"let the search go on, or see the reasons with `candor report {experiment}`."
+        )
+    return verdict
+
+
+def sentences_of(experiment: str, tracking_uri: str, study: str | None = None) -> tuple[str, ...]:
+    """What the report says first: what was asked, what was found, how sure one can be."""
+    return analyse(load_study(experiment, tracking_uri, study)).sentences
+
+
+def analyse(study: Study) -> Analysis:
+    """Everything that follows from a study's evaluations."""
+    rule = _rule(study)
+    confirmed, missing = _confirmed(study)
+    comparison = compare(confirmed, rule, study.looks, _explored(study, rule)) if confirmed else None
+    verdict = decide(comparison, rule) if comparison else None
+    labels = _labels(study)
+    question, published = study.about.get("question") or "", study.about.get("published") or []
+    return Analysis(
+        study=study,
+        rule=rule,
+        confirmed=confirmed,
+        missing=missing,
+        comparison=comparison,
+        verdict=verdict,
+        sentences=tuple(sentences(comparison, verdict, question, published, labels)),
+        labels=labels,
+        disagreements=tuple(_disagreements(study, confirmed)),
+    )
+
+
+def _rule(study: Study) -> Rule:
+    known = {key: study.protocol[key] for key in ("objective", "tau", "margin") if key in study.protocol}
+    return Rule(**known)
+
+
+def _confirmed(study: Study) -> tuple[tuple[Evaluation, ...], dict[str, str]]:
+    """Complete confirm evaluations with predictions, and why the others have none."""
+    frame = study.evaluations
+    chosen = frame[(frame.stage == names.CONFIRM) & (frame.state == names.COMPLETE)]
+    found: dict[tuple[str, int], Evaluation] = {}
+    missing: dict[str, str] = {}
+    for row in each(chosen):
+        try:
+            one = _evaluation(study, row)
+        except MissingArtifactError as error:
+            missing[row.run_id] = str(error)
+            continue
+        first = next(iter(found.values()), one)
+        if not np.array_equal(one.ids, first.ids):
+            missing[row.run_id] = "it was judged on other images than the rest of the study"
+        else:
+            found.setdefault((one.candidate, one.seed), one)
+    return tuple(found.values()), missing
+
+
+def _evaluation(study: Study, row: Any) -> Evaluation:
+    predictions = study.predictions(row.run_id)
+    return Evaluation(
+        candidate=row.candidate,
+        architecture=row.fingerprint,
+        label=row.label,
+        family=row.family,
+        variant=row.variant,
+        seed=int(row.seed),
+        parameters=0 if isnan(row.parameters) else int(row.parameters),
+        baseline=bool(row.baseline),
+        train_clean_accuracy=float(row.train_clean_accuracy),
+        **vars(predictions),
+    )
+
+
+def _explored(study: Study, rule: Rule) -> dict[str, float]:
+    """Candidate to the monitor score that explore gave it."""
+    frame = study.evaluations[study.evaluations.stage == names.EXPLORE]
+    scored = frame.dropna(subset=MONITOR_TWIN[rule.objective])
+    return dict(zip(scored.candidate, scored[MONITOR_TWIN[rule.objective]].astype(float), strict=True))
+
+
+def _disagreements(study: Study, confirmed: Sequence[Evaluation]) -> Iterator[str]:
+    """Each logged accuracy that differs from the one recomputed from the stored predictions."""
+    frame = study.evaluations
+    complete = frame[(frame.stage == names.CONFIRM) & (frame.state == names.COMPLETE)]
+    logged = complete.set_index(["candidate", "seed"]).val_accuracy
+    for one in confirmed:
+        told = float(logged[one.candidate, one.seed])
+        right = float((one.probabilities.argmax(axis=1) == one.labels).mean())
+        if not isclose(told, right, abs_tol=AGREEMENT):
+            yield (
+                f"{one.label}, seed {one.seed}: MLflow says {told:.4%} on validation, "
+                f"its stored predictions give {right:.4%}."
+            )
+
+
+def _labels(study: Study) -> dict[str, str]:
+    """Labels; candidates that share one are told apart by the settings in which they differ."""
+    frame = study.evaluations[study.evaluations.candidate != ""].drop_duplicates("candidate")
+    settings = study.settings.reindex(frame.run_id)
+    found: dict[str, str] = {}
+    for _, group in frame.groupby("label", sort=False):
+        own = settings.loc[list(group.run_id)]
+        varying = [column for column in own.columns if own[column].nunique(dropna=False) > 1]
+        for run in each(group):
+            told = [_setting(column, own.loc[run.run_id, column]) for column in varying[:3]]
+            found[run.candidate] = " · ".join([run.label or run.candidate, *told])
+    return found
+
+
+def _setting(column: str, value: Any) -> str:
+    name = column.partition(".")[2].replace("_", " ")
+    return f"{name} {value:g}" if isinstance(value, (int, float)) else f"{name} {value}"

@@ -1,0 +1,182 @@
+"""Every confirmed candidate's accuracy with its interval, and how far it is from the best."""
+
+from typing import NamedTuple
+
+import matplotlib as mpl
+import plotly.graph_objects as go
+from matplotlib.figure import Figure
+
+from reports import style
+from reports.analysis import Analysis
+from reports.figures import NothingToDraw
+
+TITLE = "Accuracy of each candidate, and its distance from the best"
+READING = (
+    "Left: each dot is one seed, the mark is their mean, the line its interval; the shaded band reaches "
+    "one standard error below the best. Right: the paired difference from the best; the thick part is one "
+    "standard error. A candidate whose thick part reaches zero cannot be told from the best; the pale "
+    "strip is the margin within which two candidates count as equally good."
+)
+SECTION = "sure"
+ORDER = 10
+MOST = 40  # rows; more cannot be read
+
+
+class Line(NamedTuple):
+    """One candidate, everything in shares of images."""
+
+    label: str
+    word: str
+    seeds: tuple[float, ...]
+    mean: float
+    low: float
+    high: float
+    delta: float
+    delta_se: float
+    delta_low: float
+    delta_high: float
+
+
+class Numbers(NamedTuple):
+    """Candidates, best first; the one-SE band of the best; the margin."""
+
+    lines: tuple[Line, ...]
+    band: tuple[float, float]
+    margin: float
+    left_out: int
+
+
+def compute(analysis: Analysis) -> Numbers:
+    """Take the comparison's rows as they are."""
+    if analysis.comparison is None:
+        raise NothingToDraw("no candidate is confirmed yet")
+    comparison = analysis.comparison
+    lines = []
+    for row in comparison.rows[:MOST]:
+        best = row.candidate == comparison.best.candidate
+        paired = not best and (comparison.best.candidate, row.candidate) in comparison.pairs
+        spread = comparison.pair(row.candidate, comparison.best.candidate).difference.se if paired else 0.0
+        seeds = analysis.runs_of(row.candidate).val_accuracy
+        lines.append(
+            Line(
+                analysis.labels[row.candidate],
+                analysis.word(row.candidate),
+                tuple(seeds.dropna()),
+                row.val_accuracy,
+                row.val_accuracy_ci_low,
+                row.val_accuracy_ci_high,
+                row.delta_to_best,
+                spread,
+                row.delta_ci_low,
+                row.delta_ci_high,
+            )
+        )
+    best_row = comparison.best
+    band = (best_row.val_accuracy - best_row.val_accuracy_se, best_row.val_accuracy)
+    return Numbers(tuple(lines), band, comparison.rule.margin, max(len(comparison.rows) - MOST, 0))
+
+
+def _reach(numbers: Numbers) -> list[float]:
+    """The accuracies to show: every interval and every seed, with some air."""
+    known = [value for line in numbers.lines for value in (line.low, line.high, *line.seeds)]
+    air = 0.04 * (max(known) - min(known)) + 0.002
+    return [min(known) - air, max(known) + air]
+
+
+def shade(word: str) -> str:
+    """The selected candidate in the accent colour, the others in ink."""
+    return style.LIGHT.accent if word == "selected" else style.LIGHT.ink
+
+
+def draw(numbers: Numbers) -> go.Figure:
+    """Two panels that share their rows."""
+    count = len(numbers.lines)
+    figure = style.plot(
+        height=110 + 34 * count,
+        showlegend=False,
+        xaxis=style.axis("validation accuracy", domain=[0, 0.58], range=_reach(numbers), tickformat=".0%"),
+        xaxis2=style.axis("difference from the best, points", domain=[0.62, 1], anchor="y", **style.QUIET),
+        yaxis=style.categories([line.label for line in numbers.lines]),
+    )  # fmt: skip
+    figure.add_vrect(*numbers.band, fillcolor=style.LIGHT.band, line_width=0, layer="below")
+    reach = 100 * numbers.margin
+    figure.add_vrect(-reach, reach, fillcolor=style.LIGHT.faint, line_width=0, layer="below", xref="x2")
+    figure.add_vline(0, line={"color": style.LIGHT.muted, "width": 1}, xref="x2")
+    for place, line in enumerate(numbers.lines):
+        for trace in _row(place, line):
+            figure.add_trace(trace)
+    return figure
+
+
+def _row(place: int, line: Line) -> list[go.Scatter]:
+    colour = shade(line.word)
+    told = (
+        f"<b>{line.label}</b><br>{line.mean:.2%}, interval {line.low:.2%} to {line.high:.2%}"
+        f"<br>{len(line.seeds)} seeds · {line.word}<extra></extra>"
+    )
+    traces = [
+        go.Scatter(x=style.points(line.seeds), y=[place] * len(line.seeds), mode="markers", hoverinfo="skip",
+                   marker={"size": 5, "color": style.clear(style.LIGHT.muted, 0.55)}),
+        _stroke((line.low, line.high), place, colour, 1.5),
+        go.Scatter(x=style.points([line.mean]), y=[place], mode="markers", hovertemplate=told,
+                   marker={"size": 11, "color": colour, "symbol": style.MARK.get(line.word, "circle")}),
+    ]  # fmt: skip
+    if line.delta_se:
+        delta = 100 * line.delta
+        told = (
+            f"<b>{line.label}</b><br>{delta:+.2f} points, interval {100 * line.delta_low:.2f} to "
+            f"{100 * line.delta_high:.2f}<extra></extra>"
+        )
+        reach = 100 * line.delta_se
+        traces += [
+            _stroke((100 * line.delta_low, 100 * line.delta_high), place, colour, 1.5, "x2"),
+            _stroke((delta - reach, delta + reach), place, colour, 5, "x2"),
+            go.Scatter(x=style.points([delta]), y=[place], mode="markers", xaxis="x2", hovertemplate=told,
+                       marker={"size": 8, "color": style.LIGHT.paper, "line": {"color": colour, "width": 2}}),
+        ]  # fmt: skip
+    else:
+        traces.append(
+            go.Scatter(x=[0], y=[place], mode="text", text=["best" if line.delta == 0 else "no common seed"],
+                       textposition="middle left", xaxis="x2", hoverinfo="skip",
+                       textfont={"color": style.LIGHT.muted, "size": 12})
+        )  # fmt: skip
+    return traces
+
+
+def _stroke(ends: tuple[float, float], place: int, colour: str, width: float, axis: str = "x") -> go.Scatter:
+    return go.Scatter(
+        x=style.points(ends), y=[place, place], mode="lines", xaxis=axis, hoverinfo="skip",
+        line={"color": colour, "width": width},
+    )  # fmt: skip
+
+
+def picture(numbers: Numbers) -> Figure:
+    """The same two panels on paper."""
+    count = len(numbers.lines)
+    with mpl.rc_context(style.RC):
+        figure = Figure(figsize=(7.6, 1.0 + 0.3 * count), layout="constrained")
+        left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.5, 1))
+        left.axvspan(*numbers.band, color=style.LIGHT.band, lw=0, zorder=0)
+        right.axvspan(-100 * numbers.margin, 100 * numbers.margin, color=style.LIGHT.faint, lw=0, zorder=0)
+        right.axvline(0, color=style.LIGHT.muted, lw=0.8, zorder=1)
+        for place, line in enumerate(numbers.lines):
+            colour = shade(line.word)
+            left.scatter(line.seeds, [place] * len(line.seeds), s=8, color=style.LIGHT.muted, alpha=0.6, lw=0)
+            left.plot([line.low, line.high], [place, place], color=colour, lw=1.2)
+            left.plot(line.mean, place, style.PRINT_MARK.get(line.word, "o"), color=colour, ms=6)
+            if line.delta_se:
+                right.plot(
+                    [100 * line.delta_low, 100 * line.delta_high], [place, place], color=colour, lw=1.2
+                )
+                ends = [100 * (line.delta - line.delta_se), 100 * (line.delta + line.delta_se)]
+                right.plot(ends, [place, place], color=colour, lw=3.5, solid_capstyle="butt")
+                right.plot(100 * line.delta, place, "o", color="white", mec=colour, ms=5)
+        left.set_yticks(range(count), [style.short(line.label) for line in numbers.lines])
+        left.set_ylim(count - 0.5, -0.5)
+        for axes in (left, right):
+            axes.grid(visible=False, axis="y")
+            axes.tick_params(axis="y", length=0)
+        left.set_xlabel("validation accuracy")
+        style.as_percent(left.xaxis)
+        right.set_xlabel("difference from the best, points")
+    return figure

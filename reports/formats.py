@@ -1,0 +1,81 @@
+"""A table as CSV, Markdown and LaTeX."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from reports.frames import records
+from reports.tables import Table
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "±": r"$\pm$", "−": r"$-$", "·": r"$\cdot$", "–": "--", "…": r"\dots{}", "≥": r"$\geq$", "≤": r"$\leq$",
+    "×": r"$\times$", "“": "``", "”": "''",
+}  # fmt: skip
+
+
+def to_csv(rows: pd.DataFrame) -> str:
+    """Every row, every column, full precision; missing values are empty."""
+    return rows.to_csv(index=False, lineterminator="\n")
+
+
+def to_markdown(table: Table) -> str:
+    """The columns that are shown first, as a pipe table."""
+    columns = table.described(table.first)
+    lines = [_pipes([column.title for column in columns])]
+    lines.append(_pipes(["---:" if column.numeric else ":---" for column in columns]))
+    lines += [_pipes([_escaped(cell) for cell in row]) for row in cells(table)]
+    return f"**{table.title}.** {table.reading}\n\n" + "\n".join(lines) + "\n"
+
+
+def to_latex(table: Table) -> str:
+    """The columns that are shown first, as a float that needs the packages booktabs and graphicx."""
+    columns = table.described(table.first)
+    body = [" & ".join(map(latex, row)) + r" \\" for row in cells(table)]
+    layout = "".join("r" if column.numeric else "l" for column in columns)
+    heading = " & ".join(latex(column.title) for column in columns) + r" \\"
+    return "\n".join(
+        [
+            "% needs \\usepackage{booktabs,graphicx}",
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{latex(table.title)}. {latex(table.reading)}}}",
+            rf"\label{{tab:{table.name}}}",
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+            rf"\begin{{tabular}}{{{layout}}}",
+            r"\toprule",
+            heading,
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def cells(table: Table) -> list[list[str]]:
+    """The visible cells as text, value and what stands beside it."""
+    columns = table.described(table.first)
+    rows = records(table.rows)
+    return [[" ".join(filter(None, (c.cell(row), _aside(c.aside(row))))) for c in columns] for row in rows]
+
+
+def _aside(text: str) -> str:
+    return text if not text or text.startswith("±") else f"({text})"
+
+
+def latex(text: str) -> str:
+    """Text with every character LaTeX would trip over replaced; what is left outside ASCII stays."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _pipes(parts: Sequence[str]) -> str:
+    return "| " + " | ".join(parts) + " |"

@@ -1,0 +1,209 @@
+"""What the templates show: tables, figures and the card of the chosen candidate, ready to be printed."""
+
+import base64
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from markupsafe import Markup
+
+from reports import columns, style
+from reports.analysis import Analysis
+from reports.columns import Column
+from reports.figures import FigureModule
+from reports.frames import each, records
+from reports.page.links import Links
+from reports.rows import PUBLISHED
+from reports.tables import Table
+from search.tracking import names
+
+#: Columns of running text.
+WORDY = ("reason", "meaning")
+
+
+@dataclass(frozen=True)
+class Seed:
+    """One confirmed evaluation under its candidate's row."""
+
+    cells: tuple[str, ...]
+    link: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row: its values, where its numbers come from, the seeds behind it."""
+
+    row: Mapping[str, Any]
+    link: str
+    seeds: tuple[Seed, ...] = ()
+    tau: float = 1.0
+
+    @property
+    def kind(self) -> str:
+        """A class name for the whole row."""
+        return next((word for word in ("selected", PUBLISHED) if self.row.get("verdict") == word), "plainrow")
+
+    def sorting(self, column: Column) -> Markup:
+        """The attribute by which the row is sorted."""
+        value = self.row[column.name]
+        if value is None or value is pd.NA or value != value or value == "":
+            return Markup("")
+        return Markup(' data-v="{}"').format(float(value) if column.numeric else value)
+
+    def look(self, column: Column) -> str:
+        """Class names of a cell."""
+        missing = column.cell(self.row) == columns.MISSING
+        classes = ["n"] if column.numeric else []
+        classes += ["label"] if column.name == "architecture" else []
+        classes += ["wrap"] if column.name in WORDY and not missing else []
+        classes += ["none"] if missing else []
+        if column.name == "relative_overfit" and not missing and self.row["relative_overfit"] > self.tau:
+            classes.append("over")
+        return " ".join(classes)
+
+
+@dataclass(frozen=True)
+class TableView:
+    """A table with its entries and the files that hold it."""
+
+    table: Table
+    columns: list[Column]
+    entries: list[Entry]
+    files: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def tools(self) -> bool:
+        """Whether there is anything to filter or choose."""
+        return len(self.entries) > 3 or len(self.columns) > len(self.table.first) or bool(self.files)
+
+
+def table_view(analysis: Analysis, table: Table, links: Links, *, files: bool) -> TableView:
+    """Prepare a table; files: whether CSV, Markdown and LaTeX lie beside the page."""
+    shown = [*table.first, *(name for name in table.columns if name not in table.first)]
+    entries = [_entry(analysis, row, links) for row in records(table.rows)]
+    held = (("CSV", "comparison.csv"), ("Markdown", f"{table.name}.md"), ("LaTeX", f"{table.name}.tex"))
+    return TableView(table, table.described(shown), entries, held if files else ())
+
+
+def _entry(analysis: Analysis, row: Mapping[str, Any], links: Links) -> Entry:
+    tau = analysis.rule.tau
+    if row["stage"] == names.CONFIRM and "candidate" in row:
+        runs = analysis.study.evaluations
+        own = runs[(runs.stage == names.CONFIRM) & (runs.candidate == row["candidate"])]
+        seeds = tuple(_seed(run, links) for run in each(own))
+        return Entry(row, links.candidate(row["candidate"]), seeds, tau)
+    return Entry(row, links.run(row.get("run_id", "")), tau=tau)
+
+
+def _seed(run: Any, links: Links) -> Seed:
+    def told(value: float, read: Any) -> str:
+        return columns.MISSING if value != value else str(read(value))
+
+    return Seed(
+        (
+            str(run.seed),
+            told(run.val_accuracy, columns.percent),
+            told(run.train_clean_accuracy, columns.percent),
+            told(run.relative_overfit, columns.number(3)),
+            told(run.best_epoch, columns.count),
+            run.state,
+        ),
+        links.run(run.run_id),
+    )
+
+
+@dataclass(frozen=True)
+class FigureView:
+    """A figure: plotly's JSON for a page with plotly, else an image."""
+
+    name: str
+    title: str
+    reading: str
+    json: Markup = field(default=Markup(""))
+    height: int = 0
+    image: str = ""
+
+
+def interactive(name: str, module: FigureModule, numbers: Any) -> FigureView:
+    """The figure for a page that has plotly."""
+    figure = module.draw(numbers)
+    text = str(figure.to_json()).replace("<", "\\u003c")  # a script element ends at the first "</"
+    height = int(figure.layout.height or 420)
+    return FigureView(name, module.TITLE, module.READING, Markup(text), height)  # noqa: S704 (escaped above)
+
+
+def still(name: str, module: FigureModule, numbers: Any) -> FigureView:
+    """The figure inside a page that has nothing but itself."""
+    image = base64.b64encode(picture(module, numbers, "png", dpi=110)).decode()
+    return FigureView(name, module.TITLE, module.READING, image=f"data:image/png;base64,{image}")
+
+
+def picture(module: FigureModule, numbers: Any, kind: str, dpi: int = 160) -> bytes:
+    """PNG or SVG bytes, the same for the same numbers."""
+    buffer = io.BytesIO()
+    with mpl.rc_context(style.RC):
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}
+        module.picture(numbers).savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The card beside the sentences: the selected candidate, or else the best."""
+
+    selected: bool
+    what: str
+    label: str
+    score: str
+    interval: str
+    seeds: int
+    facts: tuple[tuple[str, str], ...]
+
+
+def chosen(analysis: Analysis) -> Chosen | None:
+    """None before anything is confirmed."""
+    if analysis.comparison is None or analysis.verdict is None:
+        return None
+    selected = analysis.verdict.selected
+    row = analysis.comparison.row(selected) if selected else analysis.comparison.best
+    facts = {
+        "Parameters": columns.size(row.parameters),
+        "Relative overfitting": _known(row.relative_overfit, columns.number(3)),
+        "Distance from the best": f"{columns.points(row.delta_to_best)} points",
+        "Verdict": analysis.word(row.candidate),
+        **({"Baseline": "yes"} if row.baseline else {}),
+    }
+    return Chosen(
+        selected=bool(selected),
+        what="Selected by the rule" if selected else "Highest score; nothing is selected",
+        label=analysis.labels[row.candidate],
+        score=f"{100 * row.val_accuracy:.1f}%",
+        interval=f"{100 * row.val_accuracy_ci_low:.1f} to {100 * row.val_accuracy_ci_high:.1f}",
+        seeds=row.n_seeds,
+        facts=tuple(facts.items()),
+    )
+
+
+def _known(value: float, read: Any) -> str:
+    return columns.MISSING if value != value else str(read(value))
+
+
+#: What each word claims, in the words of a reader.
+WORDS = {
+    "selected": "the smallest candidate that the best does not clearly beat",
+    "better": "better than every other",
+    "tied": "as good as the best, within the margin",
+    "worse": "surely below the best",
+    "overfit": "surely overfits more than tau allows",
+    "underpowered": "this study cannot tell",
+    "published": "from elsewhere",
+}
+
+
+def words(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """The words that these rows use, with their meaning."""
+    used = set(rows.verdict)
+    return ((word, meaning) for word, meaning in WORDS.items() if word in used)

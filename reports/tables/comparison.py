@@ -1,0 +1,47 @@
+"""Confirmed candidates, best first, with the published rows among them."""
+
+import pandas as pd
+
+from reports.analysis import Analysis
+from reports.columns import first_seen, known
+from reports.rows import PUBLISHED
+from reports.tables import Table
+from search.tracking import names
+
+SECTION = "answer"
+ORDER = 10
+ALWAYS = ("architecture", "verdict", "val_accuracy")
+#: What matters, in the order in which it matters.
+INTEREST = (
+    "architecture", "verdict", "val_accuracy", "delta_to_best", "p_better", "test_accuracy",
+    "relative_overfit", "parameters", "train_clean_accuracy", "gap_accuracy", "val_macro_f1",
+    "best_epoch", "n_seeds", "seconds",
+)  # fmt: skip
+
+
+def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
+    """None while nothing is confirmed and nothing was published."""
+    shown = rows[rows.stage.isin([names.CONFIRM, PUBLISHED])]
+    if shown.empty:
+        return None
+    ours = shown[shown.stage == names.CONFIRM]
+    telling = ours if len(ours) > 1 else shown
+    first = first_seen(telling, INTEREST, ALWAYS)
+    if (shown.reason != "").any() and len(first) < 12:
+        first = (*first, "reason")
+    return Table("comparison", "Comparison", _reading(analysis, shown), shown, known(shown), first)
+
+
+def _reading(analysis: Analysis, shown: pd.DataFrame) -> str:
+    told = (
+        "Every number is a mean over seeds on the validation split, ± its standard error over seeds and "
+        "images. Differences are paired: same seeds, same images."
+    )
+    if analysis.comparison is not None:
+        told += f" Intervals have level {analysis.comparison.confidence:.1%}."
+    if (shown.stage == PUBLISHED).any():
+        told += (
+            " Rows in italics are as published, measured on other splits; their train accuracy was taken "
+            "while training. They are context and decide nothing."
+        )
+    return told
