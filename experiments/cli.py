@@ -9,6 +9,8 @@ import typer
 
 from spaces.errors import UserError
 
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # what MLflow says of its own tables is no news
+
 if TYPE_CHECKING:
     from experiments.spec import Spec
     from experiments.stages import Finished
