@@ -73,7 +73,7 @@ def load(folder: Path) -> State | None:
     """The state in `folder`; None where there is none or it cannot be read: then training starts anew."""
     (folder / _PARTIAL).unlink(missing_ok=True)
     try:
-        with np.load(folder / STATE, allow_pickle=False) as file:
+        with (folder / STATE).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             record = json.loads(str(file[_RECORD]))
             arrays: dict[str, list[NDArray[Any]]] = {}
             for key in file.files:

@@ -63,7 +63,7 @@ class Course(keras.callbacks.Callback):  # type: ignore[misc]
 
     @property
     def outcome(self) -> str:
-        """ "complete", "pruned" or "stopped"."""
+        """How it ended: complete, pruned or stopped."""
         return _OUTCOMES[self._answer]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -129,7 +129,8 @@ class Course(keras.callbacks.Callback):  # type: ignore[misc]
         if self.checkpoint is None or (state := self.checkpoint.load()) is None:
             return
         if state.record["identity"] != self._identity():
-            raise ValueError(f"the checkpoint in {self.checkpoint.folder} belongs to another training")
+            folder = self.checkpoint.folder
+            raise ValueError(f"the checkpoint in {folder} is another training's: delete it to start anew")
         self.models.training.optimizer.build(self.models.training.trainable_variables)
         for name, variables in self._variables().items():
             for variable, array in zip(variables, state.arrays[name], strict=True):

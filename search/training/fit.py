@@ -16,7 +16,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from search.tracking import names
 from search.training.batches import ShuffledBatches, balanced_weights
 from search.training.checkpoint import Checkpoint
 from search.training.composition import compose, predict
@@ -36,7 +35,7 @@ class Trained:
     """A training that ended; the network holds the kept weights.
 
     Attributes:
-        history: one mapping an epoch: "epoch" (from 1) and `names.EPOCH_METRICS`.
+        history: one mapping an epoch: "epoch" (from 1) and what was reported of it.
         best_epoch: whose weights were kept, from 1: the best by the objective on monitor.
         epochs: how many were trained.
         outcome: "complete" (early stopping included), "pruned" or "stopped".
@@ -106,7 +105,7 @@ def train(
         )
     course.keep_best()
     return Trained(
-        history=tuple(_public(epoch) for epoch in enumerate(course.history, start=1)),
+        history=tuple({"epoch": n, **metrics} for n, metrics in enumerate(course.history, start=1)),
         best_epoch=schedule.best_epoch(course.history),
         epochs=course.epochs,
         outcome=course.outcome,
@@ -114,8 +113,3 @@ def train(
         inference_model=models.inference,
         images_per_second=course.images_per_second(),
     )
-
-
-def _public(numbered: tuple[int, dict[str, float]]) -> dict[str, float]:
-    epoch, metrics = numbered
-    return {"epoch": epoch, **{name: metrics[name] for name in names.EPOCH_METRICS}}

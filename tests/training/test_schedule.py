@@ -1,0 +1,68 @@
+"""What monitor decides follows from the history alone: best epoch, end, learning rate."""
+
+import pytest
+
+from search.training.recipe import Recipe
+from search.training.schedule import OBJECTIVES, Schedule
+
+
+def history(*accuracies: float, losses: tuple[float, ...] = ()) -> list[dict[str, float]]:
+    return [
+        {"monitor_accuracy": accuracy, "monitor_macro_f1": accuracy, "monitor_loss": loss}
+        for accuracy, loss in zip(accuracies, losses or [1.0] * len(accuracies), strict=True)
+    ]
+
+
+def schedule(objective: str = "val_accuracy", **recipe: object) -> Schedule:
+    return Schedule(Recipe(**recipe), epochs=10, patience=3, objective=objective)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("objective", ["val_accuracy", "macro_f1"])
+def test_of_equal_epochs_the_one_with_the_lower_loss_then_the_first_is_kept(objective: str) -> None:
+    assert schedule(objective).best_epoch(history(0.1, 0.5, 0.5, 0.5, losses=(4.0, 2.0, 1.0, 1.0))) == 3
+
+
+def test_each_objective_has_its_own_best_epoch() -> None:
+    epochs = [
+        {"monitor_accuracy": 0.9, "monitor_macro_f1": 0.1, "monitor_loss": 3.0},
+        {"monitor_accuracy": 0.2, "monitor_macro_f1": 0.8, "monitor_loss": 2.0},
+        {"monitor_accuracy": 0.1, "monitor_macro_f1": 0.2, "monitor_loss": 1.0},
+    ]
+    assert {objective: schedule(objective).best_epoch(epochs) for objective in OBJECTIVES} == {
+        "val_accuracy": 1,
+        "macro_f1": 2,
+        "loss": 3,
+    }
+
+
+def test_it_is_over_when_patience_or_epochs_run_out() -> None:
+    assert not schedule().over([])
+    assert not schedule().over(history(0.5, 0.4, 0.4))
+    assert schedule().over(history(0.5, 0.4, 0.4, 0.4))
+    assert not schedule().over(history(0.5, 0.4, 0.4, 0.6))
+    assert schedule().over(history(*[n / 10 for n in range(10)]))
+
+
+def test_a_plateau_drops_the_rate_again_and_again_down_to_the_floor() -> None:
+    falling = schedule(plateau_patience=2, plateau_factor=0.1, min_learning_rate=5e-5)
+    rates = [falling.learning_rate(history(*[0.5] * n)) for n in range(8)]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-3, 1e-4, 1e-4, 5e-5, 5e-5, 5e-5])
+
+
+def test_an_improvement_starts_the_wait_anew() -> None:
+    falling = schedule(plateau_patience=2)
+    assert falling.learning_rate(history(0.5, 0.4, 0.6, 0.6)) == 1e-3
+    assert falling.learning_rate(history(0.5, 0.4, 0.6, 0.6, 0.6)) == 5e-4
+
+
+def test_cosine_goes_from_the_first_rate_to_the_floor() -> None:
+    cosine = schedule(schedule="cosine", learning_rate=1.0, min_learning_rate=0.2)
+    assert cosine.learning_rate([]) == 1.0
+    assert cosine.learning_rate(history(*[0.5] * 5)) == pytest.approx(0.6)
+    assert cosine.learning_rate(history(*[0.5] * 10)) == pytest.approx(0.2)
+
+
+def test_a_rate_below_the_floor_stays_where_it_is() -> None:
+    for kind in ("constant", "cosine", "plateau"):
+        tiny = schedule(schedule=kind, learning_rate=1e-6, min_learning_rate=1e-5)
+        assert tiny.learning_rate(history(*[0.5] * 9)) == pytest.approx(1e-6)
