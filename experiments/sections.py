@@ -84,7 +84,6 @@ class Protocol(Section):
     tau: Rate = 0.35  # a relative_overfit surely above it disqualifies
     margin: Annotated[float, Field(gt=0, le=0.5)] = 0.01  # a difference surely within it is a tie
     monitor_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
-    folds: Annotated[int, Field(ge=0, le=20)] = 0  # 0: one validation part
     keep_models: Literal["none", "leaders", "all"] = "leaders"
     retries: Annotated[int, Field(ge=0)] = 2
     max_seconds: Positive | None = None  # of one evaluation
@@ -93,12 +92,6 @@ class Protocol(Section):
     max_consecutive_failures: Count = 5
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     threads: Literal["auto"] | Count = "auto"  # of one child
-
-    @model_validator(mode="after")
-    def _folds(self) -> "Protocol":
-        if self.folds == 1:
-            raise ValueError("folds must be 0 (one validation part) or at least 2")
-        return self
 
 
 def _pair(value: object) -> object:

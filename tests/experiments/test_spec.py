@@ -216,10 +216,6 @@ def test_image_size_is_a_side_or_a_pair() -> None:
             {"grid": {"conv_stages": [3]}, "baseline": {"conv_stages": 3}},
             "mine.toml: the only cell of [grid] is the baseline; ",
         ),
-        (
-            {"protocol": {"folds": 1}},
-            "mine.toml: protocol: folds must be 0 (one validation part) or at least 2. ",
-        ),
         ({"name": "my study"}, "mine.toml: name must match pattern"),
     ],
 )
