@@ -9,7 +9,9 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ def count_before_building(build: Callable[[], "keras.Model"]) -> Counts:
 
     def counts() -> Counts:
         keras.config.set_dtype_policy(policy)
-        with keras.StatelessScope(initialize_variables=False):
+        scope = keras.StatelessScope(initialize_variables=False)
+        with _optimizers_outside(scope), scope:
             return count(build())
 
     try:
@@ -52,15 +55,53 @@ def count_before_building(build: Callable[[], "keras.Model"]) -> Counts:
         random.setstate(randomness)
 
 
-def _nodes(model: Any) -> Iterator[Any]:
-    """Every call of a layer in the graph, also within models that are used as layers."""
-    graph = getattr(model, "_functional", model)
-    for level in graph._nodes_by_depth.values():
+@contextmanager
+def _optimizers_outside(scope: "keras.StatelessScope") -> Iterator[None]:
+    """Lets a hypermodel compile: an optimizer begins with numbers of its own, which the scope refuses."""
+    import keras
+
+    make = keras.optimizers.Optimizer.__init__
+    thread = get_ident()
+
+    def make_outside(self: Any, *args: Any, **options: Any) -> None:
+        if get_ident() != thread:
+            return make(self, *args, **options)  # type: ignore[no-any-return]
+        scope.__exit__()
+        try:
+            make(self, *args, **options)
+        finally:
+            scope.__enter__()
+
+    keras.optimizers.Optimizer.__init__ = make_outside
+    try:
+        yield
+    finally:
+        keras.optimizers.Optimizer.__init__ = make
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    """Every call of a layer in the graph, also within models and composed layers that are used as layers."""
+    for level in getattr(graph, "_functional", graph)._nodes_by_depth.values():
         for node in level:
-            if hasattr(node.operation, "_nodes_by_depth") or hasattr(node.operation, "_functional"):
-                yield from _nodes(node.operation)
-            else:
-                yield node
+            inner = _graph_within(node)
+            yield from [node] if inner is None else _nodes(inner)
+
+
+def _graph_within(node: Any) -> Any:
+    """What a layer made of layers does; None for any other, and where it leaves Keras's operations."""
+    import keras
+
+    layer = node.operation
+    if hasattr(layer, "_nodes_by_depth") or hasattr(layer, "_functional"):
+        return layer
+    if not getattr(layer, "_layers", None):
+        return None
+    given = {id(t): keras.Input(batch_shape=t.shape, dtype=t.dtype) for t in node.input_tensors}
+    try:
+        args, options = node.arguments.fill_in(given)
+        return keras.Function(list(given.values()), layer.call(*args, **options))
+    except Exception:
+        return None
 
 
 def _macs_of(node: Any) -> int:
@@ -71,8 +112,16 @@ def _macs_of(node: Any) -> int:
 
 
 def _positions(node: Any) -> int:
-    """How many places a kernel is applied to: in the output, or in the input of a transposed convolution."""
+    """How many places a kernel is applied to: in the output, or in the input of a transposed convolution.
+
+    A size that Keras does not know beforehand counts as 1: attention is counted too low.
+    """
+    equation = getattr(node.operation, "equation", None)
+    if equation is not None:  # of an EinsumDense: "abc,cde->abde" applies its kernel at every b
+        letters, kernel = equation.partition("->")[0].split(",")
+        sizes = zip(reversed(letters), reversed(node.input_tensors[0].shape), strict=False)
+        return math.prod(size or 1 for letter, size in sizes if letter not in kernel)
     transposed = "Transpose" in type(node.operation).__name__
     image = (node.input_tensors if transposed else node.output_tensors)[0]
     first = getattr(node.operation, "data_format", None) == "channels_first"
-    return int(math.prod(image.shape[2:] if first else image.shape[1:-1]))
+    return math.prod(size or 1 for size in (image.shape[2:] if first else image.shape[1:-1]))

@@ -2,7 +2,7 @@
 
 A family is one module: a docstring, a frozen dataclass (the architecture), `sample(hp)`, `build(architecture,
 input_shape, num_classes)`, `label(architecture)`, `facts(architecture)` and, where there are named instances,
-`VARIANTS`. Nothing else has to mention it.
+`VARIANTS`, and `COUNTS` where a hyperparameter says how long a list is. Nothing else has to mention it.
 """
 
 import dataclasses
@@ -77,6 +77,12 @@ class Family:
             return self.architecture(**values)
         except TypeError as error:
             raise UserError(f"{self.name} is not described completely: {error}.") from None
+
+    def hypermodel(self, input_shape: Shape, num_classes: int) -> "keras_tuner.HyperModel":
+        """The family for Keras Tuner's own tuners; they need integer labels. Imports Keras."""
+        from spaces.hypermodels import FamilyHyperModel
+
+        return FamilyHyperModel(self, input_shape, num_classes)
 
     def variant_of(self, architecture: Any) -> str:
         """The name of the variant that is equal to `architecture`, or an empty string."""

@@ -67,6 +67,13 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
         self._fixed = dict(fixed or {})
         self._domains = dict(domains or {})
         self._met: set[str] = set()
+        self._answers: dict[str, Value] = {}  # by path; shared with copies, as `_met` and `_lent` are
+        self._lent: dict[str, Value] = {}
+
+    @property
+    def drawn(self) -> dict[str, Value]:
+        """Every active value by plain name, and those that copies were given."""
+        return {**self._lent, **self.values}
 
     @property
     def unmet(self) -> frozenset[str]:
@@ -79,9 +86,11 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
         As in Keras Tuner, new names take their defaults, unless they were fixed or given a domain beforehand.
         """
         twin = _UndrawnHyperParameters(self._suggest, self._fixed, self._domains)
-        twin.merge(self.space)
+        for hyperparameter in self.space:
+            twin._hps[hyperparameter.name].append(hyperparameter)
+        twin._space = list(self.space)
         twin.values = dict(self.values)
-        twin._met = self._met
+        twin._met, twin._answers, twin._lent = self._met, self._answers, self._lent
         return twin
 
     def _register(self, hyperparameter: Any, overwrite: bool = False) -> Any:
@@ -99,16 +108,29 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
         for name in (path, hyperparameter.name):
             if name in self._domains:
                 self._met.add(name)
-                return _as_declared(name, self._suggest(path, self._domains[name]), domain)
+                return self._asked(path, self._domains[name], domain)
         return self._declared(hyperparameter, path, domain)
 
     def _declared(self, hyperparameter: Any, path: str, domain: Domain) -> Value:
         if isinstance(hyperparameter, keras_tuner.engine.hyperparameters.Fixed):
             return hyperparameter.value  # type: ignore[no-any-return]
-        return _as_declared(path, self._suggest(path, domain), domain)
+        return self._asked(path, domain, domain)
+
+    def _asked(self, path: str, domain: Domain, declared: Domain) -> Value:
+        if path not in self._answers:
+            self._answers[path] = _as_declared(path, self._suggest(path, domain), declared)
+        return self._answers[path]
 
 
 class _UndrawnHyperParameters(DrawnHyperParameters):
+    """The copy for a hypermodel that is not tunable."""
+
+    def _draw(self, hyperparameter: Any) -> Value:
+        value = super()._draw(hyperparameter)
+        if self._met & {path_of(hyperparameter), hyperparameter.name}:
+            self._lent[hyperparameter.name] = value
+        return value
+
     def _declared(self, hyperparameter: Any, path: str, domain: Domain) -> Value:
         return hyperparameter.default  # type: ignore[no-any-return]
 

@@ -1,10 +1,11 @@
 """A space to search: one family, one fixed variant, or a choice among several of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from spaces.counting import Counts, count, count_before_building
+from spaces.domains import Domain, Value
 from spaces.errors import UserError
 from spaces.family import Family, InfeasibleArchitecture, Shape, fingerprint, load_family, nearest
 
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Realised:
-    """One architecture, built: images (n, height, width, channels) in [0, 1] to float32 probabilities."""
+    """One architecture, built: images (n, height, width, channels) in [0, 1] to float32 probabilities.
+
+    `training`: what a hypermodel decides of its own training, in the words of a recipe: optimizer,
+    learning_rate, momentum, weight_decay, batch_size; and epochs and shuffle. Families leave it empty.
+    """
 
     family: str
     variant: str
@@ -25,6 +30,7 @@ class Realised:
     model: "keras.Model"
     parameters: int
     macs: int
+    training: dict[str, Any] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -68,8 +74,10 @@ class FamilyArm:
         self, hp: "keras_tuner.HyperParameters", input_shape: Shape, num_classes: int, limits: Limits
     ) -> Realised:
         """Draws an architecture and builds it."""
-        architecture = self.family.sample(hp) if self.fixed is None else self.fixed
-        return self._built(architecture, input_shape, num_classes, limits)
+        if self.fixed is not None:
+            return self._built(self.fixed, input_shape, num_classes, limits)
+        drawn = self.family.to_dict(self.family.sample(hp))
+        return self._built(self.family.from_dict(drawn), input_shape, num_classes, limits)
 
     def rebuild(self, architecture: Mapping[str, Any], input_shape: Shape, num_classes: int) -> Realised:
         """Builds an architecture that is known."""
@@ -91,14 +99,63 @@ class FamilyArm:
 
 
 @dataclass(frozen=True)
+class HyperModelArm:
+    """A Keras Tuner hypermodel, imported when first built; what it drew is its architecture."""
+
+    name: str
+
+    def realise(
+        self, hp: "keras_tuner.HyperParameters", input_shape: Shape, num_classes: int, limits: Limits
+    ) -> Realised:
+        """Builds with `hp`, and again without counting first if the hypermodel computes while it builds."""
+        from spaces import hypermodels
+
+        hypermodel = hypermodels.load_hypermodel(self.name, input_shape, num_classes)
+        model, counts = build_within(
+            lambda: hypermodels.built(hypermodel, hp, input_shape, num_classes), limits, computes=True
+        )
+        training = hypermodels.training_of(hypermodel, hp, model, input_shape)
+        values = getattr(hp, "drawn", hp.values)
+        drawn = {name: value for name, value in values.items() if (name, value) != ("family", self.name)}
+        return Realised(
+            family=self.name,
+            variant="",
+            architecture=drawn,
+            label=f"{self.name} " + ", ".join(f"{name}={value}" for name, value in drawn.items()),
+            facts={},
+            model=hypermodels.adapted(model, input_shape),
+            parameters=counts.parameters,
+            macs=counts.macs,
+            training=training,
+        )
+
+    def rebuild(self, architecture: Mapping[str, Any], input_shape: Shape, num_classes: int) -> Realised:
+        """Builds with the values that were drawn once."""
+        from spaces.hyperparameters import DrawnHyperParameters
+
+        def unknown(path: str, _: Domain) -> Value:
+            raise UserError(
+                f"{self.name} asks for {path!r}, which the stored architecture lacks: it has changed."
+            )
+
+        hp = DrawnHyperParameters(unknown, fixed=architecture)
+        return self.realise(hp, input_shape, num_classes, Limits())
+
+
+Arm = FamilyArm | HyperModelArm
+
+
+@dataclass(frozen=True)
 class Space:
     """What a study searches: its arms, each a family, a variant or a Keras Tuner hypermodel."""
 
-    arms: tuple[FamilyArm, ...]
+    arms: tuple[Arm, ...]
 
     @classmethod
     def parse(cls, spec: str | Sequence[str]) -> "Space":
-        """Reads "plain_cnn", "plain_cnn.published_5" or a list of such.
+        """Reads "plain_cnn", "plain_cnn.published_5", "package.module:build" or a list of such.
+
+        A hypermodel is imported when it is first built, and only then.
 
         Raises:
             UserError: for a family or variant that does not exist, or a list that names one arm twice.
@@ -140,21 +197,38 @@ class Space:
         """Builds a known architecture of a family, whether the space has that family or not."""
         return _arm(family).rebuild(architecture, input_shape, num_classes)
 
-    def _arm(self, name: str) -> FamilyArm:
+    def _arm(self, name: str) -> Arm:
         return next(arm for arm in self.arms if arm.name == name)
 
 
-def build_within(build: Callable[[], "keras.Model"], limits: Limits) -> tuple["keras.Model", Counts]:
-    """Counts first, and builds only what the limits allow."""
-    if limits == Limits():
-        model = build()
-        return model, count(model)
-    counts = count_before_building(build)
+def build_within(
+    build: Callable[[], "keras.Model"], limits: Limits, *, computes: bool = False
+) -> tuple["keras.Model", Counts]:
+    """Counts first, and builds only what the limits allow.
+
+    Args:
+        build: makes the network.
+        limits: what it may have.
+        computes: whether `build` is somebody's own, which may need real weights (to adapt a layer to images):
+            where counting first fails for that, what it built is counted.
+    """
+    if limits != Limits():
+        try:
+            limits.check(count_before_building(build))
+        except (InfeasibleArchitecture, UserError):
+            raise
+        except Exception:
+            if not computes:
+                raise
+    model = build()
+    counts = count(model)
     limits.check(counts)
-    return build(), counts
+    return model, counts
 
 
-def _arm(spec: str) -> FamilyArm:
+def _arm(spec: str) -> Arm:
+    if ":" in spec:
+        return HyperModelArm(spec)
     name, _, variant = spec.partition(".")
     family = load_family(name)
     if not variant:

@@ -41,6 +41,8 @@ def sample(hp: "keras_tuner.HyperParameters") -> Architecture:
     return Architecture(
         kernels=sample_widths(hp, "kernels", 3, least=16, most=128, default=64),
         neurons=sample_widths(hp, "neurons", 3, least=64, most=2048, default=512),
+        head=hp.Fixed("head", "flatten"),
+        dropout=hp.Fixed("dropout", 0.0),
     )
 
 

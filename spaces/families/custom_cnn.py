@@ -36,6 +36,7 @@ class Architecture(DenseHead):
 
 
 VARIANTS = {"published": Architecture()}
+COUNTS = {"kernels": "conv_stages", "neurons": "dense_layers"}
 
 
 def sample(hp: "keras_tuner.HyperParameters") -> Architecture:

@@ -57,6 +57,7 @@ def sample(hp: "keras_tuner.HyperParameters") -> Architecture:
         width=hp.Choice("width", [0.25, 0.5, 1.0], default=0.5),
         batch_norm=hp.Boolean("batch_norm", default=True),
         dropout=sample_dropout(hp),
+        side=hp.Fixed("side", 0),
     )
 
 

@@ -59,6 +59,7 @@ VARIANTS = {
     "described": _DESCRIBED,
     "as_published": replace(_DESCRIBED, stem_stride=1, connected=False),
 }
+COUNTS = {"neurons": "dense_layers"}
 
 
 def sample(hp: "keras_tuner.HyperParameters") -> Architecture:
@@ -71,6 +72,8 @@ def sample(hp: "keras_tuner.HyperParameters") -> Architecture:
         kernels_5x5=hp.Choice("kernels_5x5", [16, 32, 64], default=32),
         kernels_pool=hp.Choice("kernels_pool", [0, 16, 32, 64], default=32),
         batch_norm=hp.Boolean("batch_norm", default=True),
+        stem_stride=hp.Fixed("stem_stride", 2),
+        connected=hp.Fixed("connected", True),
         **sample_head(hp),
     )
 

@@ -54,6 +54,7 @@ VARIANTS = {
     "published_3_dense": replace(_PUBLISHED, neurons=(256, 256, 256)),
     "published_4_dense": replace(_PUBLISHED, neurons=(256, 256, 256, 256)),
 }
+COUNTS = {"kernels": "conv_stages", "neurons": "dense_layers"}
 
 
 def sample(hp: "keras_tuner.HyperParameters") -> Architecture:

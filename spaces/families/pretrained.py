@@ -48,6 +48,7 @@ class Architecture(DenseHead):
 
 VARIANTS = {backbone: Architecture(backbone=backbone) for backbone in get_args(Backbone)}
 VARIANTS |= {f"{name}_tuned": replace(frozen, frozen=False) for name, frozen in VARIANTS.items()}
+COUNTS = {"neurons": "dense_layers"}
 
 
 def sample(hp: "keras_tuner.HyperParameters") -> Architecture:
@@ -57,6 +58,7 @@ def sample(hp: "keras_tuner.HyperParameters") -> Architecture:
         backbone=hp.Choice("backbone", list(get_args(Backbone))),
         weights=weights,
         frozen=weights != "none" and hp.Boolean("frozen", default=True),
+        side=hp.Fixed("side", 0),
         **sample_head(hp),
     )
 

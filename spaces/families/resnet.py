@@ -42,6 +42,7 @@ VARIANTS = {
     "resnet18_224": replace(_RESNET18, side=224),
     "resnet18_small_images": Architecture(),
 }
+COUNTS = {"blocks": "conv_stages"}
 
 
 def sample(hp: "keras_tuner.HyperParameters") -> Architecture:
@@ -56,6 +57,8 @@ def sample_residual(hp: "keras_tuner.HyperParameters") -> dict[str, Any]:
         "blocks": tuple(hp.Int(f"blocks_{i}", 1, 3, default=2) for i in range(1, stages + 1)),
         "width": hp.Choice("width", [16, 32, 64], default=32),
         "dropout": sample_dropout(hp),
+        "stem": hp.Fixed("stem", "3x3"),
+        "side": hp.Fixed("side", 0),
     }
 
 

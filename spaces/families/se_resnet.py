@@ -19,6 +19,7 @@ class Architecture(resnet.Architecture):
 
 
 VARIANTS = {"se_resnet18": Architecture(stem="7x7"), "se_resnet18_small_images": Architecture()}
+COUNTS = resnet.COUNTS
 
 
 def sample(hp: "keras_tuner.HyperParameters") -> Architecture:

@@ -45,6 +45,7 @@ VARIANTS = {
     "khaireddin": _PUBLISHED,
     "average": replace(_PUBLISHED, head="average", neurons=()),
 }
+COUNTS = {"neurons": "dense_layers"}
 
 
 def sample(hp: "keras_tuner.HyperParameters") -> Architecture:

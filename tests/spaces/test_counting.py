@@ -122,6 +122,7 @@ def test_a_backbone_has_its_documented_size_and_a_head(backbone: str, trunk: int
         (lambda: layers.SeparableConv2D(8, 3, padding="same"), (9 * 4 + 4 * 8) * 100),
         (lambda: layers.Conv2DTranspose(8, 3, strides=2), 9 * 4 * 8 * 100),
         (lambda: layers.Dense(8), 4 * 8 * 100),
+        (lambda: layers.EinsumDense("abcd,dxy->abcxy", (10, 10, 2, 5)), 4 * 2 * 5 * 100),
         (lambda: layers.MaxPooling2D(), 0),
     ],
 )

@@ -102,6 +102,18 @@ def test_a_family_says_what_it_is(family: Family) -> None:
 
 
 @by_family
+def test_every_field_is_a_hyperparameter_that_an_experiment_may_fix(family: Family) -> None:
+    hp = DrawnHyperParameters(default)
+    fields = family.to_dict(family.sample(hp))
+    assert {
+        f"{name}_1" if isinstance(value, list) and value else name for name, value in fields.items()
+    } <= set(hp.values)
+    assert {name: hp.values[count] for name, count in family.counts.items()} == {
+        name: len(fields[name]) for name in family.counts
+    }
+
+
+@by_family
 def test_an_architecture_is_the_same_after_a_dict_and_json(family: Family) -> None:
     for architecture in [
         smallest(family),

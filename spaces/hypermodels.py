@@ -1,0 +1,248 @@
+"""Keras Tuner both ways: anybody's hypermodel as a space, and any family as a hypermodel.
+
+Imports Keras Tuner, and with it Keras: only processes that build networks may import this module.
+"""
+
+import importlib
+import inspect
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+
+from spaces.errors import UserError
+from spaces.family import Family, InfeasibleArchitecture, Shape, nearest
+
+#: What a `fit` of one's own may decide of training; anything else that it changes is refused.
+HONOURED = ("batch_size", "epochs", "shuffle")
+
+
+class FamilyHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]
+    """A family for Keras Tuner's own tuners: images in [0, 1], integer labels, compiled with Adam.
+
+    What cannot be built for these images fails its trial, which Keras Tuner expects.
+    """
+
+    def __init__(self, family: Family, input_shape: Shape, num_classes: int) -> None:
+        super().__init__(name=family.name)
+        self.family = family
+        self.input_shape = input_shape
+        self.num_classes = num_classes
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """A network drawn from `hp`."""
+        try:
+            model = self.family.build(self.family.sample(hp), self.input_shape, self.num_classes)
+        except InfeasibleArchitecture as infeasible:
+            raise keras_tuner.errors.FailedTrialError(str(infeasible)) from infeasible
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+
+class _Function(keras_tuner.HyperModel):  # type: ignore[misc]
+    def __init__(self, build: Callable[..., keras.Model], name: str) -> None:
+        super().__init__(name=name)
+        self.build = build
+
+
+def load_hypermodel(spec: str, input_shape: Shape, num_classes: int) -> keras_tuner.HyperModel:
+    """The hypermodel that "package.module:name" names: a function, a HyperModel or a class of such.
+
+    A function or a class that takes `input_shape`, `num_classes` or `classes` by name gets them.
+
+    Raises:
+        UserError: if there is no such module or name, or it is no hypermodel.
+    """
+    found, known = (
+        _imported(spec),
+        {"input_shape": input_shape, "num_classes": num_classes, "classes": num_classes},
+    )
+    if isinstance(found, keras_tuner.HyperModel):
+        return found
+    if not callable(found):
+        raise UserError(f"{spec} is neither a function nor a Keras Tuner HyperModel. Received: {found!r}.")
+    wanted = inspect.signature(found).parameters
+    given = {name: value for name, value in known.items() if name in wanted}
+    if not isinstance(found, type):
+        return _Function(partial(found, **given), spec)
+    try:
+        hypermodel = found(**given)
+    except TypeError as error:
+        raise UserError(f"{spec} cannot be made ({error}): name an instance of it instead.") from error
+    if not isinstance(hypermodel, keras_tuner.HyperModel):
+        raise UserError(f"{spec} is a class, but not one of Keras Tuner's hypermodels.")
+    return hypermodel
+
+
+def _imported(spec: str) -> Any:
+    module_name, _, name = spec.partition(":")
+    if os.getcwd() not in sys.path:  # noqa: PTH109 - entries of sys.path are strings
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module_name.startswith(error.name):
+            raise  # the module is there; something that it imports is not
+        raise UserError(f"There is no module {module_name!r}: start in the folder that holds it.") from None
+    if not hasattr(module, name):
+        public = [known for known in vars(module) if not known.startswith("_")]
+        raise UserError(f"{module_name} has no {name!r}: {nearest(name, public)}.")
+    return getattr(module, name)
+
+
+def built(
+    hypermodel: keras_tuner.HyperModel, hp: keras_tuner.HyperParameters, input_shape: Shape, num_classes: int
+) -> keras.Model:
+    """What the hypermodel builds, with weights, checked against the images.
+
+    Raises:
+        InfeasibleArchitecture: where Keras finds no pixels left, or the hypermodel gives this trial up.
+        UserError: if it is no Keras model, or one for other images or classes.
+    """
+    hypermodel.declare_hyperparameters(hp)
+    try:
+        model = hypermodel.build(hp)
+        if isinstance(model, keras.Sequential) and not model.built:
+            model.build((None, *input_shape))
+    except keras_tuner.errors.FailedTrialError as error:
+        raise InfeasibleArchitecture(str(error), violation=1.0) from error
+    except ValueError as error:
+        if "negative" not in str(error).lower():
+            raise
+        reason = next(line for line in str(error).splitlines() if "negative" in line.lower())
+        raise InfeasibleArchitecture(reason, violation=1.0) from error
+    if not isinstance(model, keras.Model):
+        raise UserError(f"build(hp) must return a Keras model. Received: {model!r}.")
+    return _functional(model, input_shape, num_classes)
+
+
+def _functional(model: keras.Model, input_shape: Shape, num_classes: int) -> keras.Model:
+    """`model` as a graph, in a wrapper if it is a list of layers or a class of somebody's own."""
+    graph = getattr(model, "_functional", model)
+    takes = graph.input_shape[1:] if hasattr(graph, "_nodes_by_depth") else input_shape
+    if takes != input_shape and None not in takes:
+        raise UserError(f"The hypermodel takes images of shape {takes}, the data set's are {input_shape}.")
+    if graph is not model or not hasattr(model, "_nodes_by_depth"):
+        images = keras.Input(input_shape)
+        model = _compiled_like(model, keras.Model(images, model(images)))
+    if model.output_shape != (None, num_classes):
+        gives = model.output_shape[1:]
+        raise UserError(f"The hypermodel gives {gives} numbers for an image, expected ({num_classes},).")
+    return model
+
+
+def adapted(model: keras.Model, input_shape: Shape) -> keras.Model:
+    """`model` as every network here is: images in [0, 1] in, float32 probabilities out.
+
+    One that scales by 1/255 or 1/127.5 itself gets 0 to 255; one that ends without activation gets a softmax.
+    """
+    ends_linear = getattr(_last(model), "activation", None) is keras.activations.linear
+    rescales = any(_rescales_bytes(layer) for layer in model._flatten_layers())
+    if not rescales and not ends_linear and model.output.dtype == "float32":
+        return model
+    images = keras.Input(input_shape)
+    x = model(keras.layers.Rescaling(255.0, dtype="float32")(images) if rescales else images)
+    activation = "softmax" if ends_linear else "linear"
+    probabilities = keras.layers.Activation(activation, dtype="float32", name="probabilities")(x)
+    return _compiled_like(model, keras.Model(images, probabilities, name=model.name))
+
+
+def _last(model: keras.Model) -> keras.layers.Layer:
+    """The layer that gives the model's output, also within models that are used as layers."""
+    layer = model.output._keras_history.operation
+    layer = getattr(layer, "_functional", layer)
+    return _last(layer) if hasattr(layer, "_nodes_by_depth") else layer
+
+
+def _rescales_bytes(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, keras.layers.Rescaling) and bool(np.max(layer.scale) < 1 / 16)
+
+
+def _compiled_like(model: keras.Model, wrapper: keras.Model) -> keras.Model:
+    if getattr(model, "compiled", False):
+        wrapper.compile(model.optimizer, "categorical_crossentropy")
+    return wrapper
+
+
+def training_of(
+    hypermodel: keras_tuner.HyperModel,
+    hp: keras_tuner.HyperParameters,
+    model: keras.Model,
+    input_shape: Shape,
+) -> dict[str, Any]:
+    """What the hypermodel decides of training, in the words of a recipe; nothing is trained here.
+
+    From `compile`: optimizer, learning_rate, momentum, weight_decay. From a `fit` of its own, which draws its
+    hyperparameters now: batch_size, epochs, shuffle. Loss and metrics are the protocol's.
+
+    Raises:
+        UserError: if its `fit` does more than draw and call `model.fit`.
+    """
+    return _optimizer_of(model) | _fit_of(hypermodel, hp, model, input_shape)
+
+
+def _optimizer_of(model: keras.Model) -> dict[str, Any]:
+    if not getattr(model, "compiled", False):
+        return {}
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    options = optimizer.get_config()
+    kept = {name: options[name] for name in ("momentum", "weight_decay") if options.get(name)}
+    rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    # The variable is float32: 0.01 comes back as 0.00999999978.
+    return {"optimizer": type(optimizer).__name__.lower(), "learning_rate": float(f"{rate:.6g}"), **kept}
+
+
+def _fit_of(
+    hypermodel: keras_tuner.HyperModel,
+    hp: keras_tuner.HyperParameters,
+    model: keras.Model,
+    input_shape: Shape,
+) -> dict[str, Any]:
+    """Runs the hypermodel's `fit` on two black images, with a `model.fit` that writes down its arguments."""
+    if type(hypermodel).fit is keras_tuner.HyperModel.fit:
+        return {}
+    x, y = np.zeros((2, *input_shape), "float32"), np.eye(model.output_shape[-1], dtype="float32")[:2]
+    given = {"x": x, "y": y, "validation_data": (x, y), "callbacks": []}
+    calls: list[Mapping[str, Any]] = []
+    model.fit = _recorder(calls)
+    try:
+        hypermodel.fit(
+            hp, model, x, y, validation_data=given["validation_data"], callbacks=given["callbacks"]
+        )
+    except Exception as error:
+        raise UserError(f"fit(hp, model, ...) must draw and call model.fit, which failed: {error}") from error
+    finally:
+        del model.fit
+    if len(calls) != 1:
+        raise UserError("fit(hp, model, ...) must call model.fit once: other loops cannot be pruned.")
+    return _honoured(calls[0], given)
+
+
+def _recorder(calls: list[Mapping[str, Any]]) -> Callable[..., keras.callbacks.History]:
+    signature = inspect.signature(keras.Model.fit)
+
+    def fit(*args: Any, **options: Any) -> keras.callbacks.History:
+        calls.append(signature.bind(None, *args, **options).arguments)
+        history = keras.callbacks.History()
+        history.history = defaultdict(lambda: [0.0])  # for a `fit` that looks up its best epoch
+        return history
+
+    return fit
+
+
+def _honoured(call: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    defaults = {name: p.default for name, p in inspect.signature(keras.Model.fit).parameters.items()}
+    for name, value in call.items():
+        as_given = value is given.get(name, defaults[name]) or name in (*HONOURED, "verbose", "self")
+        if not as_given and not (name == "callbacks" and not value):
+            raise UserError(
+                f"fit(hp, model, ...) changes {name}, which cannot be honoured: prepare images in build(hp), "
+                f"the rest belongs to [recipe] and [protocol]. What it may decide: {', '.join(HONOURED)}."
+            )
+    return {name: call[name] for name in HONOURED if call.get(name) is not None}
