@@ -9,18 +9,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from search.datasets.audit_files import write_audit
 from search.datasets.catalogue import TEST, TRAIN, VALIDATION, Catalogue
+from search.datasets.collection import Collection
 from search.datasets.decode import Images
 from search.datasets.findings import crossing, findings, refuse
 from search.datasets.near_twins import flat
-from search.datasets.prepared import PURGED, SEALED, Part, Prepared
+from search.datasets.prepared import AUDIT, FOLDERS, PURGED, TWINS, Part, Prepared
 from search.datasets.splits import carve
 from search.datasets.twins import MOST, Twins, find_twins
 from spaces.errors import UserError
 
 CARVED: Final = 0.2  # share of train that becomes validation where the source has none
-TWINS: Final = "near_twins.npz"  # pairs of rows of all images in the order of their ids
-_FOLDERS: Final = {TEST: SEALED}
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ def assemble(
         audit=audit | {"purged": int((parts == PURGED).sum())},
     )
     prepared.write()
+    write_audit([Collection.of(prepared)], [], folder / AUDIT)
     return prepared
 
 
@@ -122,7 +123,7 @@ def _write_parts(ordered: Ordered, twins: Twins, parts: NDArray[np.str_], folder
     for part in np.unique(parts).tolist():
         rows = np.flatnonzero(parts == part)
         taken: Any = (ordered.images, ordered.labels, ordered.ids, twins.groups, has_twin)
-        Part(*(array[rows] for array in taken)).write(folder / _FOLDERS.get(part, part))
+        Part(*(array[rows] for array in taken)).write(folder / FOLDERS[part])
     twins.write(folder / TWINS)
 
 

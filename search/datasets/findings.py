@@ -74,6 +74,35 @@ def refuse(audit: Mapping[str, Any], where: str) -> None:
         )
 
 
+def sentences(audit: Mapping[str, Any], name: str) -> list[str]:
+    """Say in few sentences what matters; the gravest first."""
+    found = []
+    for leak, counts in audit["leaks"].items():
+        one, _, other = leak.partition("_in_")
+        total = audit["images"][one]
+        if counts["images"]:
+            found.append(
+                f"{counts['share']:.1%} of {name}'s {one} images ({counts['images']:,} of {total:,}) "
+                f"show a picture that is also in {other}; {counts['exact']:,} of them pixel by pixel."
+            )
+    twins = audit["twins"]
+    if not found:
+        found.append(f"No image of {name} has a twin in another split.")
+    if audit["purged"]:
+        found.append(f"{audit['purged']:,} training images were purged for that.")
+    if twins["conflicting_groups"]:
+        found.append(
+            f"{twins['conflicting_images']:,} images in {twins['conflicting_groups']:,} groups of "
+            f"twins carry different labels for one picture."
+        )
+    if flat := sum(audit["flat"].values()):
+        found.append(f"{flat:,} images are constant or nearly so.")
+    for role, missing in audit["missing_classes"].items():
+        if missing:
+            found.append(f"The {role} part has no image of: {', '.join(missing)}.")
+    return found
+
+
 def _said(leak: str) -> str:
     one, _, other = leak.partition("_in_")
     return f"{one} images have a twin in {other}"

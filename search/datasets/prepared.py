@@ -16,6 +16,10 @@ SEALED: Final = (
     "sealed"  # the folder of the test part; `search.sealed` opens it for models, the audit for twins
 )
 PURGED: Final = "purged"  # training images taken out because an evaluation image is their twin
+#: part -> its folder in an entry; together they hold every image of the source
+FOLDERS: Final = {"train": "train", PURGED: PURGED, "validation": "validation", "test": SEALED}
+TWINS: Final = "twins.npz"  # what was found among all images in the order of their ids
+AUDIT: Final = "audit"  # the folder of the audit's page and lists
 
 
 @dataclass(frozen=True)

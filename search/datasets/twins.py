@@ -27,8 +27,16 @@ class Twins:
     near: Pairs
 
     def write(self, path: Path) -> None:
-        """Write the near pairs as an npz file."""
-        np.savez(path, allow_pickle=False, **vars(self.near))
+        """Write everything into an npz file."""
+        near = {f"near_{name}": array for name, array in vars(self.near).items()}
+        np.savez(path, allow_pickle=False, groups=self.groups, exact=self.exact, **near)
+
+    @classmethod
+    def open(cls, path: Path) -> "Twins":
+        """Read what `write` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            near = Pairs(*(file[f"near_{name}"] for name in ("one", "other", "likeness", "mirrored")))
+            return cls(file["groups"], file["exact"], near)
 
 
 def find_twins(images: NDArray[np.uint8], digests: Sequence[bytes]) -> Twins:

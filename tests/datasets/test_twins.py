@@ -1,0 +1,142 @@
+"""Planted twins are found, other pictures are not; and what is found decides purging, groups and has_twin."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from small_pictures import encoded, in_folder, pictures, silent, tree
+
+from search.datasets.near_twins import near_pairs
+from search.datasets.prepare import prepare
+from search.datasets.twins import exact_pairs, find_twins
+from search.sealed import sealed_test
+
+Picture = NDArray[np.uint8]
+BILINEAR = Image.Resampling.BILINEAR
+
+
+def jpeg(image: Picture, quality: int = 75) -> Picture:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+def resized(image: Picture) -> Picture:
+    return np.asarray(Image.fromarray(image).resize((64, 64), BILINEAR).resize((48, 48), BILINEAR))
+
+
+def cropped(image: Picture) -> Picture:
+    return np.asarray(Image.fromarray(image).resize((48, 48), BILINEAR, box=(1, 2, 47, 47)))
+
+
+def brighter(image: Picture, factor: float) -> Picture:
+    return np.clip(image * factor, 0, 255).astype(np.uint8)
+
+
+CHANGES: dict[str, Callable[[Picture], Picture]] = {
+    "JPEG at quality 75": jpeg,
+    "resized to 64 and back": resized,
+    "10% brighter": lambda image: brighter(image, 1.1),
+    "10% darker": lambda image: brighter(image, 0.9),
+    "less contrast": lambda image: brighter(image, 0.8) + np.uint8(25),
+    "mirrored": lambda image: image[:, ::-1],
+    "mirrored JPEG": lambda image: jpeg(np.ascontiguousarray(image[:, ::-1])),
+    "cropped": cropped,
+}
+
+
+@pytest.fixture(scope="module")
+def faces() -> Picture:
+    """Return 1,500 synthetic faces, (n, 48, 48)."""
+    from search.datasets.synthetic import draw
+
+    return draw(train=1500, validation=1, test=1, seed=11)["train"][0][..., 0]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_of_planted_near_twins_95_percent_are_found_and_nothing_else(change: str, faces: Picture) -> None:
+    originals = faces[:200]
+    copies = np.stack([CHANGES[change](image) for image in originals])
+    pairs = near_pairs(originals[..., None], copies[..., None])
+    right = pairs.one == pairs.other
+    assert right.sum() >= 0.95 * len(originals)
+    assert right.all()
+    assert pairs.mirrored.any() == change.startswith("mirrored")
+
+
+def test_every_planted_exact_twin_is_found_and_different_faces_are_no_twins(faces: Picture) -> None:
+    both = np.concatenate([faces, faces[::10]])[..., None]
+    twins = find_twins(both, [image.tobytes() for image in both])
+    assert (twins.exact[len(faces) :] == twins.exact[: len(faces) : 10]).all()
+    assert len(set(twins.groups.tolist())) == len(set(twins.exact.tolist())) == len(faces)
+    assert len(twins.near) == 0
+
+
+def test_copies_of_another_size_and_in_colour_are_found(faces: Picture) -> None:
+    large = [np.asarray(Image.fromarray(image).resize((112, 112), BILINEAR)) for image in faces[:100]]
+    pairs = near_pairs(faces[:100, ..., None], np.stack([np.stack([image] * 3, axis=-1) for image in large]))
+    assert (pairs.one == pairs.other).sum() >= 95
+    assert len(pairs) <= 100
+
+
+def test_images_without_detail_are_no_near_twins() -> None:
+    flat = np.random.default_rng(0).integers(99, 102, (50, 48, 48, 1), dtype=np.uint8)
+    assert len(near_pairs(flat)) == 0
+    assert len(near_pairs(np.random.default_rng(0).integers(0, 255, (9, 8, 8, 1), dtype=np.uint8))) == 0
+
+
+def test_exact_pairs_pair_each_image_with_the_first_of_its_kind() -> None:
+    assert exact_pairs([b"a", b"b", b"a", b"a"]) == [(0, 2), (0, 3)]
+
+
+def planted(folder: Path) -> Path:
+    """Write a set whose train has an exact twin of a test image and a near one of a validation image."""
+    images = pictures(40, side=48, seed=4)
+    files = tree(side=48)
+    files |= {
+        "test/cat/original.png": encoded(images[0]),
+        "train/cat/exact.png": encoded(images[0]),
+        "validation/dog/original.png": encoded(images[1]),
+        "train/owl/near.jpg": encoded(images[1], "jpg", quality=80),
+        "train/cat/one.png": encoded(images[2]),
+        "train/dog/two.png": encoded(images[2]),
+    }
+    return in_folder(files, folder)
+
+
+def test_training_twins_of_evaluation_images_are_purged_and_those_images_are_marked(tmp_path: Path) -> None:
+    data = prepare(planted(tmp_path / "data"), tmp_path / "cache", say=silent)
+    train, validation, test = data.train(), data.validation(), sealed_test(data)
+    assert data.audit["purged"] == 2
+    assert not {"train/cat/exact.png", "train/owl/near.jpg"} & set(train.ids)
+    assert {"train/cat/one.png", "train/dog/two.png"} <= set(train.ids)
+    assert validation.ids[validation.has_twin].tolist() == ["validation/dog/original.png"]
+    assert test.ids[test.has_twin].tolist() == ["test/cat/original.png"]
+    assert not train.has_twin.any()
+    group = dict(zip(train.ids.tolist(), train.groups.tolist(), strict=True))
+    assert group["train/cat/one.png"] == group["train/dog/two.png"]
+    leaks = data.audit["leaks"]
+    assert (leaks["validation_in_train"]["images"], leaks["validation_in_train"]["exact"]) == (1, 0)
+    assert (leaks["test_in_train"]["images"], leaks["test_in_train"]["exact"]) == (1, 1)
+    assert data.audit["twins"]["conflicting_groups"] == 2
+
+
+def test_twins_that_are_only_reported_stay_and_are_marked_on_both_sides(tmp_path: Path) -> None:
+    data = prepare(planted(tmp_path / "data"), tmp_path / "cache", leaks="report", say=silent)
+    train = data.train()
+    assert set(train.ids[train.has_twin]) == {"train/cat/exact.png", "train/owl/near.jpg"}
+    assert data.audit["purged"] == 0
+
+
+def test_no_image_is_lost_and_carved_validation_has_no_twin_in_train(tmp_path: Path) -> None:
+    files = tree(("train",), each=10, side=48)
+    doubled = files | {name.replace(".png", "-again.png"): content for name, content in files.items()}
+    data = prepare(in_folder(doubled, tmp_path / "data"), tmp_path / "cache", say=silent)
+    train, validation = data.train(), data.validation()
+    assert len(train) + len(validation) == 60
+    assert not set(train.groups) & set(validation.groups)
+    assert not validation.has_twin.any()
