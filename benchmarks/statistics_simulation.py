@@ -404,9 +404,7 @@ def main() -> None:
     for one in findings(all_experiments(), chosen.studies, chosen.workers):
         print(f"| {one.what} | {one.conditions} | {one.wanted} | {one.measured} |", flush=True)
     seconds = time.perf_counter() - started
-    print(
-        f"\n{chosen.studies} studies, {3 * chosen.studies} pairs a line; {seconds:.0f} s, {chosen.workers} processes."
-    )
+    print(f"\n{chosen.studies} studies a line, {3 * chosen.studies} pairs; {seconds:.0f} s.")
 
 
 if __name__ == "__main__":

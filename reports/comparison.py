@@ -18,7 +18,7 @@ from reports import statistics
 from reports.evaluation import Candidate, Evaluation, Objective, candidates_of
 from reports.statistics import Estimate, Optimism, Probability
 
-__all__ = ["Comparison", "Evaluation", "Pair", "Row", "Rule", "compare"]
+__all__ = ["Comparison", "Evaluation", "Objective", "Pair", "Row", "Rule", "compare"]
 
 Floats = NDArray[np.float64]
 
@@ -133,7 +133,7 @@ class Comparison:
         return next(row for row in self.rows if row.candidate == candidate)
 
 
-_UNKNOWN = Estimate(*(math.nan,) * 6, seeds=0, images=0, image_variance=math.nan, seed_variance=math.nan)
+_UNKNOWN = Estimate(*(math.nan,) * 6, 0, 0, *(math.nan,) * 4)
 
 
 def compare(
@@ -186,8 +186,12 @@ def _pairs(
             difference = statistics.paired_difference(ours, theirs, alpha=alpha)
             probability = statistics.probability_better(ours.mean(axis=1), theirs.mean(axis=1), alpha=alpha)
             found.append(Pair(a.name, b.name, difference, math.nan, probability))
-    adjusted = statistics.holm(np.array([pair.difference.p for pair in found]))
-    return {(pair.a, pair.b): replace(pair, p_holm=float(p)) for pair, p in zip(found, adjusted, strict=True)}
+    steady = statistics.steadied([pair.difference for pair in found], len(candidates), alpha=alpha)
+    adjusted = statistics.holm(np.array([difference.p for difference in steady]))
+    return {
+        (pair.a, pair.b): replace(pair, difference=difference, p_holm=float(p))
+        for pair, difference, p in zip(found, steady, adjusted, strict=True)
+    }
 
 
 def _crossed(candidates: Sequence[Candidate]) -> Floats:

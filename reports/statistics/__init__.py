@@ -36,6 +36,7 @@ from reports.statistics.twoway import (
     accuracy_interval,
     by_twins,
     paired_difference,
+    steadied,
     two_way,
 )
 
@@ -68,6 +69,7 @@ __all__ = [
     "selection_optimism",
     "shrink",
     "smallest_detectable",
+    "steadied",
     "tied_set",
     "two_way",
     "wilson",

@@ -1,13 +1,12 @@
 """What a study could have seen, and what it would take to see more."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from reports.statistics.twoway import Estimate, Floats
+from reports.statistics.twoway import Estimate, Floats, Parts
 
 Counts = NDArray[np.int64]
 
@@ -16,31 +15,22 @@ MOST_SEEDS = 1000
 
 
 def pooled(estimates: Sequence[Estimate], alpha: float = 0.05) -> Estimate:
-    """The typical difference of a study: variance components averaged over its pairs with two seeds or more.
+    """The typical difference of a study: variances averaged over its pairs with two seeds or more.
 
     Its estimate is 0. Raises ValueError without such a pair: one seed says nothing of the seeds' noise.
     """
     known = [one for one in estimates if one.seeds > 1]
     if not known:
         raise ValueError("The seeds' noise needs at least one pair with two seeds in common.")
-    image_variance = float(np.mean([one.image_variance for one in known]))
-    seed_variance = float(np.mean([one.seed_variance for one in known]))
-    seeds = int(np.median([one.seeds for one in known]))
-    se = float(np.sqrt(image_variance + seed_variance / seeds))
-    df = float(_df(image_variance, seed_variance, known[0].images, np.array([seeds]))[0])
-    reach = float(stats.t.ppf(1.0 - alpha / 2.0, df)) * se
-    return Estimate(
-        estimate=0.0,
-        se=se,
-        low=-reach,
-        high=reach,
-        df=df,
-        p=math.nan,
-        seeds=seeds,
+    parts = Parts(
+        seeds=int(np.median([one.seeds for one in known])),
         images=known[0].images,
-        image_variance=image_variance,
-        seed_variance=seed_variance,
+        image_variance=float(np.mean([one.image_variance for one in known])),
+        seed_variance=float(np.mean([one.seed_variance for one in known])),
+        chance_variance=float(np.mean([one.chance_variance for one in known])),
+        seed_df=float(np.mean([one.seed_df for one in known])),
     )
+    return parts.around(0.0, alpha, 0.0)
 
 
 def smallest_detectable(difference: Estimate, *, alpha: float = 0.05, power: float = 0.8) -> float:
@@ -69,14 +59,10 @@ def seeds_needed(
 
 
 def _detectable(difference: Estimate, seeds: Counts, alpha: float, power: float) -> Floats:
-    se = np.sqrt(difference.image_variance + difference.seed_variance / seeds)
-    df = _df(difference.image_variance, difference.seed_variance, difference.images, seeds)
-    return np.asarray((stats.t.ppf(1.0 - alpha / 2.0, df) + stats.t.ppf(power, df)) * se)
-
-
-def _df(image_variance: float, seed_variance: float, images: int, seeds: Counts) -> Floats:
-    """Satterthwaite's degrees of freedom as a function of the number of seeds."""
-    seed_part = seed_variance / seeds
-    spread = image_variance**2 / (images - 1) + seed_part**2 / (seeds - 1)
-    total = np.asarray((image_variance + seed_part) ** 2)
-    return np.divide(total, spread, out=np.ones(len(seeds)), where=spread > 0)
+    of_seeds = difference.seed_variance / seeds
+    variance = difference.image_variance + of_seeds
+    # Degrees of freedom grow with the seeds, as many for each seed as now.
+    seed_df = difference.seed_df * (seeds - 1) / (difference.seeds - 1)
+    spread = difference.image_variance**2 / (difference.images - 1) + of_seeds**2 / seed_df
+    df = np.divide(variance**2, spread, out=np.ones(len(seeds)), where=spread > 0)
+    return np.asarray((stats.t.ppf(1.0 - alpha / 2.0, df) + stats.t.ppf(power, df)) * np.sqrt(variance))

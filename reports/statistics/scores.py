@@ -74,7 +74,7 @@ def expected_calibration_error(
         weights = np.ones((1, len(labels)))
     confidence = probabilities.max(axis=-1).astype(np.float64)
     excess = correct(labels, probabilities) - confidence
-    bin_of = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    bin_of = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     in_bin = _one_hot(bin_of, bins) * excess[..., None]
     gaps = np.abs(np.tensordot(weights, in_bin, axes=(1, 1))).sum(axis=-1)
     return np.asarray(gaps / weights.sum(axis=1, keepdims=True))

@@ -9,6 +9,7 @@ the variance of the mean over new seeds *and* new images (Searle, Casella and Mc
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,8 +25,9 @@ class Estimate:
     """A mean over seeds and images with its interval, in the units of the values.
 
     The variance of the mean with S seeds is image_variance + seed_variance / S: more seeds shrink the second
-    part alone. With one seed the seeds' part cannot be known: seed_variance is NaN and the interval holds for
-    that one trained network.
+    part alone. Of seed_variance, chance_variance is what right and wrong answers falling by chance would give
+    even if all seeds were equally good. With one seed the seeds' part cannot be known: seed_variance is NaN
+    and the interval holds for that one trained network.
     """
 
     estimate: float
@@ -38,6 +40,8 @@ class Estimate:
     images: int
     image_variance: float
     seed_variance: float
+    chance_variance: float
+    seed_df: float  # degrees of freedom behind seed_variance
 
     def reversed(self) -> "Estimate":
         """The same for the negative of the values: b - a from a - b."""
@@ -76,23 +80,45 @@ def two_way(values: Floats, *, alpha: float = 0.05, floor: float = 0.0) -> Estim
     if images < 2:
         raise ValueError(f"An interval needs at least two different images. Received: {images}")
     between_images, between_seeds, error = _mean_squares(values)
-    image_part = max(between_images - error, 0.0)
-    mean = float(values.mean())
-    se, df = _error_and_df(image_part, between_seeds, error, seeds, images, floor)
-    careful_se, careful_df = _error_and_df(image_part, max(between_seeds, error), error, seeds, images, floor)
-    reach = float(stats.t.ppf(1.0 - alpha / 2.0, df)) * se
-    return Estimate(
-        estimate=mean,
-        se=se,
-        low=mean - reach,
-        high=mean + reach,
-        df=df,
-        p=_two_sided(mean, careful_se, careful_df),
+    parts = Parts(
         seeds=seeds,
         images=images,
-        image_variance=image_part / (seeds * images),
+        image_variance=max(between_images - error, 0.0) / (seeds * images),
         seed_variance=between_seeds / images if seeds > 1 else math.nan,
+        chance_variance=error / images,
+        seed_df=seeds - 1.0,
     )
+    return parts.around(float(values.mean()), alpha, floor)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where the variance of a mean comes from; the fields are those of Estimate."""
+
+    seeds: int
+    images: int
+    image_variance: float
+    seed_variance: float
+    chance_variance: float
+    seed_df: float
+
+    def around(self, mean: float, alpha: float, floor: float) -> Estimate:
+        """The estimate of this mean, with interval and p."""
+        se, df = self._error_and_df(floor)
+        careful = replace(self, seed_variance=max(self.seed_variance, self.chance_variance))
+        reach = float(stats.t.ppf(1.0 - alpha / 2.0, df)) * se
+        p = _two_sided(mean, *careful._error_and_df(floor))
+        return Estimate(mean, se, mean - reach, mean + reach, df, p, **vars(self))
+
+    def _error_and_df(self, floor: float) -> tuple[float, float]:
+        """Standard error of the mean and Satterthwaite's degrees of freedom."""
+        if self.seeds == 1:
+            return max(math.sqrt(self.image_variance), floor), self.images - 1.0
+        of_seeds, chance = self.seed_variance / self.seeds, self.chance_variance / self.seeds
+        variance = self.image_variance + of_seeds
+        spread = (self.image_variance + chance) ** 2 / (self.images - 1) + of_seeds**2 / self.seed_df
+        spread += chance**2 / ((self.images - 1) * (self.seeds - 1))
+        return max(math.sqrt(variance), floor), variance**2 / spread if spread > 0.0 else self.images - 1.0
 
 
 def _mean_squares(values: Floats) -> tuple[float, float, float]:
@@ -109,18 +135,6 @@ def _mean_squares(values: Floats) -> tuple[float, float, float]:
     error = total - between_images * (images - 1) - between_seeds * (seeds - 1)
     # Cancellation can leave a tiny negative number where the error is zero.
     return float(between_images), float(between_seeds), max(float(error), 0.0) / ((images - 1) * (seeds - 1))
-
-
-def _error_and_df(
-    image_part: float, seed_part: float, error: float, seeds: int, images: int, floor: float
-) -> tuple[float, float]:
-    """Standard error of the mean and Satterthwaite's degrees of freedom."""
-    variance = image_part + seed_part
-    se = max(math.sqrt(variance / (seeds * images)), floor)
-    if seeds == 1 or variance == 0.0:
-        return se, float(images - 1)
-    spread = (image_part + error) ** 2 / (images - 1) + seed_part**2 / (seeds - 1)
-    return se, variance**2 / (spread + error**2 / ((images - 1) * (seeds - 1)))
 
 
 def _two_sided(mean: float, se: float, df: float) -> float:
@@ -145,6 +159,35 @@ def paired_difference(
         )
     difference = by_twins(np.subtract(a, b, dtype=np.float64), groups)
     return two_way(difference, alpha=alpha, floor=1.0 / difference.shape[1])
+
+
+def steadied(differences: Sequence[Estimate], candidates: int, *, alpha: float = 0.05) -> list[Estimate]:
+    """The paired differences of a study's candidates, their seeds' noise judged by all of them together.
+
+    Three seeds say little about the noise between seeds of one pair, but those of five candidates say more.
+    The seeds' part of each pair becomes the larger of its own and the average of all, with the degrees of
+    freedom of all, (candidates - 1) (seeds - 1). The larger one, so that a candidate less steady than the
+    rest is not taken for steady. A single pair stays as it is, and so do pairs with one seed.
+    """
+    known = [one for one in differences if one.seeds > 1]
+    if not known:
+        return list(differences)
+    weights = np.array([one.seeds - 1.0 for one in known])
+    average = float(np.average([one.seed_variance for one in known], weights=weights))
+    together = 2.0 * weights.sum() / candidates
+    return [_steadied(one, average, together, alpha) if one.seeds > 1 else one for one in differences]
+
+
+def _steadied(one: Estimate, average: float, together: float, alpha: float) -> Estimate:
+    parts = Parts(
+        seeds=one.seeds,
+        images=one.images,
+        image_variance=one.image_variance,
+        seed_variance=max(one.seed_variance, average),
+        chance_variance=one.chance_variance,
+        seed_df=max(one.seed_df, together),
+    )
+    return parts.around(one.estimate, alpha, 1.0 / one.images)
 
 
 def accuracy_interval(
