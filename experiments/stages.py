@@ -17,9 +17,10 @@ from experiments.progress import Progress
 from experiments.spec import Spec
 from search.datasets.prepare import Prepared, prepare
 from search.execution.children import ForkServer
-from search.execution.coordinator import BrokenStudy, Coordinator
+from search.execution.coordinator import Coordinator
+from search.execution.patience import BrokenStudy
 from search.setting import Protocol, Setting
-from search.stage import open_storage
+from search.storage import masked, open_storage
 from search.study import Study
 from search.tracking import names
 from search.tracking.recorder import Recorder, versions
@@ -62,9 +63,9 @@ class Finished:
 
 def search(spec: Spec, means: Means, progress: Progress) -> Finished:
     """Run or continue the study of this experiment. Raises UserError and BrokenStudy."""
-    alone = means.storage is None or means.storage.startswith("sqlite")
-    with means.workspace.lock() if alone else nullcontext():
-        server = ForkServer(means.workspace.logs / "children.log")
+    with means.workspace.lock() if means.storage is None else nullcontext() as held:
+        inherit = () if held is None else (held,)
+        server = ForkServer(means.workspace.logs / "children.log", inherit=inherit)
         server.start()  # Keras is imported while the data are prepared
         try:
             return _search(spec, means, progress, server)
@@ -78,12 +79,12 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
     prepare_store(means.tracking, means.workspace.folder / "mlflow.lock")
     storage = open_storage(means.storage or means.workspace.storage_url)
     study = Study(setting, storage, means.workspace)
-    spool = Spool(means.workspace.spool / spec.name)
+    spool = Spool.claim(means.workspace.spool / spec.name)
     local = means.workspace.artifacts if means.tracking.startswith("sqlite") else None
     delivery = Delivery(spool, Writer(means.tracking, spec.name, local))
     recorder = Recorder(spool, setting, study_facts(spec, setting), spec.to_toml())
     workers = means.workers or _default_workers(setting.threads)
-    coordinator = Coordinator(server, workers, [recorder, progress])
+    coordinator = Coordinator(server, workers, [recorder, progress], progress.say)
     _introduce(study, workers, progress)
     recorder.study_begun()
     over = False
@@ -181,7 +182,7 @@ def study_facts(spec: Spec, setting: Setting) -> dict[str, Any]:
 
 def command() -> str:
     """The command line as it was typed, to be shown in the report."""
-    return shlex.join(["candor", *sys.argv[1:]])
+    return masked(shlex.join(["candor", *sys.argv[1:]]))
 
 
 def conclude(spec: Spec, means: Means, recorder: Recorder, delivery: Delivery, over: bool) -> tuple[str, ...]:

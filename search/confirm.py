@@ -32,7 +32,7 @@ class Confirm(Stage):
         self._insert(cells)
 
     def _insert(self, entries: Sequence[tuple[int, bool, dict[str, Any]]]) -> None:
-        with self._lock:
+        with self.exclusive():
             planned = {(t.user_attrs["slot"], t.user_attrs["seed"]) for t in self.trials()}
             for seed in range(1, self.setting.protocol.seeds + 1):
                 for slot, baseline, fields in entries:
@@ -59,8 +59,7 @@ class Confirm(Stage):
         assert domain.default is not None  # noqa: S101  whoever declares a hyperparameter gives one
         return domain.default
 
-    def counted(self) -> int:
-        """How many evaluations are over."""
+    def _count(self) -> int:
         return len(self.trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
 
     def total(self) -> int:

@@ -28,16 +28,19 @@ class Explore(Stage):
         self._hours_left = hours_left
         self.ended_because = ""
 
-    def counted(self) -> int:
-        """How many of the total are done."""
-        return sum(t.user_attrs.get("state") in COUNTED for t in self.trials())
+    def _count(self) -> int:
+        return sum(state in COUNTED for state in _states(self.trials()))
+
+    def total(self) -> int:
+        """The protocol's."""
+        return self.setting.protocol.trials
 
     def plan_next(self) -> type[Wait] | None:
         """One more trial, unless the total is reached or about to be."""
-        trials = self.trials()
-        states = [t.user_attrs.get("state") for t in trials]
-        done, running = sum(s in COUNTED for s in states), len(self._running)
-        total = self.setting.protocol.trials
+        trials, total = self.trials(), self.total()
+        states = _states(trials)
+        done = sum(s in COUNTED for s in states)
+        running = sum(t.state == TrialState.RUNNING for t in trials)
         self.ended_because = self._reason_to_end(states, done, total)
         if self.ended_because:
             return None
@@ -48,10 +51,10 @@ class Explore(Stage):
         self.enqueue(len(trials), 0, **attributes)
         return None
 
-    def _reason_to_end(self, states: list[str | None], done: int, total: int) -> str:
+    def _reason_to_end(self, states: list[str], done: int, total: int) -> str:
         if done >= total:
             return f"all {total} trials are done"
-        last = [s for s in states if s is not None][-DUPLICATES_IN_A_ROW:]
+        last = states[-DUPLICATES_IN_A_ROW:]
         if len(last) == DUPLICATES_IN_A_ROW and set(last) == {names.DUPLICATE}:
             return f"the last {DUPLICATES_IN_A_ROW} draws were known already: the space is used up"
         if states.count(names.INFEASIBLE) >= INFEASIBLE_PER_TRIAL * total:
@@ -84,29 +87,29 @@ class Explore(Stage):
     def built(self, work: Work, built: Built) -> Answer:
         """Refuse what was drawn before: its value is known."""
         work.built = built
-        with self._lock:
+        with self.exclusive():
+            work.known = self._twin(work, built.candidate_fingerprint)
             work.trial.set_user_attr("family", built.family)
-            known = self._known(built.candidate_fingerprint)
-            if known is None and self._twin_is_running(work, built):
-                known = Outcome(names.DUPLICATE, "the same candidate is being evaluated now")
-        work.known = known
-        return Answer.GO if known is None else Answer.DUPLICATE
+            if work.known is None:
+                work.trial.set_user_attr("fingerprint", built.candidate_fingerprint)
+        return Answer.GO if work.known is None else Answer.DUPLICATE
 
-    def _known(self, fingerprint: str) -> Outcome | None:
-        for trial in self.trials(TrialState.COMPLETE, TrialState.PRUNED):
-            if trial.user_attrs.get("fingerprint") == fingerprint:
-                reason = f"the same candidate as trial {trial.user_attrs['slot']}"
-                score = trial.value if trial.state == TrialState.COMPLETE else None
-                return Outcome(names.DUPLICATE, reason, float("nan") if score is None else score)
+    def _twin(self, work: Work, fingerprint: str) -> Outcome | None:
+        """What is known of the same candidate, from whichever trial has it."""
+        for trial in self.trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING):
+            if trial.user_attrs.get("fingerprint") != fingerprint or trial.number == work.trial.number:
+                continue
+            if trial.state == TrialState.RUNNING:
+                return Outcome(names.DUPLICATE, "the same candidate is being evaluated now")
+            reason = f"the same candidate as trial {trial.user_attrs['slot']}"
+            score = trial.value if trial.state == TrialState.COMPLETE else None
+            return Outcome(names.DUPLICATE, reason, float("nan") if score is None else score)
         return None
 
-    def _twin_is_running(self, work: Work, built: Built) -> bool:
-        return any(
-            other is not work
-            and other.built is not None
-            and other.built.candidate_fingerprint == built.candidate_fingerprint
-            for other in self._running.values()
-        )
+
+def _states(trials: list[FrozenTrial]) -> list[str]:
+    """The states of the trials that are over."""
+    return [t.user_attrs["state"] for t in trials if t.state.is_finished()]
 
 
 def cell_fields(setting: Setting, cell: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,38 +2,42 @@
 
 Optuna's storage is the only record of the plan. A stage puts waiting trials into it; a worker slot
 claims one, evaluates it and tells the result. Whoever dies in between leaves a running trial,
-which is *adopted* by the next coordinator: same trial number, same draws, same key, so that the
+which is *adopted* by another coordinator: same trial number, same draws, same key, so that the
 evaluation finds its checkpoint and its MLflow run again. Nothing is failed and queued anew.
+
+Every trial has one owner at a time. Whoever claims or adopts it writes its name into it, under a lock,
+and only the owner's result counts: a machine thought lost that comes back finds another name there.
 """
 
 import contextlib
 import logging
 import threading
-import warnings
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from search.execution.protocol import Answer, Built, Epoch, Task, Value
 from search.samplers import make_pruner, make_sampler, worker_seed
 from search.setting import Setting
+from search.storage import Storage
 from search.tracking import names
 from spaces.domains import Categorical, Domain, Integer, Real
 
-HEARTBEAT_SECONDS = 30
-GRACE_SECONDS = 120
+#: States of an outcome that is none: to go on later; taken over by another machine.
+STOPPED = "stopped"
+LOST = "lost"
+_OWNER = "owner"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an evaluation ended. state: one of names.STATES, or "stopped" when it is to go on later."""
+    """How an evaluation ended. state: one of names.STATES, STOPPED or LOST."""
 
     state: str
     reason: str = ""
@@ -70,30 +74,13 @@ class Wait:
     """Nothing to claim now; what is running may still make room."""
 
 
-def open_storage(url: str) -> RDBStorage:
-    """Optuna's storage. A SQLite file is opened with patience, since threads share it."""
-    _quieten()
-    engine = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
-    return RDBStorage(
-        url, engine_kwargs=engine, heartbeat_interval=HEARTBEAT_SECONDS, grace_period=GRACE_SECONDS
-    )
-
-
-def _quieten() -> None:
-    """Silence what Optuna would tell its developers. For the whole process: threads share the filters."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    warnings.filterwarnings("ignore", "Heartbeat of storage")  # we keep heartbeats ourselves
-    warnings.filterwarnings("ignore", "The reported value is ignored")  # epochs told again after a resumption
-
-
 class Stage(ABC):
     """What explore and confirm share. Thread-safe: every worker slot calls it."""
 
     name: str
     prunes = False
 
-    def __init__(self, setting: Setting, storage: RDBStorage, workspace: Path, study_name: str) -> None:
+    def __init__(self, setting: Setting, storage: Storage, workspace: Path, study_name: str) -> None:
         self.setting = setting
         self.storage = storage
         self.workspace = workspace
@@ -101,7 +88,7 @@ class Stage(ABC):
         self._lock = threading.RLock()
         self.workers = 1  # how many slots claim from it; the coordinator says
         self._studies: dict[int, optuna.Study] = {}
-        self._running: dict[int, Work] = {}  # by Optuna's trial id
+        self._running: dict[int, Work] = {}  # by Optuna's trial id; those of this process
         self.study = optuna.create_study(
             study_name=study_name,
             storage=storage,
@@ -109,13 +96,21 @@ class Stage(ABC):
             load_if_exists=True,
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
-        self._left_over = deque(self.trials(TrialState.RUNNING))
+        self._counted = self._count()
 
     # What a stage decides
 
     @abstractmethod
     def plan_next(self) -> type[Wait] | None:
         """See to it that a trial waits; Wait when one may come later, None when the stage is over."""
+
+    @abstractmethod
+    def _count(self) -> int:
+        """How many evaluations of the total are over."""
+
+    @abstractmethod
+    def total(self) -> int:
+        """How many evaluations there are to be."""
 
     @abstractmethod
     def task_fields(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,21 +132,57 @@ class Stage(ABC):
         key = f"{self.setting.study}/{self.name}/{slot}/{seed}"
         self.study.enqueue_trial({}, user_attrs={"slot": slot, "seed": seed, "key": key, **attributes})
 
+    def counted(self) -> int:
+        """How many evaluations of the total were over at the last look into the storage."""
+        return self._counted
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Count, plan, claim and tell one at a time, on this machine and on all others."""
+        with self._lock, self.storage.exclusive(self.study_name):
+            yield
+
     def claim(self, worker: int) -> Work | type[Wait] | None:
         """The next evaluation for this worker; Wait: ask again soon; None: nothing is left."""
-        with self._lock:
-            if self._left_over:
-                trial = optuna.Trial(self._study_of(worker), self._left_over.popleft()._trial_id)
-            else:
-                if not self.trials(TrialState.WAITING):
-                    verdict = self.plan_next()
-                    if verdict is Wait or not self.trials(TrialState.WAITING):
-                        return Wait if self._running else verdict
-                trial = self._study_of(worker).ask()
-            self.storage.record_heartbeat(trial._trial_id)
-            work = self._work(trial)
-            self._running[trial._trial_id] = work
-            return work
+        with self.exclusive():
+            trial = self._adopted(worker) or self._asked(worker)
+            self._counted = self._count()
+            if trial is None:
+                return Wait if self.trials(TrialState.RUNNING) else None
+            if isinstance(trial, optuna.Trial):
+                self._running[trial._trial_id] = self._work(trial)
+                return self._running[trial._trial_id]
+            return trial
+
+    def _adopted(self, worker: int) -> optuna.Trial | None:
+        """A trial whose process is gone. On one machine there is no other process than this."""
+        running = {t._trial_id for t in self.trials(TrialState.RUNNING)} - self._running.keys()
+        if running and self.storage.shared:
+            running &= self.storage.stale(self.study._study_id)
+        if not running:
+            return None
+        self._own(min(running))
+        return optuna.Trial(self._study_of(worker), min(running))
+
+    def _asked(self, worker: int) -> optuna.Trial | type[Wait] | None:
+        """A waiting trial, planned now if need be. It has an owner and a heartbeat before it runs."""
+        if not self.trials(TrialState.WAITING):
+            verdict = self.plan_next()
+            if verdict is Wait or not self.trials(TrialState.WAITING):
+                return verdict
+        self._own(self.trials(TrialState.WAITING)[0]._trial_id)
+        return self._study_of(worker).ask()
+
+    def _own(self, trial_id: int) -> None:
+        self.storage.record_heartbeat(trial_id)
+        self.storage.set_trial_user_attr(trial_id, _OWNER, self.storage.owner)
+
+    def lost(self, work: Work) -> bool:
+        """Whether another machine has taken this evaluation over, or finished it."""
+        if not self.storage.shared:
+            return False
+        trial = self.storage.get_trial(work.trial._trial_id)
+        return trial.state.is_finished() or trial.user_attrs[_OWNER] != self.storage.owner
 
     def _study_of(self, worker: int) -> optuna.Study:
         """This worker's view of the study, with a sampler of its own."""
@@ -212,19 +243,21 @@ class Stage(ABC):
 
     def epoch(self, work: Work, message: Epoch) -> Answer:
         """Take note of an epoch; prune where the stage prunes."""
-        work.last_epoch = message.epoch
-        work.trained_seconds += message.metrics[names.EPOCH_SECONDS]
         work.trial.report(float(message.metrics[self.setting.protocol.monitor_metric]), message.epoch)
-        return Answer.PRUNE if self.prunes and work.trial.should_prune() else Answer.GO
+        prune = self.prunes and work.trial.should_prune()
+        work.last_epoch = message.epoch
+        work.trained_seconds += message.metrics[names.EPOCH_SECONDS]  # last: what fails before is repeated
+        return Answer.PRUNE if prune else Answer.GO
 
     # The end
 
     def finish(self, work: Work, outcome: Outcome) -> None:
-        """Tell Optuna, once; a stopped evaluation stays running, to be adopted."""
+        """Tell Optuna, once; a stopped or lost evaluation stays as it is."""
         with self._lock:
-            if outcome.state != "stopped":
+            if outcome.state not in (STOPPED, LOST):
                 self._tell(work, outcome)
-            del self._running[work.trial._trial_id]
+                self._counted = self._count()
+            self._running.pop(work.trial._trial_id, None)
 
     def _tell(self, work: Work, outcome: Outcome) -> None:
         trial = work.trial
@@ -243,7 +276,8 @@ class Stage(ABC):
             if outcome.metrics:
                 trial.set_user_attr("metrics", {k: v for k, v in outcome.metrics.items() if v == v})
         value, state = _as_optuna(outcome)
-        self.study.tell(trial, value, state=state, skip_if_finished=True)
+        with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+            self.study.tell(trial, value, state=state, skip_if_finished=True)
 
     def _violations(self, built: Built) -> dict[str, float]:
         protocol = self.setting.protocol

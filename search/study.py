@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from search.confirm import Confirm
@@ -15,6 +14,7 @@ from search.explore import Explore
 from search.leaders import Leader, leaders
 from search.setting import Setting
 from search.stage import Stage
+from search.storage import Storage
 from search.workspace import Workspace
 
 _IDENTITY = "identity"
@@ -31,7 +31,7 @@ class Difference:
 class Study:
     """Explore and confirm over one storage. Going on with a study is the same as beginning it."""
 
-    def __init__(self, setting: Setting, storage: RDBStorage, workspace: Workspace) -> None:
+    def __init__(self, setting: Setting, storage: Storage, workspace: Workspace) -> None:
         self.setting = setting
         self._storage = storage
         self._workspace = workspace
@@ -93,13 +93,17 @@ class Study:
         return hours - (sum(seconds) + confirm) / 3600 / max(explore.workers, 1)
 
     def _sweep(self) -> None:
-        """Remove the folders of evaluations that ended; those of running ones are needed to go on."""
+        """Remove the folders of evaluations that ended; those of running ones are needed to go on.
+
+        Folders are listed first: one that another machine makes meanwhile is not among them.
+        """
+        folders = list(self._workspace.checkpoints.glob(f"{self.setting.study}-*"))
         open_folders = {
             stage.folder_of(trial.user_attrs["key"]).name
             for stage in self.stages
             for trial in stage.trials(TrialState.RUNNING, TrialState.WAITING)
         }
-        for folder in self._workspace.checkpoints.glob(f"{self.setting.study}-*"):
+        for folder in folders:
             if folder.name not in open_folders:
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -108,7 +112,7 @@ def _seconds(trial: Any) -> float:
     return 0.0 if trial.duration is None else float(trial.duration.total_seconds())
 
 
-def _differences(storage: RDBStorage, setting: Setting) -> tuple[Difference, ...]:
+def _differences(storage: Storage, setting: Setting) -> tuple[Difference, ...]:
     """Earlier studies of this experiment, none if this one is not new."""
     prefix = f"{setting.experiment}-"
     mine = setting.identified_by()

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from spaces.errors import UserError
 POSTGRES_HINT = (
     "to run several at once, give each --storage postgresql+psycopg://USER@HOST/NAME and one --tracking-uri"
 )
+#: So long the children of a coordinator that was killed may take to die.
+_DYING_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -76,20 +79,38 @@ class Workspace:
         """Pages and tables."""
         return self.folder / "reports"
 
+    @property
+    def lock_file(self) -> Path:
+        """Who holds it has the workspace."""
+        return self.folder / "lock"
+
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the workspace: one coordinator at a time. The kernel lets go of it however a process ends."""
-        with (self.folder / "lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                holder = file.read().strip() or "another process"
-                raise UserError(
-                    f"the workspace {self.folder} is in use by {holder}: wait for it, or stop it; "
-                    f"{POSTGRES_HINT}"
-                ) from None
+    def lock(self) -> Iterator[int]:
+        """Hold the workspace: one coordinator at a time. The kernel lets go of it however a process ends.
+
+        Gives the descriptor that is locked. Processes that inherit it hold the workspace too, so whoever gets
+        the lock knows that the children of the last coordinator are gone as well.
+        """
+        with self.lock_file.open("a+") as file:
+            end = time.monotonic() + _DYING_SECONDS
+            while not _locked(file.fileno()):
+                if time.monotonic() > end:
+                    file.seek(0)
+                    holder = file.read().strip() or "another process"
+                    raise UserError(
+                        f"the workspace {self.folder} is in use by {holder}: wait for it, or stop it; "
+                        f"{POSTGRES_HINT}"
+                    )
+                time.sleep(0.05)
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
-            yield
+            yield file.fileno()
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -19,8 +19,9 @@ import numpy as np
 
 from search.datasets.prepare import Part, Prepared
 from search.datasets.splits import carve
-from search.execution.files import write_whole
+from search.execution.files import disk_is_full, settle, write_whole
 from search.execution.protocol import (
+    RESULT,
     Answer,
     Built,
     Epoch,
@@ -60,12 +61,14 @@ def run(pipe: Connection) -> None:
     except MemoryError as error:
         send(pipe, Failed("memory", f"out of memory: {error}"))
     except Exception as error:
-        send(pipe, Failed("error", f"{type(error).__name__}: {error}", traceback.format_exc()))
+        kind = "disk" if disk_is_full(error) else "error"
+        send(pipe, Failed(kind, f"{type(error).__name__}: {error}", traceback.format_exc()))
 
 
 def _evaluate(pipe: Connection, task: Task) -> None:
     folder = Path(task.folder)
-    finished = folder / "result.json"
+    finished = folder / RESULT
+    os.environ.update(task.environment)
     _use(task.precision, task.threads)
     keras.utils.set_random_seed(task.seed)
     dataset = Prepared.open(Path(task.dataset))
@@ -81,6 +84,7 @@ def _evaluate(pipe: Connection, task: Task) -> None:
         return
     result = _train_and_measure(pipe, task, dataset, realised, recipe)
     if result.outcome != "stopped":
+        settle(folder / "artifacts", files=True)
         write_whole(finished, json.dumps(dataclasses.asdict(result)))
     send(pipe, result)
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,6 +28,7 @@ class Ending:
         return f"killed by {signal.Signals(-self.code).name}"
 
 
+_OBEY_SECONDS = 10
 _SERVER_DIED = Ending(-signal.SIGKILL, 0.0)
 
 
@@ -45,6 +47,14 @@ class Child:
         """End it now (SIGKILL)."""
         self._server.request({"kill": self._identity})
 
+    def end(self) -> None:
+        """See to it that it is gone. A server that does not obey is hung, and goes too."""
+        self.kill()
+        if self.wait(_OBEY_SECONDS) is None:
+            self._server.kill()
+            self.wait(_OBEY_SECONDS)
+        self.pipe.close()
+
     def wait(self, seconds: float | None = None) -> Ending | None:
         """How it ended; None when it has not within the time given."""
         self._ended.wait(seconds)
@@ -57,10 +67,16 @@ class Child:
 
 
 class ForkServer:
-    """Starts the server process when a child is first asked for, and again should it die."""
+    """Starts the server process when a child is first asked for, and again should it die.
 
-    def __init__(self, log: Path) -> None:
+    body: the module whose `run(pipe)` a child runs. inherit: open files that the server and its children
+    keep; a lock among them is held until the last of them is gone.
+    """
+
+    def __init__(self, log: Path, body: str = "search.execution.child", inherit: Sequence[int] = ()) -> None:
         self._log = log
+        self._body = body
+        self._inherit = tuple(inherit)
         self._lock = threading.Lock()
         self._children: dict[int, Child] = {}
         self._identities = itertools.count()
@@ -99,6 +115,11 @@ class ForkServer:
             with contextlib.suppress(OSError):
                 self._control.send(json.dumps(message).encode())
 
+    def kill(self) -> None:
+        """End a server that does not obey; the next child starts another."""
+        if self._process is not None:
+            self._process.kill()
+
     def close(self) -> None:
         """End the server and every child."""
         if self._control is not None:
@@ -114,8 +135,8 @@ class ForkServer:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with theirs, self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "search.execution.fork_server", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-m", "search.execution.fork_server", str(theirs.fileno()), self._body],
+                pass_fds=[theirs.fileno(), *self._inherit],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

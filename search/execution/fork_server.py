@@ -13,7 +13,9 @@ Control socket (SOCK_SEQPACKET, JSON):
                             {"ended": id, "status": wait status, "peak_kib": n}
 """
 
+import contextlib
 import ctypes
+import importlib
 import json
 import os
 import selectors
@@ -21,15 +23,15 @@ import signal
 import socket
 import sys
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
 
 
-def serve(control: socket.socket) -> NoReturn:
-    """Fork children on request until the coordinator is gone."""
-    from search.execution import child  # imports Keras: this is what the server is for
-
+def serve(control: socket.socket, body: str) -> NoReturn:
+    """Fork children on request until the coordinator is gone. body: the module whose `run` they run."""
+    child = importlib.import_module(body)  # imports Keras: this is what the server is for
     waker = _wake_on_child_exit()
     control.send(b'{"ready": true}')
     children: dict[int, int] = {}  # pid -> id
@@ -85,6 +87,8 @@ def _become_child(control: socket.socket, descriptor: int, run: object) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != server:  # the server died before the line above
             os._exit(1)
+        with contextlib.suppress(OSError):  # should memory run out, a child is to go, not its coordinator
+            Path("/proc/self/oom_score_adj").write_text("500")
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         control.close()
@@ -118,4 +122,4 @@ def _kill_all(children: dict[int, int]) -> None:
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])

@@ -13,6 +13,9 @@ from typing import Any
 
 Value = str | int | float | bool
 
+#: The file in a task's folder that holds its Result once it is decided.
+RESULT = "result.json"
+
 
 class Answer(StrEnum):
     """What the coordinator answers to Built and Epoch."""
@@ -50,6 +53,9 @@ class Task:
     max_parameters: int | None = None
     max_macs: int | None = None
     describe_only: bool = False  # draw and build, then end: a probe
+    environment: Mapping[str, str] = field(
+        default_factory=dict
+    )  # variables of the child: which GPU it may see
 
 
 @dataclass(frozen=True)
@@ -108,16 +114,22 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Result:
-    """The evaluation is over. Files lie in the task's folder, under `artifacts`."""
+    """The evaluation is over. Files lie in the task's folder, under `artifacts`.
 
-    outcome: str  # complete, pruned or stopped
+    The child says complete, pruned or stopped; a coordinator that decides otherwise (diverged, failed, over a
+    limit) keeps that as a result too.
+    """
+
+    outcome: str
     score: float  # the objective's monitor twin at the kept epoch
     metrics: Mapping[str, float]
+    reason: str = ""
+    violations: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The evaluation broke. kind: diverged, memory, user or error."""
+    """The evaluation broke. kind: diverged, memory, disk, user or error."""
 
     kind: str
     message: str

@@ -13,7 +13,7 @@ from typing import Any
 
 from search.execution.protocol import Epoch
 from search.setting import Setting
-from search.stage import Outcome, Work
+from search.stage import LOST, STOPPED, Outcome, Work
 from search.tracking import names
 from search.tracking.spool import Spool
 from search.tracking.writer import as_params
@@ -53,6 +53,7 @@ class Recorder:
         """The parent run: what the study is, for people and for reports."""
         setting = self._setting
         protocol = setting.protocol
+        self._spool.append("sweep")
         self._spool.append(
             "study",
             key=self.study_key,
@@ -65,6 +66,8 @@ class Recorder:
                 names.SPLIT_DIGEST: setting.data.split_digest,
                 **({names.TEST_DIGEST: setting.data.test_digest} if setting.data.test_digest else {}),
                 names.VERSIONS: json.dumps(versions()),
+                names.HOST: socket.gethostname(),
+                names.PID: str(os.getpid()),
                 "mlflow.note.content": self._note(),
                 **self._source,
             },
@@ -111,7 +114,9 @@ class Recorder:
 
     def ended(self, work: Work, outcome: Outcome) -> None:
         """The end of an evaluation: final metrics, artifacts, state. A stopped one is closed for now."""
-        if outcome.state == "stopped":
+        if outcome.state == LOST:
+            return  # the run is another machine's now
+        if outcome.state == STOPPED:
             if work.built is not None:
                 self._spool.append("close", key=work.key, status="KILLED")
             return

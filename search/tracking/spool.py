@@ -4,16 +4,23 @@ Whoever appends is done as soon as the file is on disk; a delivery thread sends 
 them. So an MLflow server that is away stops nobody, and a crash loses nothing.
 """
 
+import fcntl
 import json
+import os
 import shutil
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from search.execution.files import write_whole
+from search.execution.files import settle, write_whole
+
+REFUSED = "refused"  # the folder of records that MLflow will never take, with the reasons
+_LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -27,17 +34,49 @@ class Record:
 
 
 class Spool:
-    """An ordered queue in a folder. Safe for many threads of one process."""
+    """An ordered queue in a folder. Safe for many threads of one process.
+
+    Raises BlockingIOError where another process has the folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.files = folder / "files"
         self.files.mkdir(parents=True, exist_ok=True)
+        held = os.open(folder / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self.close = weakref.finalize(self, os.close, held)  # locked as long as this object lives
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for leftover in folder.glob(".*"):
             leftover.unlink()
         self._lock = threading.Lock()
         self._last = max((int(p.stem) for p in folder.glob("*.json")), default=0)
         self.appended = threading.Condition()
+
+    @classmethod
+    def claim(cls, folder: Path) -> Self:
+        """The first of folder, folder+1, ... that no process has, with what dead ones left waiting."""
+        mine = None
+        for number in count():
+            name = folder if number == 0 else folder.with_name(f"{folder.name}+{number}")
+            if mine is not None and not name.exists():
+                return mine
+            try:
+                spool = cls(name)
+            except BlockingIOError:
+                continue
+            if mine is None:
+                mine = spool
+            else:
+                mine._take_over(spool)
+        raise AssertionError("counting never ends")
+
+    def _take_over(self, other: Self) -> None:
+        """Records are named by their time, so that order is kept; their files are found where they are."""
+        for path in other.pending():
+            path.replace(self.folder / path.name)
+        settle(self.folder)
+        self._last = max(self._last, other._last)
+        other.close()
 
     def append(self, kind: str, **content: Any) -> None:
         """Add a record; on disk when this returns."""
@@ -55,6 +94,7 @@ class Spool:
         if source.exists():
             shutil.rmtree(kept, ignore_errors=True)
             shutil.move(source, kept)
+            settle(self.files)
         return str(kept)
 
     def pending(self) -> list[Path]:
@@ -67,15 +107,14 @@ class Spool:
         return Record(path, fields["kind"], fields["time"], fields["content"])
 
     def remove(self, record: Record) -> None:
-        """Forget a delivered record and the files that went with it."""
-        record.path.unlink(missing_ok=True)
-        files = record.content.get("files")
-        if files:
+        """Forget a delivered record and the files that went with it: these first, lest they stay for ever."""
+        if files := record.content.get("files"):
             shutil.rmtree(files, ignore_errors=True)
+        record.path.unlink(missing_ok=True)
 
     def set_aside(self, record: Record, reason: str) -> None:
         """Put a record that MLflow refuses for good out of the way, with the reason, and lose nothing."""
-        refused = self.folder / "refused"
+        refused = self.folder / REFUSED
         refused.mkdir(exist_ok=True)
         (refused / f"{record.path.stem}.txt").write_text(reason)
         record.path.replace(refused / record.path.name)

@@ -1,16 +1,19 @@
 """Writes records to MLflow, so that writing one twice changes nothing.
 
 A run is found by its `candor.key` before it is created; metrics carry the time at which they were
-spooled, and MLflow keeps one of two equal points.
+spooled, and MLflow keeps one of two equal points. The run of an evaluation ends once: whatever comes
+later, from a machine that was thought lost, or from before a crash, finds it ended and leaves it so.
 """
 
 import contextlib
 import os
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search.storage import masked
 from search.tracking import names
 from search.tracking.spool import Record, Spool
 
@@ -18,9 +21,11 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 _RETRY_SECONDS = (1, 2, 5, 10, 30)
 _BATCH = 500  # MLflow takes 1,000 metrics in one request, 100 params, 100 tags
+_FINAL = set(names.STATES) - {names.RUNNING}
 _STATUS = {names.PRUNED: "KILLED", names.FAILED: "FAILED", names.DIVERGED: "FAILED"}
 
 
@@ -53,10 +58,13 @@ class Writer:
         self._client: MlflowClient | None = None
         self._experiment: str | None = None
         self._runs: dict[str, str] = {}
+        self._ended: set[str] = set()  # keys of evaluations that ended before this writer came to them
+        self._steps: dict[str, set[int]] = {}  # epochs that the runs have already
 
     def write(self, record: Record) -> None:
         """Apply one record. Raises what MLflow raises."""
         kinds: dict[str, Callable[[Record], None]] = {
+            "sweep": self._sweep,
             "study": self._study,
             "begin": self._begin,
             "epoch": self._epoch,
@@ -65,6 +73,11 @@ class Writer:
             "close": self._close,
         }
         kinds[record.kind](record)
+
+    def forget(self) -> None:
+        """Remember nothing of the runs: after trouble, another machine may have been there."""
+        for memory in (self._runs, self._ended, self._steps):
+            memory.clear()
 
     @property
     def client(self) -> "MlflowClient":
@@ -79,6 +92,8 @@ class Writer:
         """The MLflow experiment, created when it is missing."""
         if self._experiment is None:
             found = self.client.get_experiment_by_name(self._experiment_name)
+            if found is not None and found.lifecycle_stage == "deleted":
+                self.client.restore_experiment(found.experiment_id)
             if found is None:
                 location = (self._artifacts / self._experiment_name).as_uri() if self._artifacts else None
                 self._experiment = self.client.create_experiment(
@@ -97,6 +112,8 @@ class Writer:
             if not found:
                 return None
             self._runs[key] = found[0].info.run_id
+            if found[0].data.tags.get(names.STATE) in _FINAL and found[0].info.status != "RUNNING":
+                self._ended.add(key)
         return self._runs[key]
 
     def _run(self, record: Record) -> str:
@@ -113,7 +130,20 @@ class Writer:
             self.experiment_id(), start_time=record.time, tags=tags, run_name=content.get("name")
         )
         self._runs[content["key"]] = created.info.run_id
+        self._steps[content["key"]] = set()
         return self._runs[content["key"]]
+
+    def _sweep(self, record: Record) -> None:
+        """Close the runs that processes of this machine left open and nobody is going to close."""
+        for run in self.open_runs():
+            tags = run.data.tags
+            if tags.get(names.HOST) == socket.gethostname() and not _alive(tags.get(names.PID, "")):
+                self.client.set_terminated(run.info.run_id, status="KILLED", end_time=record.time)
+
+    def open_runs(self) -> "list[Run]":
+        """The experiment's runs that say they are running."""
+        wanted = "attributes.status = 'RUNNING'"
+        return list(self.client.search_runs([self.experiment_id()], filter_string=wanted, max_results=1000))
 
     def _study(self, record: Record) -> None:
         run = self._run(record)
@@ -123,6 +153,8 @@ class Writer:
 
     def _begin(self, record: Record) -> None:
         run = self._run(record)
+        if record.content["key"] in self._ended:
+            return
         self._log(run, record)
         self._datasets(run, record)
         self.client.update_run(run, status="RUNNING")
@@ -130,20 +162,32 @@ class Writer:
     def _epoch(self, record: Record) -> None:
         from mlflow.entities import Metric
 
-        run = self.run_id(record.content["key"])
-        if run is None:
+        key, step = record.content["key"], record.content["step"]
+        run = self.run_id(key)
+        if run is None or key in self._ended or step in self._steps_of(key, run):
             return
-        step = record.content["step"]
+        self._steps[key].add(step)
         at = record.content["at"]
         metrics = [Metric(k, v, at, step) for k, v in record.content["metrics"].items()]
         self.client.log_batch(run, metrics=metrics)
 
+    def _steps_of(self, key: str, run: str) -> set[int]:
+        """The epochs that a run has: told again after a resumption, they are not to be drawn twice."""
+        if key not in self._steps:
+            history = self.client.get_metric_history(run, names.EPOCH_SECONDS)
+            self._steps[key] = {metric.step for metric in history}
+        return self._steps[key]
+
     def _end(self, record: Record) -> None:
-        run = self._run(record)
-        self._log(run, record)
-        self._files(record)
-        status = _STATUS.get(record.content["state"], "FINISHED")
-        self.client.set_terminated(run, status=status, end_time=record.time)
+        key, run = record.content["key"], self._run(record)
+        if key not in self._ended:
+            self._log(run, record)
+            self._files(record)
+            status = _STATUS.get(record.content["state"], "FINISHED")
+            self.client.set_terminated(run, status=status, end_time=record.time)
+        self._steps.pop(key, None)
+        del self._runs[key]  # over: so many evaluations need no more memory than few
+        self._ended.discard(key)
 
     def _files(self, record: Record) -> None:
         """Log a folder's files, each under its own name."""
@@ -158,7 +202,7 @@ class Writer:
 
     def _close(self, record: Record) -> None:
         run = self.run_id(record.content["key"])
-        if run is not None:
+        if run is not None and record.content["key"] not in self._ended:
             self._log(run, record)
             self.client.set_terminated(run, status=record.content["status"], end_time=record.time)
 
@@ -249,11 +293,16 @@ class Delivery:
             if _is_refusal(error):
                 self._spool.set_aside(record, f"{type(error).__name__}: {error}")
                 return True
-            self.trouble = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+            self._writer.forget()
+            self.trouble = f"{type(error).__name__}: {masked((str(error).splitlines() or [''])[0])[:200]}"
             return False
         self._spool.remove(record)
         self.trouble = None
         return True
+
+
+def _alive(pid: str) -> bool:
+    return pid.isdecimal() and Path(f"/proc/{pid}").exists()
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -87,7 +87,7 @@ def test_records_become_runs_with_parents_curves_and_artifacts(store: str, tmp_p
     _records(spool, tmp_path)
     assert Delivery(spool, Writer(store, "small", tmp_path / "artifacts")).close() == 0
     assert _content(store) == EXPECTED
-    assert [p.name for p in (tmp_path / "spool").iterdir()] == ["files"]
+    assert sorted(p.name for p in (tmp_path / "spool").iterdir()) == ["files", "lock"]
 
 
 def test_sending_everything_twice_changes_nothing(store: str, tmp_path: Path) -> None:

@@ -1,0 +1,114 @@
+"""A small study in a process of its own: real storage, spool, MLflow, children; `stand_in` is their body.
+
+Started by tests and benchmarks, which kill it, cut it off, or leave it alone:
+    python -m benchmarks.small_study FOLDER SETTING.json
+"""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from search.datasets.prepared import Prepared
+from search.execution.children import ForkServer
+from search.execution.conversation import Observer
+from search.execution.coordinator import Coordinator
+from search.setting import Protocol, Setting
+from search.storage import open_storage
+from search.study import Study
+from search.tracking.recorder import Recorder
+from search.tracking.spool import Spool
+from search.tracking.writer import Delivery, Writer, prepare_store
+from search.workspace import Workspace
+
+BODY = "benchmarks.stand_in"
+
+
+def setting(cells: Sequence[dict[str, Any]] = (), **protocol: Any) -> Setting:
+    """A study on images that nobody looks at; without cells it explores three numbers."""
+    counts = {"train": 1000, "validation": 100, "test": 0}
+    digest = "0" * 64
+    data = Prepared(
+        folder=Path("nowhere"),
+        name="none",
+        source="none",
+        synthetic=True,
+        class_names=("a", "b"),
+        image_shape=(8, 8, 1),
+        counts=counts,
+        digest=digest,
+        split_digest=digest,
+        test_digest=None,
+        notes=(),
+        audit={},
+    )
+    return Setting(
+        experiment="small",
+        question="Does it hold?",
+        space="plain_cnn",
+        recipe={},
+        protocol=Protocol(**protocol),
+        data=data,
+        precision="float32",
+        threads=1,
+        fix={} if cells else {"draws": 3},
+        cells=tuple(cells),
+        identity={"cells": list(cells)},
+    )
+
+
+def run(
+    workspace: Workspace,
+    setting: Setting,
+    workers: int = 2,
+    *,
+    storage: str | None = None,
+    tracking: str | None = None,
+    grace_seconds: int = 120,
+    lock: int | None = None,
+    observers: Sequence[Observer] = (),
+    say: Callable[[str], None] = print,
+) -> bool:
+    """Run or continue the study; whether it is over. As a search does, without data, verdict and report."""
+    tracking = tracking or workspace.tracking_uri
+    prepare_store(tracking, workspace.folder / "mlflow.lock")
+    server = ForkServer(workspace.logs / "children.log", BODY, () if lock is None else (lock,))
+    study = Study(setting, open_storage(storage or workspace.storage_url, grace_seconds), workspace)
+    spool = Spool.claim(workspace.spool / setting.experiment)
+    local = workspace.artifacts if tracking.startswith("sqlite") else None
+    delivery = Delivery(spool, Writer(tracking, setting.experiment, local))
+    recorder = Recorder(spool, setting, {}, "")
+    coordinator = Coordinator(server, workers, [recorder, *observers], say)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: coordinator.stop())
+    recorder.study_begun()
+    over = False
+    try:
+        over = study.run(coordinator, lambda stage: None)
+    finally:
+        recorder.study_ended(over)
+        server.close()
+        waiting = delivery.close()
+    say(f"over: {over}, waiting: {waiting}")
+    return over
+
+
+def main(folder: str, description: str) -> None:
+    """Run the described study in this workspace."""
+    fields = json.loads(Path(description).read_text())
+    workspace = Workspace.at(Path(folder))
+    with workspace.lock() as lock:
+        over = run(
+            workspace,
+            setting(fields.get("cells", ()), **fields.get("protocol", {})),
+            fields.get("workers", 2),
+            lock=lock,
+            say=lambda text: print(text, flush=True),
+        )
+    sys.exit(0 if over else 130)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

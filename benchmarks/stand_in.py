@@ -1,0 +1,139 @@
+"""A child body that speaks the trial protocol and trains nothing: for what is proved about execution alone.
+
+It does what `search.execution.child` does at the same moments (checkpoint after each epoch, artifacts, result
+on disk before it is told, the same answers obeyed), so that everything around it is real. How it behaves
+comes from the task's fixed values, so from a cell of the grid:
+
+    epochs, seconds   how many, and how long each takes
+    megabytes         allocated before the first epoch
+    misbehave         "hang", "raise", "diverge", "die", "exhaust" (memory) or "full" (the disk)
+    until             a file: it misbehaves only while this does not exist, and makes it first
+    draws             so many numbers are drawn through the pipe
+
+Scores are a function of the cell and the seed: whatever happened on the way, the final table is the same.
+"""
+
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import resource
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search.execution.files import disk_is_full, settle, write_whole
+from search.execution.protocol import (
+    RESULT,
+    Answer,
+    Built,
+    Epoch,
+    Failed,
+    Result,
+    Suggest,
+    Task,
+    ask,
+    receive,
+    send,
+)
+from search.tracking import names
+
+
+def run(pipe: Connection) -> None:
+    """Serve one task."""
+    try:
+        _evaluate(pipe, receive(pipe))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+    except MemoryError as error:
+        send(pipe, Failed("memory", f"out of memory: {error}"))
+    except Exception as error:
+        send(pipe, Failed("disk" if disk_is_full(error) else "error", f"{type(error).__name__}: {error}"))
+
+
+def _evaluate(pipe: Connection, task: Task) -> None:
+    folder, behaviour = Path(task.folder), dict(task.fix)
+    os.environ.update(task.environment)
+    draws = [_draw(pipe, number) for number in range(int(behaviour.get("draws", 0)))]
+    if ask(pipe, _built(task, [*draws, behaviour.get("cell", 0)])) != Answer.GO:
+        return
+    finished = folder / RESULT
+    if finished.exists():
+        send(pipe, Result(**json.loads(finished.read_text())))
+        return
+    result = _train(pipe, task, behaviour)
+    if result.outcome != "stopped":
+        _write_artifacts(folder / "artifacts", result)
+        write_whole(finished, json.dumps(dataclasses.asdict(result)))
+    send(pipe, result)
+
+
+def _draw(pipe: Connection, number: int) -> float:
+    domain = {"kind": "real", "low": 0.0, "high": 1.0, "step": None, "log": False, "default": 0.5}
+    return float(ask(pipe, Suggest(f"x{number}", domain)))
+
+
+def _built(task: Task, values: list[Any]) -> Built:
+    text = json.dumps([values, task.candidate], sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return Built("plain_cnn", "", f"stand-in {values[-1]}", {"x": values}, {}, {}, digest, digest, 1000, 2000)
+
+
+def _train(pipe: Connection, task: Task, behaviour: dict[str, Any]) -> Result:
+    state = Path(task.folder) / "checkpoint" / "epochs.json"
+    state.parent.mkdir(exist_ok=True)
+    history = json.loads(state.read_text()) if state.exists() else []
+    ballast = np.ones(int(behaviour.get("megabytes", 0)) * 2**20, np.uint8)
+    for epoch, metrics in enumerate(history, start=1):
+        ask(pipe, Epoch(epoch, metrics))
+    total = int(behaviour.get("epochs", 2))
+    outcome = "complete"
+    while len(history) < total and outcome == "complete":
+        started = time.perf_counter()
+        time.sleep(float(behaviour.get("seconds", 0.05)))
+        _misbehave(pipe, behaviour)
+        history.append(_metrics(task, len(history) + 1, time.perf_counter() - started))
+        answer = ask(pipe, Epoch(len(history), history[-1]))
+        outcome = {Answer.GO: "complete", Answer.PRUNE: "pruned", Answer.STOP: "stopped"}[Answer(answer)]
+        write_whole(state, json.dumps(history))
+    score = history[-1]["monitor_accuracy"]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    metrics = {"val_accuracy": score, names.EPOCHS: float(total), names.PEAK_RSS_MIB: peak + ballast.size * 0}
+    return Result(outcome, score, metrics)
+
+
+def _metrics(task: Task, epoch: int, seconds: float) -> dict[str, float]:
+    text = json.dumps([dict(task.fix), task.candidate, task.seed, epoch], sort_keys=True)
+    score = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) / 2**32
+    return dict.fromkeys(names.EPOCH_METRICS, score) | {names.EPOCH_SECONDS: seconds}
+
+
+def _misbehave(pipe: Connection, behaviour: dict[str, Any]) -> None:
+    if until := behaviour.get("until"):
+        if Path(until).exists():
+            return
+        Path(until).touch()
+    match behaviour.get("misbehave"):
+        case "hang":
+            time.sleep(3600)
+        case "raise":
+            raise ValueError("as the cell asked")
+        case "diverge":
+            send(pipe, Failed("diverged", "the loss is not finite after epoch 1", epoch=1))
+            time.sleep(3600)
+        case "die":
+            os._exit(7)
+        case "exhaust":
+            raise MemoryError("as the cell asked")
+        case "full":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _write_artifacts(folder: Path, result: Result) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / names.HISTORY_CSV).write_text(f"score\n{result.score!r}\n")
+    settle(folder, files=True)

@@ -1,0 +1,109 @@
+"""Optuna's storage: a file on one machine, PostgreSQL for many; how it is opened, locked and waited for.
+
+On one machine the workspace lock says that there is one coordinator. On many, PostgreSQL says who is alive
+(heartbeats, read by its own clock) and who may count and claim now (an advisory lock).
+"""
+
+import os
+import re
+import socket
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.storages import RDBStorage
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+
+from spaces.errors import UserError
+
+HEARTBEAT_SECONDS = 30
+GRACE_SECONDS = 120
+#: PostgreSQL lets go of the lock of a process that has been silent for so long: it is cut off or stopped.
+_LOCK_SECONDS = 60
+#: A network that is cut does not say so: without these a call would wait for a quarter of an hour.
+_POSTGRES = {
+    "connect_timeout": 10,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,  # milliseconds
+}
+_PASSING = re.compile(r"disk is full|disk I/O error|database is locked")
+
+
+class Storage(RDBStorage):
+    """Optuna's relational storage, which knows whether other machines use it too."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        super().__init__(url, **options)
+        self.shared = self.engine.dialect.name == "postgresql"
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+    @contextmanager
+    def exclusive(self, name: str) -> Iterator[None]:
+        """Let one process at a time in. On one machine that is so anyway: threads have locks of their own."""
+        if not self.shared:
+            yield
+            return
+        with self.engine.connect() as connection, connection.begin():
+            silence = f"SET LOCAL idle_in_transaction_session_timeout = '{_LOCK_SECONDS}s'"
+            connection.execute(sqlalchemy.text(silence))
+            lock = sqlalchemy.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+            connection.execute(lock, {"name": f"candor/{name}"})
+            yield
+
+    def stale(self, study_id: int) -> set[int]:
+        """The running trials that nobody has vouched for within the grace time, by the server's clock."""
+        return set(self._get_stale_trial_ids(study_id))
+
+
+def open_storage(url: str, grace_seconds: int = GRACE_SECONDS) -> Storage:
+    """Open or create Optuna's storage; `grace_seconds` of silence, and a machine's trials are given away.
+
+    Raises UserError for an address that is not SQLite's or PostgreSQL's, or where nobody answers.
+    """
+    _quieten()
+    if url.startswith("sqlite"):
+        engine: dict[str, Any] = {"connect_args": {"timeout": 60}}  # threads share the file
+    elif url.startswith("postgresql"):
+        engine = {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 50, "connect_args": _POSTGRES}
+    else:
+        raise UserError(f"--storage takes postgresql+psycopg://USER@HOST/NAME. Received: {masked(url)}")
+    try:
+        return Storage(
+            url,
+            engine_kwargs=engine,
+            heartbeat_interval=max(1, min(HEARTBEAT_SECONDS, grace_seconds // 4)),
+            grace_period=grace_seconds,
+        )
+    except (SQLAlchemyError, ArgumentError, ImportError, RuntimeError) as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise UserError(f"the storage {masked(url)} cannot be opened: {masked(reason)}") from None
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether a storage's error is one that passes: a server that is away, a disk that is full."""
+    if isinstance(error, optuna.exceptions.StorageInternalError) and error.__cause__ is not None:
+        error = error.__cause__
+    if not isinstance(error, DBAPIError):
+        return False
+    if "sqlite3" in type(error.orig).__module__:
+        return _PASSING.search(str(error.orig)) is not None
+    return isinstance(error, OperationalError) or error.connection_invalidated
+
+
+def masked(text: str) -> str:
+    """The text without the passwords of addresses in it."""
+    return re.sub(r"(://[^:/@\s]*):[^@/\s]+@", r"\1:***@", re.sub(r"(password=)[^&\s]+", r"\1***", text))
+
+
+def _quieten() -> None:
+    """Silence what Optuna would tell its developers. For the whole process: threads share the filters."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    warnings.filterwarnings("ignore", "Heartbeat of storage")  # we keep heartbeats ourselves
+    warnings.filterwarnings("ignore", "The reported value is ignored")  # epochs told again after a resumption
