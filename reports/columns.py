@@ -102,7 +102,7 @@ def _distance(row: Mapping[str, Any]) -> str:
 
 
 def _baseline(row: Mapping[str, Any]) -> str:
-    return "baseline" if row["baseline"] is True else ""
+    return "baseline" if row["baseline"] is not pd.NA and row["baseline"] else ""
 
 
 _ALL = (

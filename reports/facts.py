@@ -21,7 +21,7 @@ def at_a_glance(analysis: Analysis) -> Facts:
     counts = data.get("counts") or {}
     facts = [
         ("Data", str(data.get("name", ""))),
-        ("Images", ", ".join(f"{counts[part]:,} {part}" for part in counts)),
+        (f"Images ({', '.join(counts)})", " / ".join(f"{number:,}" for number in counts.values())),
         ("Explored", _many(int((frame.stage == names.EXPLORE).sum()), "trial")),
         ("Confirmed", _confirmed(confirmed.candidate.nunique(), int(confirmed.seed.nunique()))),
         ("Training time", duration(float(frame.seconds.sum())) if frame.seconds.notna().any() else ""),

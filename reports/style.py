@@ -123,6 +123,14 @@ RC: Any = {  # Any: matplotlib types every key by its literal name
 }  # fmt: skip
 
 
+def whiskers(middle: Any, low: Any, high: Any, colour: str, thickness: float = 1.6) -> dict[str, Any]:
+    """Plotly's error bars from middle to low and high."""
+    return {
+        "type": "data", "symmetric": False, "color": colour, "thickness": thickness, "width": 0,
+        "array": points(np.subtract(high, middle)), "arrayminus": points(np.subtract(middle, low)),
+    }  # fmt: skip
+
+
 def categories(labels: Sequence[str]) -> dict[str, Any]:
     """A vertical axis of names, the first on top, for rows drawn at 0, 1, 2, ..."""
     count = len(labels)
@@ -166,3 +174,9 @@ def points(values: Any, digits: int = 5) -> list[Any]:
 def short(label: str, most: int = 44) -> str:
     """A label that leaves room for the plot."""
     return label if len(label) <= most else label[: most - 1] + "…"
+
+
+def wrapped(label: str, newline: str = "<br>") -> str:
+    """A label on two or three lines, for the foot of a column."""
+    family, _, rest = label.partition(" ")
+    return newline.join(short(part, 26) for part in [family, *rest.split(" · ")][:4])

@@ -1,6 +1,6 @@
 """Validation accuracy against relative overfitting: what a candidate's score costs in memorised images."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -121,12 +121,9 @@ def _span(numbers: Numbers) -> list[float]:
 
 
 def _circles(points: tuple[Point, ...]) -> go.Scatter:
-    def arms(low: str, middle: str, high: str) -> dict[str, object]:
-        return {
-            "type": "data", "symmetric": False, "thickness": 1, "width": 0, "color": style.LIGHT.muted,
-            "array": style.points([getattr(p, high) - getattr(p, middle) for p in points]),
-            "arrayminus": style.points([getattr(p, middle) - getattr(p, low) for p in points]),
-        }  # fmt: skip
+    def arms(low: str, middle: str, high: str) -> dict[str, Any]:
+        ends = [[getattr(point, name) for point in points] for name in (middle, low, high)]
+        return style.whiskers(ends[0], ends[1], ends[2], style.LIGHT.muted, 1)
 
     return go.Scatter(
         x=style.points([p.overfit for p in points]), y=style.points([p.accuracy for p in points]),

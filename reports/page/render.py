@@ -1,6 +1,7 @@
 """Pages from an analysis: one with plotly beside it, one that has nothing but itself, and the index."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from reports import columns, facts, style
 from reports.analysis import Analysis
@@ -106,9 +107,28 @@ def index_page(cards: Sequence[dict[str, Any]]) -> str:
     return _render("index.html", title="Candor: experiments", home="#", plotly="", cards=cards)
 
 
-def _told(analysis: Analysis) -> list[str]:
-    """The sentences; the question is the page's heading and need not be said twice."""
-    return [sentence for sentence in analysis.sentences if not sentence.startswith("Asked: ")]
+class Told(NamedTuple):
+    """Sentences about this study, and about what was published."""
+
+    ours: list[Markup]
+    published: list[Markup]
+
+
+def _told(analysis: Analysis) -> Told:
+    """The sentences, names marked; the question is the page's heading and need not be said twice."""
+    names_first = sorted({*analysis.labels.values(), *_published(analysis)}, key=len, reverse=True)
+    pattern = re.compile("|".join(re.escape(str(escape(name))) for name in names_first if name) or r"(?!)")
+    told = Told([], [])
+    for sentence in analysis.sentences:
+        marked = pattern.sub(r'<span class="arch">\g<0></span>', str(escape(sentence)))
+        about_others = sentence.startswith("Published")
+        if not sentence.startswith("Asked: "):
+            (told.published if about_others else told.ours).append(Markup(marked))  # noqa: S704 (escaped)
+    return told
+
+
+def _published(analysis: Analysis) -> list[str]:
+    return [one.get("architecture") or "" for one in analysis.study.about.get("published") or []]
 
 
 def _sections(

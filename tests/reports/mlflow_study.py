@@ -121,11 +121,18 @@ class Simulation:
     published: tuple[dict[str, Any], ...] = PUBLISHED
     started: int = START
     equal: bool = False
+    grid: bool = False  # every cell of stages x dense layers is confirmed, nothing is explored
     without_predictions: int = 0  # so many confirmed evaluations have lost their artifact
 
 
 def candidates(simulation: Simulation) -> list[Candidate]:
-    """The baseline, then candidates whose skill grows with width and shrinks with excess."""
+    """The baseline, then candidates whose skill grows with width and shrinks with excess; or a grid."""
+    if simulation.grid:
+        return [
+            Candidate("plain_cnn", (64,) * stages, (128,) * dense, 0.6 + 0.03 * stages, 0.1 * dense)
+            for stages in (2, 3, 4)
+            for dense in (1, 2)
+        ]
     generator = np.random.default_rng(simulation.seed)
     found = [Candidate("plain_cnn", (64, 64, 128, 128), (256, 256), 0.70, 0.22, baseline=True)]
     while len(found) < simulation.explore:
@@ -254,7 +261,7 @@ class Writer:
         experiment = self._experiment(simulation.experiment)
         parent = self._parent(simulation, experiment)
         cast = candidates(simulation)
-        for slot, candidate in enumerate(cast):
+        for slot, candidate in enumerate([] if simulation.grid else cast):
             self._explored(simulation, experiment, parent, slot, candidate)
         if simulation.confirm:
             self._confirm(simulation, experiment, parent, cast)
@@ -319,9 +326,11 @@ class Writer:
         return self._finish(run, metrics, curve, state, simulation)
 
     def _confirm(self, simulation: Simulation, experiment: str, parent: str, cast: list[Candidate]) -> None:
-        ran = [each for slot, each in enumerate(cast) if state_of(slot)[0] == names.COMPLETE]
+        explored = not simulation.grid
+        ran = [each for slot, each in enumerate(cast) if not explored or state_of(slot)[0] == names.COMPLETE]
         ranked = sorted((each for each in ran if not each.baseline), key=lambda each: -each.skill)
-        chosen = [*ranked[: simulation.leaders], *(each for each in ran if each.baseline)]
+        leaders = ranked[: simulation.leaders] if explored else ranked
+        chosen = [*leaders, *(each for each in ran if each.baseline)]
         shown, lost = images(simulation, "validation"), simulation.without_predictions
         for rank, candidate in enumerate(chosen):
             for seed in range(1, simulation.seeds + 1):
@@ -550,6 +559,7 @@ def study_json(simulation: Simulation) -> dict[str, Any]:
             "margin": 0.01,
         },
         "recipe": {"optimizer": "adam", "learning_rate": 0.001, "batch_size": 128, "augmentation": "light"},
+        "grid": [{"conv_stages": [2, 3, 4], "dense_layers": [1, 2]}] if simulation.grid else [],
         "baseline": {"family": "plain_cnn", "kernels": [64, 64, 128, 128], "neurons": [256, 256]},
         "published": list(simulation.published),
         "data": {

@@ -1,0 +1,86 @@
+"""Each seed across the candidates: how much luck there is, and whether it strikes them together."""
+
+from typing import NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import plotly.graph_objects as go
+from matplotlib.figure import Figure
+
+from reports import style
+from reports.analysis import Analysis
+from reports.figures import NothingToDraw
+
+TITLE = "The luck of the seed"
+READING = (
+    "Each line is one seed, each column a candidate, best first. The height of a column is how much luck "
+    "moves that candidate; where lines cross, the better network depends on the seed. A single run could "
+    "have shown any of these dots."
+)
+SECTION = "sure"
+ORDER = 30
+MOST = 10
+
+
+class Numbers(NamedTuple):
+    """accuracies[seed][candidate], NaN where a seed is missing."""
+
+    labels: tuple[str, ...]
+    seeds: tuple[int, ...]
+    accuracies: tuple[tuple[float, ...], ...]
+
+
+def compute(analysis: Analysis) -> Numbers:
+    """Validation accuracy of every confirmed evaluation of the leaders."""
+    leaders = [row.candidate for row in analysis.rows[:MOST]]
+    held = {
+        name: analysis.runs_of(name).drop_duplicates("seed").set_index("seed").val_accuracy
+        for name in leaders
+    }
+    seeds = sorted({int(seed) for accuracy in held.values() for seed in accuracy.index})
+    if len(seeds) < 2 or len(leaders) < 2:
+        raise NothingToDraw("it takes two candidates and two seeds")
+    table = tuple(tuple(float(held[name].get(seed, np.nan)) for name in leaders) for seed in seeds)
+    return Numbers(tuple(analysis.labels[name] for name in leaders), tuple(seeds), table)
+
+
+def draw(numbers: Numbers) -> go.Figure:
+    """One line a seed."""
+    places = list(range(len(numbers.labels)))
+    figure = style.plot(
+        height=400,
+        xaxis={
+            "tickvals": places,
+            "ticktext": [style.wrapped(label) for label in numbers.labels],
+            "showgrid": False,
+            "range": [-0.4, len(places) - 0.6],
+            "ticks": "",
+        },
+        yaxis=style.axis("validation accuracy", **style.PERCENT),
+    )
+    for index, (seed, row) in enumerate(zip(numbers.seeds, numbers.accuracies, strict=True)):
+        colour = style.colour(index)
+        figure.add_scatter(
+            x=places, y=style.points(row), mode="lines+markers", name=f"seed {seed}",
+            line={"color": style.clear(colour, 0.55), "width": 1.2}, showlegend=len(numbers.seeds) <= 12,
+            marker={"size": 8, "color": colour, "symbol": style.SYMBOLS[index % len(style.SYMBOLS)]},
+            hovertemplate=f"seed {seed}: %{{y:.2%}}<extra></extra>",
+        )  # fmt: skip
+    return figure
+
+
+def picture(numbers: Numbers) -> Figure:
+    """The same on paper."""
+    places = range(len(numbers.labels))
+    with mpl.rc_context(style.RC):
+        figure, axes = style.canvas(max(4.0, 1.35 * len(numbers.labels)), 3.6)
+        for index, (seed, row) in enumerate(zip(numbers.seeds, numbers.accuracies, strict=True)):
+            mark = style.MARKERS[index % len(style.MARKERS)]
+            axes.plot(places, row, marker=mark, ms=4, lw=0.8, color=style.colour(index), label=f"seed {seed}")
+        axes.set_xticks(places, [style.wrapped(label, "\n") for label in numbers.labels], fontsize=7)
+        axes.margins(x=0.08)
+        axes.set_ylabel("validation accuracy")
+        style.as_percent(axes.yaxis)
+        if len(numbers.seeds) <= 12:
+            figure.legend(loc="outside upper left", ncols=6)
+    return figure
