@@ -79,8 +79,10 @@ define find_python
 	install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 2; }
 endef
 
+# What is thrown away is moved first: half a folder must not be taken for an environment either.
+discard = mkdir -p build .venv && rm -rf build/discarded && mv .venv build/discarded && rm -rf build/discarded
 define new_environment
-	$(find_python); rm -rf .venv && "$$python" -m venv .venv && touch .venv/unfinished
+	$(find_python); $(discard) && mkdir .venv && touch .venv/unfinished && "$$python" -m venv .venv
 endef
 
 # uv reads every platform's markers, so that one lock file serves Linux and macOS, 3.11 to 3.13.
@@ -95,5 +97,6 @@ compile = build/lock/bin/uv pip compile --quiet --universal --python-version 3.1
     --no-header --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml -o $(1)
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	$(discard)
+	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
