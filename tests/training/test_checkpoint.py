@@ -69,7 +69,7 @@ def test_saving_gets_rarer_where_it_costs_more_than_it_protects(tmp_path: Path) 
 
     def state() -> State:
         saved.append(len(epochs))
-        time.sleep(0.02)  # so one saving costs more than 5% of 0.1 s, and less than 5% of a minute
+        time.sleep(0.02)  # more than 2% of 0.3 s, less than 2% of a minute
         return State({"model": [np.zeros(3)]}, {})
 
     for seconds in (0.1, 0.1, 0.1, 60.0, 0.1):

@@ -17,9 +17,18 @@ from search.training.precision import automatic
         ("", "float32"),
     ],
 )
-def test_mixed_only_where_bfloat16_is_multiplied(tmp_path: Path, listing: str, expected: str) -> None:
+def test_mixed_only_where_bfloat16_is_multiplied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listing: str, expected: str
+) -> None:
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
     (tmp_path / "cpuinfo").write_text(listing)
     assert automatic(tmp_path / "cpuinfo") == expected
+
+
+def test_float32_where_the_backend_gains_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    (tmp_path / "cpuinfo").write_text("flags : avx512_bf16\n")
+    assert automatic(tmp_path / "cpuinfo") == "float32"
 
 
 def test_float32_where_the_system_does_not_say(tmp_path: Path) -> None:
