@@ -1,14 +1,16 @@
 """What the audit found, as counts (a JSON dict), from the roles, labels and twins of a source's images.
 
 images            role -> images, as the source delivers them
-exact, twins      groups of pixel-identical images, and of twins of any kind: `groups`, `images`,
-`largest`, `crossing_groups` (in several splits), `conflicting_groups` and `conflicting_images` (with
-several labels) near_pairs, mirrored_pairs      verified pairs of different pixels, and those of them that
-are mirrored leaks             "validation_in_train", "test_in_train", "test_in_validation": `images` of
-the first that have a twin in the second, those of them that have an `exact` one, and the `share` of the
-first flat              role -> constant and nearly constant images classes           role -> class ->
-images;   missing_classes: role -> names policy, purged    the policy for leaks, and the training images
-it took out
+exact, twins      groups of pixel-identical images, and of twins of any kind: `groups`, `images`, `largest`,
+                  `crossing_groups` (in several splits), `conflicting_groups` and `conflicting_images` (with
+                  several labels)
+near_pairs        verified pairs of different pixels;   mirrored_pairs: those of them that are mirrored
+look_alikes       images like so many others that their likeness was not counted
+leaks             "validation_in_train", "test_in_train", "test_in_validation": `images` of the first that
+                  have a twin in the second, those of them that have an `exact` one, the `share` of the first
+flat              role -> constant and nearly constant images
+classes           role -> class -> images;   missing_classes: role -> names
+policy, purged    the policy for leaks, and the training images it took out
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,6 +43,7 @@ def findings(
         "twins": _counts(roles, labels, twins.groups),
         "near_pairs": len(twins.near),
         "mirrored_pairs": int(twins.near.mirrored.sum()),
+        "look_alikes": twins.look_alikes,
         "leaks": {f"{one}_in_{other}": _leak(roles, twins, one, other) for one, other in LEAKS},
         "flat": {role: int(flat[roles == role].sum()) for role in present},
         "classes": classes,
@@ -94,6 +97,11 @@ def sentences(audit: Mapping[str, Any], name: str) -> list[str]:
         found.append(
             f"{twins['conflicting_images']:,} images in {twins['conflicting_groups']:,} groups of "
             f"twins carry different labels for one picture."
+        )
+    if audit["look_alikes"]:
+        found.append(
+            f"{audit['look_alikes']:,} images are plain shapes, each like so many others that only equal "
+            f"pixels make them twins."
         )
     if flat := sum(audit["flat"].values()):
         found.append(f"{flat:,} images are constant or nearly so.")

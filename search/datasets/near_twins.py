@@ -22,7 +22,10 @@ PASSING: Final = 0.88  # correlation of detail, aligned, at the sizes between
 PICTURE: Final = 0.96  # correlation of the pictures, aligned, at full size
 DETAIL: Final = 0.92  # correlation of their detail, aligned, at full size
 FLAT: Final = 3.0  # standard deviation, of 255; an image below is (nearly) constant and shows nothing
-NEIGHBOURS: Final = 32  # candidates of one image that are looked at more closely
+#: Candidates of one image that are looked at more closely: the best ones. Within a set, few are enough, since
+#: twins of twins are twins; between sets, each image is asked about by itself.
+WITHIN: Final = 8
+BETWEEN: Final = 32
 _BLOCK: Final = 2048
 _PAIRS: Final = 512
 _STEPS: Final = (3, 2)  # at the thumbnail's size, and at each larger one
@@ -42,6 +45,10 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.one)
+
+    def of(self, rows: Rows) -> "Pairs":
+        """Return some of the pairs."""
+        return Pairs(self.one[rows], self.other[rows], self.likeness[rows], self.mirrored[rows])
 
 
 def flat(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -76,31 +83,30 @@ def _candidates(
         found = []
         for start in range(0, len(thumbnails), _BLOCK):
             first = start if others is None else 0
-            one, other = _alike(thumbnails[start : start + _BLOCK], right[first:])
-            one, other = one + start, other + first
-            kept = np.flatnonzero(one < other) if others is None else slice(None)
-            found.append((one[kept], other[kept]))
-        yield (
-            mirrored,
-            np.concatenate([one for one, _ in found]),
-            np.concatenate([other for _, other in found]),
-        )
+            one, other = _alike(thumbnails[start : start + _BLOCK], right[first:], one_set=others is None)
+            found.append((one + start, other + first))
+        yield mirrored, *(np.concatenate(rows) for rows in zip(*found, strict=True))  # type: ignore[misc]
 
 
-def _alike(left: NDArray[np.float32], right: NDArray[np.float32]) -> tuple[Rows, Rows]:
-    """Return the pairs of thumbnails above the threshold, the best NEIGHBOURS for each on the left."""
+def _alike(left: NDArray[np.float32], right: NDArray[np.float32], one_set: bool) -> tuple[Rows, Rows]:
+    """Return the pairs of thumbnails above the threshold, the best few for each on the left.
+
+    If both are `one_set` from the same row on, each image is paired with later ones only.
+    """
     one, other, value = [], [], []
     for start in range(0, len(right), 4 * _BLOCK):
         product = left @ right[start : start + 4 * _BLOCK].T
         rows, columns = np.divmod(np.flatnonzero(product > CANDIDATE), product.shape[1])
-        one.append(rows)
-        other.append(columns + start)
-        value.append(product[rows, columns])
+        later = (columns + start > rows) if one_set else np.full(len(rows), True)
+        one.append(rows[later])
+        other.append(columns[later] + start)
+        value.append(product[rows[later], columns[later]])
     rows, columns = np.concatenate(one), np.concatenate(other)
     best = np.lexsort((-np.concatenate(value), rows))
     rows, columns = rows[best], columns[best]
     rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    return rows[rank < NEIGHBOURS], columns[rank < NEIGHBOURS]
+    kept = rank < (WITHIN if one_set else BETWEEN)
+    return rows[kept], columns[kept]
 
 
 def _thumbnails(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -12,31 +12,42 @@ from search.datasets.near_twins import Pairs, near_pairs
 
 #: Above, all pairs take too long: only exact twins are looked for (the time grows with the square).
 MOST: Final = 200_000
+#: Near twins in a group of more images than both of these say nothing: digits and icons are alike without
+#: being
+#: copies. The largest group of copies in FER-2013 has 26 images; the frames of one video come to fewer than
+#: 100.
+COMMON: Final = 100
+COMMON_SHARE: Final = 0.02
 
 
 @dataclass(frozen=True)
 class Twins:
-    """Groups of n images. `groups`: int64 (n,), twins of any kind share a number; `exact`: the same for equal
-    pixels.
+    """Groups of n images. `groups`: int64 (n,), twins of any kind share a number; `exact`: of equal pixels.
 
-    `near`: the pairs between different pictures, one image standing for all that have its pixels.
+    `near`: the pairs between different pixels, one image standing for all that have its pixels.
+    `look_alikes`: how many images are like so many others that their likeness proves nothing, and was not
+    counted.
     """
 
     groups: NDArray[np.int64]
     exact: NDArray[np.int64]
     near: Pairs
+    look_alikes: int
 
     def write(self, path: Path) -> None:
         """Write everything into an npz file."""
         near = {f"near_{name}": array for name, array in vars(self.near).items()}
-        np.savez(path, allow_pickle=False, groups=self.groups, exact=self.exact, **near)
+        look_alikes = np.array(self.look_alikes)
+        np.savez(
+            path, allow_pickle=False, groups=self.groups, exact=self.exact, look_alikes=look_alikes, **near
+        )
 
     @classmethod
     def open(cls, path: Path) -> "Twins":
         """Read what `write` wrote."""
         with np.load(path, allow_pickle=False) as file:
             near = Pairs(*(file[f"near_{name}"] for name in ("one", "other", "likeness", "mirrored")))
-            return cls(file["groups"], file["exact"], near)
+            return cls(file["groups"], file["exact"], near, int(file["look_alikes"]))
 
 
 def find_twins(images: NDArray[np.uint8], digests: Sequence[bytes]) -> Twins:
@@ -45,9 +56,18 @@ def find_twins(images: NDArray[np.uint8], digests: Sequence[bytes]) -> Twins:
     exact = grouped(len(digests), same)
     first = np.unique(exact, return_index=True)[1]
     found = near_pairs(images[first]) if len(first) <= MOST else near_pairs(images[:0])
-    near = Pairs(first[found.one], first[found.other], found.likeness, found.mirrored)
+    telling = ~_common(len(first), found)
+    kept = found.of(np.flatnonzero(telling[found.one]))
+    near = Pairs(first[kept.one], first[kept.other], kept.likeness, kept.mirrored)
     both = [*same, *zip(near.one.tolist(), near.other.tolist(), strict=True)]
-    return Twins(grouped(len(digests), both), exact, near)
+    return Twins(grouped(len(digests), both), exact, near, int((~telling).sum()))
+
+
+def _common(count: int, pairs: Pairs) -> NDArray[np.bool_]:
+    """Say which images are linked, over others, to so many that they are plain shapes and no copies."""
+    groups = grouped(count, zip(pairs.one.tolist(), pairs.other.tolist(), strict=True))
+    sizes = np.bincount(groups, minlength=1)[groups]
+    return np.asarray(sizes > max(COMMON, COMMON_SHARE * count))
 
 
 def exact_pairs(digests: Sequence[bytes]) -> list[tuple[int, int]]:

@@ -151,3 +151,14 @@ def test_a_limit_keeps_the_shares_of_splits_and_classes(tmp_path: Path) -> None:
     assert np.bincount(data.train().labels).tolist() == [10, 10, 10]
     other = prepared(source, tmp_path, limit=90, seed=1)
     assert set(data.train().ids) != set(other.train().ids)
+
+
+@pytest.mark.parametrize(("tint", "channels"), [(0, 1), (60, 3)])
+def test_gray_pictures_that_are_stored_in_colour_are_read_as_gray(
+    tint: int, channels: int, tmp_path: Path
+) -> None:
+    files = {}
+    for number, image in enumerate(pictures(12)):
+        colour = np.stack([image, image, np.maximum(image, tint)], axis=-1)
+        files[f"{CLASSES[number % 3]}/{number}.jpg"] = encoded(colour, "jpg", quality=95)
+    assert prepared(in_folder(files, tmp_path / "data"), tmp_path).image_shape == (32, 32, channels)

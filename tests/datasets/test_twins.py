@@ -140,3 +140,13 @@ def test_no_image_is_lost_and_carved_validation_has_no_twin_in_train(tmp_path: P
     assert len(train) + len(validation) == 60
     assert not set(train.groups) & set(validation.groups)
     assert not validation.has_twin.any()
+
+
+def test_plain_shapes_that_all_look_alike_are_no_twins() -> None:
+    across = np.linspace(-1, 1, 28, dtype=np.float32)
+    widths, slants = np.random.default_rng(0).uniform((0.15, -0.2), (0.4, 0.2), (300, 2)).T[:, :, None, None]
+    strokes = 255 * np.exp(-(((across - slants * across[:, None]) / widths) ** 4))
+    images = np.concatenate([strokes.astype(np.uint8), pictures(300, side=28)])[..., None]
+    twins = find_twins(images, [image.tobytes() for image in images])
+    assert twins.look_alikes > 250
+    assert len(set(twins.groups.tolist())) > 500
