@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from search.datasets.faces.chance import Chance
-from search.datasets.faces.drawing import meet, portrait
 from search.datasets.faces.expressions import EXPRESSIONS, wear
+from search.datasets.faces.features import portrait
+from search.datasets.faces.people import meet
 from search.datasets.faces.photograph import SIZE, photograph
 
 CLASS_NAMES = tuple(EXPRESSIONS)
@@ -53,9 +54,10 @@ def draw(
 ) -> dict[str, Part]:
     """Draw the parts "train", "validation" and "test".
 
-    Each is (images uint8 (n, 48, 48, 1), labels int64 (n,), ids (n,)); ids read "synthetic/train/happy/000123".
-    `noise` is the share of labels that are wrong, drawn among the classes that look like the true one. It
-    changes labels, never images; and a longer part begins with the images of a shorter one.
+    Each is (images uint8 (n, 48, 48, 1), labels int64 (n,), ids (n,)), an id reads
+    "synthetic/train/happy/000123".
+    `noise` is the share of wrong labels, drawn among the classes that look like the true one. It changes
+    labels, never images; and a longer part begins with the images of a shorter one.
     """
     sizes = zip(PARTS, (train, validation, test), strict=True)
     return {part: _part(part, n, seed, noise) for part, n in sizes}
@@ -98,7 +100,7 @@ def faces(classes: NDArray[np.int64], chance: Chance) -> NDArray[np.uint8]:
     return photograph(who, pull, portrait(who, pull, chance), chance)
 
 
-def contact_sheet(seed: int = 0, columns: int = 12, zoom: int = 2) -> Image.Image:
+def contact_sheet(seed: int = 5, columns: int = 9, zoom: int = 2) -> Image.Image:
     """One row of `columns` faces for each expression, in the order of CLASS_NAMES, each pixel `zoom` wide."""
     classes = np.repeat(np.arange(len(CLASS_NAMES)), columns)
     images = faces(classes, Chance((seed, 2 * len(PARTS), i) for i in range(len(classes))))

@@ -47,138 +47,57 @@ def _pulls(**muscles: float) -> Array:
 
 
 # Every expression can be worn in two ways. Where one looks like another's, it is meant to.
+# fmt: off
 EXPRESSIONS = {
     "angry": (
-        _pulls(
-            brow_inner=-1.0,
-            brow_outer=0.3,
-            brow_knit=1.0,
-            eye_slant=0.8,
-            eye_open=-0.1,
-            lower_lid=0.3,
-            corners=-0.35,
-            mouth_wide=-0.15,
-            lip_press=1.0,
-        ),
-        _pulls(
-            brow_inner=-1.0,
-            brow_outer=0.25,
-            brow_knit=0.9,
-            eye_slant=0.7,
-            eye_open=0.1,
-            nose_wrinkle=0.4,
-            cheeks=0.3,
-            corners=-0.3,
-            mouth_wide=0.15,
-            mouth_open=0.5,
-            teeth=1.0,
-            upper_lip=0.3,
-        ),
+        _pulls(brow_inner=-1.0, brow_outer=0.3, brow_knit=1.0, eye_slant=0.8, eye_open=-0.1,
+               lower_lid=0.3, corners=-0.35, mouth_wide=-0.15, lip_press=1.0),
+        _pulls(brow_inner=-1.0, brow_outer=0.25, brow_knit=0.9, eye_slant=0.7, eye_open=0.1,
+               nose_wrinkle=0.4, cheeks=0.3, corners=-0.3, mouth_wide=0.15, mouth_open=0.5,
+               teeth=1.0, upper_lip=0.3),
     ),
     "disgust": (
-        _pulls(
-            brow_inner=-0.5,
-            brow_outer=-0.35,
-            brow_knit=0.4,
-            eye_open=-0.5,
-            lower_lid=0.6,
-            nose_wrinkle=1.0,
-            cheeks=0.6,
-            corners=-0.5,
-            upper_lip=1.0,
-            sneer=0.3,
-        ),
-        _pulls(
-            brow_inner=-0.6,
-            brow_outer=-0.3,
-            brow_knit=0.5,
-            eye_open=-0.6,
-            lower_lid=0.6,
-            nose_wrinkle=1.0,
-            cheeks=0.6,
-            corners=-0.45,
-            upper_lip=0.8,
-            mouth_open=0.3,
-            sneer=0.9,
-        ),
+        _pulls(brow_inner=-0.5, brow_outer=-0.35, brow_knit=0.4, eye_open=-0.5, lower_lid=0.6,
+               nose_wrinkle=1.0, cheeks=0.6, corners=-0.5, upper_lip=1.0, sneer=0.3),
+        _pulls(brow_inner=-0.6, brow_outer=-0.3, brow_knit=0.5, eye_open=-0.6, lower_lid=0.6,
+               nose_wrinkle=1.0, cheeks=0.6, corners=-0.45, upper_lip=0.8, mouth_open=0.3, sneer=0.9),
     ),
     "fear": (
-        _pulls(
-            brow_inner=1.0,
-            brow_outer=0.25,
-            brow_knit=0.8,
-            eye_open=0.7,
-            eye_slant=-0.2,
-            corners=-0.45,
-            mouth_wide=0.4,
-            mouth_open=0.35,
-            teeth=0.8,
-        ),
-        _pulls(
-            brow_inner=0.9,
-            brow_outer=0.4,
-            brow_knit=0.6,
-            eye_open=0.8,
-            corners=-0.3,
-            mouth_wide=0.0,
-            mouth_open=0.5,
-        ),
+        _pulls(brow_inner=1.0, brow_outer=0.25, brow_knit=0.8, eye_open=0.7, eye_slant=-0.2,
+               corners=-0.45, mouth_wide=0.4, mouth_open=0.35, teeth=0.8),
+        _pulls(brow_inner=0.9, brow_outer=0.4, brow_knit=0.6, eye_open=0.8, corners=-0.3,
+               mouth_wide=0.0, mouth_open=0.5),
     ),
     "happy": (
         _pulls(corners=1.0, mouth_wide=0.5, cheeks=0.9, lower_lid=0.7, eye_open=-0.2),
-        _pulls(
-            corners=1.0,
-            mouth_wide=0.6,
-            cheeks=1.0,
-            lower_lid=0.8,
-            eye_open=-0.25,
-            mouth_open=0.5,
-            teeth=1.0,
-            brow_inner=0.15,
-            brow_outer=0.2,
-        ),
+        _pulls(corners=1.0, mouth_wide=0.6, cheeks=1.0, lower_lid=0.8, eye_open=-0.25, mouth_open=0.5,
+               teeth=1.0, brow_inner=0.15, brow_outer=0.2),
     ),
     "neutral": (_pulls(), _pulls(corners=-0.1, eye_open=-0.1)),
     "sad": (
-        _pulls(
-            brow_inner=0.8,
-            brow_outer=-0.5,
-            brow_knit=0.4,
-            eye_open=-0.35,
-            eye_slant=-0.9,
-            corners=-0.9,
-            mouth_wide=-0.15,
-        ),
-        _pulls(
-            brow_inner=0.8,
-            brow_outer=-0.4,
-            brow_knit=0.5,
-            eye_open=-0.6,
-            eye_slant=-0.8,
-            lower_lid=0.4,
-            corners=-1.0,
-            mouth_wide=0.1,
-            mouth_open=0.3,
-            cheeks=0.3,
-        ),
+        _pulls(brow_inner=0.8, brow_outer=-0.5, brow_knit=0.4, eye_open=-0.35, eye_slant=-0.9,
+               corners=-0.9, mouth_wide=-0.15),
+        _pulls(brow_inner=0.8, brow_outer=-0.4, brow_knit=0.5, eye_open=-0.6, eye_slant=-0.8,
+               lower_lid=0.4, corners=-1.0, mouth_wide=0.1, mouth_open=0.3, cheeks=0.3),
     ),
     "surprise": (
         _pulls(brow_inner=0.8, brow_outer=1.0, eye_open=0.9, mouth_open=1.0, mouth_wide=-0.6),
         _pulls(brow_inner=0.9, brow_outer=0.9, eye_open=0.7, mouth_open=0.4, mouth_wide=-0.4),
     ),
 }
+# fmt: on
 
 
 TABLE = np.array(list(EXPRESSIONS.values()))  # (classes, variants, muscles)
 
 
-def wear(classes: NDArray[np.int64], chance: Chance, weakest: float = 0.3, blend: float = 0.3) -> Muscles:
+def wear(classes: NDArray[np.int64], chance: Chance, weakest: float = 0.35, blend: float = 0.25) -> Muscles:
     """Let n faces wear the expressions `classes` (n,), more or less strongly, each mixed with another."""
-    strength = chance.uniform(weakest, 1.1)
+    strength = 1.15 - (1.15 - weakest) * chance.uniform(0.0, 1.0) ** 2
     other = (classes + 1 + chance.integer(len(TABLE) - 1)) % len(TABLE)
     share = chance.uniform(0.0, blend)
     main = TABLE[classes, chance.integer(TABLE.shape[1])]
     trace = TABLE[other, chance.integer(TABLE.shape[1])]
     pulls = (strength * (1 - share))[:, None] * main + (strength * share)[:, None] * trace
-    pulls += np.stack([chance.normal(0.0, 0.12) for _ in MUSCLES], axis=1)
+    pulls += np.stack([chance.normal(0.0, 0.1) for _ in MUSCLES], axis=1)
     return Muscles(**dict(zip(MUSCLES, pulls.T, strict=True)))

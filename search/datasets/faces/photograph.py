@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from search.datasets.faces.chance import Array, Chance
-from search.datasets.faces.drawing import Identity, Layer, column, curve, ellipse, turned
 from search.datasets.faces.expressions import Muscles
+from search.datasets.faces.people import Identity
+from search.datasets.faces.shapes import Layer, column, curve, ellipse, turned
 
 SIZE = 48  # pixels a side, as in FER-2013
 FINE = 4  # polygons are filled on paper this many times finer, then averaged: smooth edges
@@ -32,21 +33,19 @@ class Pose:
         near = 0.8 * np.sqrt(np.clip(1 - x**2 - (y / 1.3) ** 2, 0, 1))
         x = x * column(np.cos(self.yaw)) + near * column(np.sin(self.yaw))
         y = y * column(np.cos(self.pitch)) + near * column(np.sin(self.pitch))
-        return (
-            turned(curve(x, y) * self.scale[:, None, None], self.roll)
-            + np.stack([self.x, self.y], 1)[:, None]
-        )
+        upright = curve(x, y) * self.scale[:, None, None]
+        return turned(upright, self.roll) + np.stack([self.x, self.y], axis=1)[:, None]
 
 
 def strike(chance: Chance) -> Pose:
     """Mostly upright and from the front."""
     return Pose(
-        yaw=chance.normal(0.0, 0.17),
-        pitch=chance.normal(0.0, 0.09),
-        roll=chance.normal(0.0, 0.12),
-        scale=chance.uniform(16.5, 22.0),
-        x=SIZE / 2 + chance.normal(0.0, 1.4),
-        y=SIZE / 2 + chance.normal(0.5, 1.4),
+        yaw=chance.normal(0.0, 0.11),
+        pitch=chance.normal(0.0, 0.06),
+        roll=chance.normal(0.0, 0.06),
+        scale=chance.uniform(19.3, 22.3),
+        x=SIZE / 2 + chance.normal(0.0, 0.7),
+        y=SIZE / 2 + chance.normal(0.5, 0.7),
     )
 
 
@@ -70,7 +69,7 @@ def backdrop(chance: Chance) -> Iterable[Layer]:
         yield Layer(shape, chance.uniform(20, 235), chance.event(0.5))
 
 
-def bars(chance: Chance, probability: float = 0.08) -> Iterable[Layer]:
+def bars(chance: Chance, probability: float = 0.05) -> Iterable[Layer]:
     """Something in front of the camera: a bar across the picture, in pixels."""
     shown = chance.event(probability)
     middle, wide, tilt = chance.uniform(-20, 20), chance.uniform(2, 5), chance.uniform(0, np.pi)
@@ -81,31 +80,16 @@ def bars(chance: Chance, probability: float = 0.08) -> Iterable[Layer]:
 
 def relief(who: Identity, pull: Muscles, chance: Chance) -> Iterable[Layer]:
     """Soft light and shadow on the head: 128 leaves the tone as it is."""
-    side_light = chance.normal(0.0, 1.0)
-    zero = np.zeros_like(side_light)
-    plain = zero + 128
-    yield Layer(ellipse(zero, zero, who.width, 1.12), plain - 14)
-    yield Layer(ellipse(0.12 * side_light, zero - 0.1, who.width * 0.8, 0.95), plain + 2)
+    lamp, plain = chance.normal(0.0, 1.0), np.full_like(who.width, 128.0)  # the lamp stands left or right
+    yield Layer(ellipse(0, 0, who.width, 1.12), plain - 14)
+    yield Layer(ellipse(0.12 * lamp, -0.1, who.width * 0.8, 0.95), plain + 2)
     for side in (-1, 1):
-        socket = ellipse(side * who.eye_gap, who.eye_height - 0.08, 0.24, 0.17)
-        yield Layer(socket, plain - 18)
+        yield Layer(ellipse(side * who.eye_gap, who.eye_height - 0.08, 0.24, 0.17), plain - 18)
         cheek = ellipse(side * 0.42, who.mouth_height - 0.32 - 0.06 * pull.cheeks, 0.19, 0.15)
-        yield Layer(cheek, plain + 10 + 8 * np.clip(pull.cheeks, 0, 1) + 6 * side * side_light)
-    nose = ellipse(0.08 * np.sign(side_light), who.eye_height + 0.22, 0.1, 0.24)
-    yield Layer(nose, plain - 20)
-    yield Layer(ellipse(zero, who.eye_height + 0.2, 0.06, 0.22), plain + 22)
-    yield Layer(ellipse(zero, who.mouth_height + 0.19, 0.16, 0.05), plain - 14)
-
-
-def expose(pictures: Array, chance: Chance) -> Array:
-    """Put light of some direction, contrast and gamma on grays of shape (n, 48, 48) from 0 to 1."""
-    turn, steep = chance.uniform(0, 2 * np.pi), chance.uniform(0.0, 0.5)
-    axis = np.linspace(-1, 1, SIZE)
-    ramp = np.cos(turn)[:, None, None] * axis + np.sin(turn)[:, None, None] * axis[:, None]
-    lit = pictures * (1 + steep[:, None, None] * ramp)
-    contrast, middle = chance.uniform(0.5, 1.1), chance.uniform(0.35, 0.6)
-    lit = (np.clip(lit, 0, 1.5) - 0.5) * contrast[:, None, None] + middle[:, None, None]
-    return np.clip(lit, 0.0, 1.0) ** np.exp(chance.normal(0.0, 0.2))[:, None, None]
+        yield Layer(cheek, plain + 10 + 8 * np.clip(pull.cheeks, 0, 1) + 6 * side * lamp)
+    yield Layer(ellipse(0.08 * np.sign(lamp), who.eye_height + 0.22, 0.1, 0.24), plain - 20)
+    yield Layer(ellipse(0, who.eye_height + 0.2, 0.06, 0.22), plain + 22)
+    yield Layer(ellipse(0, who.mouth_height + 0.19, 0.16, 0.05), plain - 14)
 
 
 def photograph(who: Identity, pull: Muscles, layers: Iterable[Layer], chance: Chance) -> NDArray[np.uint8]:
@@ -115,23 +99,42 @@ def photograph(who: Identity, pull: Muscles, layers: Iterable[Layer], chance: Ch
     def placed(some: Iterable[Layer]) -> Iterable[Layer]:
         return (layer._replace(points=pose.place(layer.points)) for layer in some)
 
-    paper = chance.uniform(20, 235)
-    scene = [*backdrop(chance), *placed(layers), *bars(chance)]
-    fine = [sheet.reduce(FINE) for sheet in paint(scene, paper, FINE)]
-    soft = paint(placed(relief(who, pull, chance)), np.full_like(paper, 128), 1)
-    shade = np.stack([np.asarray(sheet.filter(ImageFilter.GaussianBlur(1.3))) for sheet in soft])
-    lit = expose(np.stack([np.asarray(sheet) for sheet in fine]) * (shade / (128.0 * 255.0)), chance)
-    return develop(lit, chance)
+    in_front = list(bars(chance))
+    scene = [*backdrop(chance), *placed(layers), *in_front]
+    tones = stack(sheet.reduce(FINE) for sheet in paint(scene, chance.uniform(20, 235), FINE))
+    plain = np.full_like(who.width, 128)
+    unlit = (layer._replace(gray=plain) for layer in in_front)
+    soft = paint([*placed(relief(who, pull, chance)), *unlit], plain, 1)
+    light = stack(sheet.filter(ImageFilter.GaussianBlur(1.3)) for sheet in soft) / 128
+    return develop(expose(tones / 255 * light, chance), chance)
+
+
+def stack(pictures: Iterable[Image.Image]) -> Array:
+    """Pictures as one array (n, 48, 48)."""
+    return np.stack([np.asarray(picture, dtype=np.float64) for picture in pictures])
+
+
+def expose(tones: Array, chance: Chance) -> Array:
+    """Put light of some direction, contrast and gamma on grays of shape (n, 48, 48) from 0 to 1."""
+    axis = np.linspace(-1, 1, SIZE)
+    turn, steep = each(chance.uniform(0, 2 * np.pi)), each(chance.uniform(0.0, 0.35))
+    ramp = np.cos(turn) * axis + np.sin(turn) * axis[:, None]
+    lit = np.clip(tones * (1 + steep * ramp), 0, 1.5)
+    contrast, middle = each(chance.uniform(0.75, 1.15)), each(chance.uniform(0.43, 0.57))
+    gamma = np.exp(each(chance.normal(0.0, 0.15)))
+    return np.clip((lit - 0.5) * contrast + middle, 0.0, 1.0) ** gamma
 
 
 def develop(lit: Array, chance: Chance) -> NDArray[np.uint8]:
     """Focus, sensor noise and rounding: grays (n, 48, 48) from 0 to 1 become bytes (n, 48, 48, 1)."""
-    blur, sensor = chance.uniform(0.0, 0.9), chance.uniform(2.0, 11.0)
-    exact = np.round(lit * 255).astype(np.uint8)
-    focused = [
-        Image.fromarray(picture).filter(ImageFilter.GaussianBlur(radius))
-        for picture, radius in zip(exact, blur.tolist(), strict=True)
-    ]
+    lenses = [ImageFilter.GaussianBlur(radius) for radius in chance.uniform(0.0, 0.9).tolist()]
+    sharp = [Image.fromarray(picture) for picture in np.round(lit * 255).astype(np.uint8)]
+    focused = stack(picture.filter(lens) for picture, lens in zip(sharp, lenses, strict=True))
     grain = np.stack([generator.standard_normal((SIZE, SIZE)) for generator in chance.generators])
-    noisy = np.stack([np.asarray(picture) for picture in focused]) + sensor[:, None, None] * grain
+    noisy = focused + each(chance.uniform(2.0, 9.0)) * grain
     return np.clip(np.round(noisy), 0, 255).astype(np.uint8)[..., None]
+
+
+def each(values: Array) -> Array:
+    """(n,) as (n, 1, 1), to be combined with pictures."""
+    return values[:, None, None]
