@@ -30,6 +30,9 @@ def compose(network: keras.Model, recipe: Recipe, image_shape: tuple[int, ...], 
     # float32 whatever the policy: bfloat16 cannot tell the 256 levels apart.
     floats = keras.layers.Rescaling(largest / 255.0, dtype="float32", name="rescaling")(images)
     varied = AugmentationLayer(recipe.augmentation, seed, largest)(floats)
+    if recipe.standardize:
+        standardize = _standardizing()
+        floats, varied = standardize(floats), standardize(varied)
     _penalise(network, recipe.l2)
     training = keras.Model(images, _probabilities(network, varied))
     training.compile(
@@ -38,6 +41,13 @@ def compose(network: keras.Model, recipe: Recipe, image_shape: tuple[int, ...], 
         metrics=["accuracy"],
     )
     return Composition(training, keras.Model(images, _probabilities(network, floats)))
+
+
+def _standardizing() -> keras.layers.Layer:
+    """Each image to mean 0 and deviation 1 over all its pixels and channels; a constant one to 0."""
+    return keras.layers.LayerNormalization(
+        axis=[1, 2, 3], center=False, scale=False, epsilon=1e-5, dtype="float32", name="standardizing"
+    )
 
 
 def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:

@@ -40,6 +40,8 @@ class Recipe:
             a better monitor score, "cosine" goes from the first rate to the smallest over all epochs.
         min_learning_rate: no schedule goes below it (nor above the first rate).
         label_smoothing: share of each target that is spread evenly over all classes.
+        standardize: shift and scale each image to mean 0 and deviation 1, inside the model: light and
+            contrast no longer matter, and training without batch norm begins much sooner.
         class_weights: weigh every class alike, however rare: n / (classes * n_class).
         augmentation: see `Augmentation`; in files the name of a preset or a table.
 
@@ -58,14 +60,16 @@ class Recipe:
     plateau_patience: int = 3
     min_learning_rate: float = 1e-5
     label_smoothing: float = 0.0
+    standardize: bool = False
     class_weights: bool = False
     augmentation: Augmentation = AUGMENTATIONS["none"]
 
     def __post_init__(self) -> None:
         check_known("optimizer", [self.optimizer], list(OPTIMIZERS))
         check_known("schedule", [self.schedule], list(SCHEDULES))
-        if not isinstance(self.class_weights, bool):
-            raise UserError(f"recipe.class_weights is {self.class_weights!r}: write true or false")
+        for name in ("standardize", "class_weights"):
+            if not isinstance(getattr(self, name), bool):
+                raise UserError(f"recipe.{name} is {getattr(self, name)!r}: write true or false")
         if not isinstance(self.augmentation, Augmentation):
             raise UserError(f"recipe.augmentation is {self.augmentation!r}: read it with Recipe.from_dict")
         for field in fields(self):
