@@ -2,78 +2,37 @@
 
     python benchmarks/statistics_simulation.py [--studies 400] [--workers 2]
 
-Every study draws new images, new candidates and new seeds, and goes through the functions that the report
-calls; the winners go all the way through `compare` and `decide`. A network is right on an image when
-
-    quality + difficulty[image] + taste[candidate, image] + luck[candidate, seed] + chance > 0,
-
-all four normal. Difficulty is shared by all candidates, so their errors are correlated; with normal parts the
-true accuracy, the share of images on which two networks disagree and the spread between seeds are known
-exactly, and are set to what is seen on FER-2013 (3,589 validation images): `usual`, and `noisy` with more of
-each.
+Every study draws new images, new candidates and new seeds (simulated_studies.py) and goes through the
+functions that the report calls; whole studies go all the way through `compare` and `decide`. Two worlds, both
+with 3,589 validation images and 67% accuracy: `usual`, what small networks on FER-2013 are taken to show, and
+`noisy`, with more of every noise.
 """
 
 import argparse
 import functools
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import stats
-from scipy.optimize import brentq
-from scipy.special import owens_t
+from simulated_studies import (
+    CLASSES,
+    IMAGES,
+    RULE,
+    Floats,
+    Labels,
+    Plan,
+    World,
+    concluded,
+    guesses,
+    leaders_of,
+)
 
 from reports import statistics
-from reports.comparison import Comparison, Evaluation, Rule, compare
-from reports.verdict import Verdict, decide
 
-Floats = NDArray[np.float64]
-IMAGES, CLASSES = 3589, 7
-MONITOR = 2871  # a tenth of FER-2013's training images
-RULE = Rule()
 CHUNK = 50  # studies a process does at a time
-
-
-@dataclass(frozen=True)
-class World:
-    """How noisy networks are: shares of images and of accuracy."""
-
-    name: str
-    accuracy: float = 0.67
-    seed_sd: float = 0.006  # of accuracy on one validation set, between seeds of one candidate
-    same: float = 0.22  # images on which two seeds of one candidate differ in being right
-    other: float = 0.24  # the same for two candidates
-
-    @functools.cached_property
-    def parts(self) -> tuple[float, float, float, float]:
-        """Standard deviations of difficulty, taste, luck and chance; their squares sum to one."""
-        level = stats.norm.ppf(self.accuracy)
-        within, between = _correlation(level, self.same), _correlation(level, self.other)
-        luck = np.sqrt(max(self.seed_sd**2 - self.same / 2.0 / IMAGES, 0.0)) / stats.norm.pdf(level)
-        return np.sqrt(between), np.sqrt(within - between), luck, np.sqrt(1.0 - within - luck**2)
-
-    def draw(self, accuracies: Floats, seeds: int, random: np.random.Generator) -> Floats:
-        """Right answers (candidates, seeds, images) of candidates with these true accuracies."""
-        difficulty, own, luck, chance = self.parts
-        size = (len(accuracies), seeds, IMAGES)
-        latent = chance * random.standard_normal(size, dtype=np.float32)
-        latent += luck * random.standard_normal((*size[:2], 1), dtype=np.float32)
-        latent += own * random.standard_normal((size[0], 1, IMAGES), dtype=np.float32)
-        latent += difficulty * random.standard_normal(IMAGES, dtype=np.float32)
-        latent += stats.norm.ppf(accuracies).astype(np.float32)[:, None, None]
-        return (latent > 0).astype(np.float64)
-
-
-def _correlation(level: float, disagreement: float) -> float:
-    """Of two normal variables that lie on two sides of the level with this probability (Owen 1956)."""
-
-    def excess(correlation: float) -> float:
-        return float(4.0 * owens_t(level, np.sqrt((1.0 - correlation) / (1.0 + correlation))) - disagreement)
-
-    return float(brentq(excess, 0.01, 0.999))
 
 
 USUAL = World("usual")
@@ -118,27 +77,49 @@ def one_extended(world: World, random: np.random.Generator) -> Floats:
     return np.array([(p < spent).any(), (p < RULE.alpha).any()], dtype=np.float64)
 
 
-def one_study(
-    world: World, truth: tuple[float, ...], seeds: int, random: np.random.Generator, explored: int = 0
-) -> Floats:
-    """False winner, any false claim, tied set without a best one, share of truly lower ones called worse."""
-    accuracies = np.array(truth)
-    if explored:
-        accuracies = np.full(len(leaders_of(world, explored, len(truth), random)), world.accuracy)
-    comparison, verdict = concluded(world.draw(accuracies, seeds, random), random)
-    if len(accuracies) == 1:
-        return np.array([0.0, 0.0, 0.0, np.nan])
+def one_study(world: World, plan: Plan, random: np.random.Generator) -> Floats:
+    """What a study says, one number for each of WHOLE_STUDY; NaN where that is no question."""
+    accuracies = np.array(plan.truth)
+    if plan.explored:
+        accuracies = accuracies[: leaders_of(world, plan.explored, len(plan.truth), random)]
+    if len(accuracies) < 2:
+        return np.full(len(WHOLE_STUDY), np.nan)
+    comparison, verdict = concluded(world.draw(accuracies, plan.seeds, random, plan.unsteady), random)
     true = {f"{index}": accuracy for index, accuracy in enumerate(accuracies)}
     top = max(true.values())
-    unique = sum(value == top for value in true.values()) == 1
     worse = [one.candidate for one in verdict.judgements if one.relation == "worse"]
-    false_winner = verdict.winner is not None and not (unique and true[verdict.winner] == top)
-    false_worse = any(true[name] >= true[verdict.best] for name in worse)
+    lower = [name for name, accuracy in true.items() if accuracy < top]
+    rightly = plan.one_is_best and verdict.winner is not None and true[verdict.winner] == top
+    wrongly = verdict.winner is not None and not rightly
     tied = {row.candidate for row in comparison.rows if row.tied_for_best}
-    missed = any(value == top and name not in tied for name, value in true.items())
-    lower = [name for name, value in true.items() if value < top]
-    found = np.mean([name in worse for name in lower]) if lower else np.nan
-    return np.array([false_winner, false_winner or false_worse, missed, found], dtype=np.float64)
+    covered = [
+        pair.difference.low <= true[pair.a] - true[pair.b] <= pair.difference.high
+        for pair in comparison.pairs.values()
+    ]
+    return np.array(
+        [
+            comparison.rows[0].score > comparison.rows[1].score,
+            wrongly,
+            wrongly or any(true[name] >= true[verdict.best] for name in worse),
+            any(accuracy == top and name not in tied for name, accuracy in true.items()),
+            np.mean(covered),
+            np.mean([name in worse for name in lower]) if lower else np.nan,
+            rightly if plan.one_is_best else np.nan,
+        ],
+        dtype=np.float64,
+    )
+
+
+#: What one_study tells, and what is wanted of it.
+WHOLE_STUDY = (
+    ("winner drawn by the highest score", ""),
+    ("winner claimed wrongly", "at most 5 %"),
+    ("anything claimed wrongly", "at most 5 %"),
+    ("a best one is missing from the tied set", "at most 5 %"),
+    ("interval of a difference covers, all pairs", ""),
+    ("a lower one is called worse", ""),
+    ("winner claimed rightly", ""),
+)
 
 
 def one_selection(world: World, random: np.random.Generator) -> Floats:
@@ -174,53 +155,8 @@ def one_nonlinear(world: World, seeds: int, random: np.random.Generator) -> Floa
     )
 
 
-def _macro_f1(labels: NDArray[np.int64], predictions: NDArray[np.int64], weights: Floats) -> Floats:
+def _macro_f1(labels: Labels, predictions: Labels, weights: Floats) -> Floats:
     return statistics.macro_f1(labels, predictions, CLASSES, weights)
-
-
-def leaders_of(world: World, explored: int, most: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Who is confirmed: within one standard error of the best on monitor, one seed each, other images."""
-    right = world.draw(np.full(explored, world.accuracy), 1, random)[:, 0, :MONITOR]
-    scores = right.mean(axis=1)
-    best = scores.max()
-    near = np.flatnonzero(scores >= best - np.sqrt(best * (1.0 - best) / MONITOR))
-    return near[np.argsort(-scores[near])][:most]
-
-
-def guesses(right: Floats, random: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Labels (images,) and predicted classes, wrong ones spread evenly, shaped like `right`."""
-    labels = random.integers(CLASSES, size=IMAGES)
-    wrong = (labels + random.integers(1, CLASSES, size=right.shape)) % CLASSES
-    return labels, np.where(right > 0.5, labels, wrong)
-
-
-def concluded(right: Floats, random: np.random.Generator) -> tuple[Comparison, Verdict]:
-    """The report's own way from predictions to a verdict; candidate names are their indices."""
-    labels, predictions = guesses(right, random)
-    sure = np.eye(CLASSES, dtype=np.float32)
-    ids, groups, twins = np.arange(IMAGES).astype(str), np.arange(IMAGES), np.zeros(IMAGES, dtype=np.bool_)
-    evaluations = [
-        Evaluation(
-            candidate=f"{index}",
-            architecture=f"{index}",
-            label=f"network {index}",
-            family="plain_cnn",
-            variant="",
-            seed=seed,
-            parameters=1_000_000 + index,
-            baseline=False,
-            ids=ids,
-            labels=labels,
-            probabilities=sure[predictions[index, seed]],
-            groups=groups,
-            has_twin=twins,
-            train_clean_accuracy=0.75,
-        )
-        for index in range(right.shape[0])
-        for seed in range(right.shape[1])
-    ]
-    comparison = compare(evaluations, RULE)
-    return comparison, decide(comparison, RULE)
 
 
 # Many studies, summed up.
@@ -296,22 +232,18 @@ def power(world: World, seeds: int, gap: float, wanted: str) -> Experiment:
     return Experiment(functools.partial(one_pair, world, seeds, gap), 3, read)
 
 
-def equals(world: World, truth: tuple[float, ...], seeds: int, what: str, explored: int = 0) -> Experiment:
-    """Whole studies with more than one best candidate: who is claimed to win."""
+def whole(world: World, plan: Plan) -> Experiment:
+    """Whole studies: who is claimed to win, and who is."""
 
     def read(numbers: Floats) -> list[Finding]:
-        where = f"{world.name}, {what}, {seeds} seeds"
-        lines = [
-            Finding("winner drawn by the highest score", where, "", "100 %"),
-            Finding("winner claimed", where, "at most 5 %", percent(numbers[:, 0])),
-            Finding("anything false claimed", where, "at most 5 %", percent(numbers[:, 1])),
-            Finding("a best one is missing from the tied set", where, "at most 5 %", percent(numbers[:, 2])),
+        where = f"{world.name}, {plan.what}, {plan.seeds} seeds"
+        return [
+            Finding(what, where, wanted, percent(column))
+            for (what, wanted), column in zip(WHOLE_STUDY, numbers.T, strict=True)
+            if np.isfinite(column).any()
         ]
-        if np.isfinite(numbers[:, 3]).any():
-            lines.append(Finding("a lower one is called worse", where, "", percent(numbers[:, 3])))
-        return lines
 
-    return Experiment(functools.partial(one_study, world, truth, seeds, explored=explored), 1, read)
+    return Experiment(functools.partial(one_study, world, plan), 1, read)
 
 
 def looks(world: World) -> Experiment:
@@ -358,6 +290,7 @@ def nonlinear(world: World, seeds: int) -> Experiment:
 def all_experiments() -> list[Experiment]:
     """What the table shows."""
     level = USUAL.accuracy
+    lower = (level - 0.02,) * 4
     return [
         *(pairs(world, seeds) for world in (USUAL, NOISY) for seeds in (3, 4, 5, 10, 20, 30)),
         power(USUAL, 10, 0.02, "at least 95 %"),
@@ -367,15 +300,12 @@ def all_experiments() -> list[Experiment]:
         power(NOISY, 10, 0.02, "at least 95 %"),
         power(NOISY, 10, 0.015, "at least 75 %"),
         looks(USUAL),
-        equals(NOISY, (level,) * 5, 3, "five equal"),
-        equals(USUAL, (level,) * 5, 10, "five equal"),
-        equals(NOISY, (level,) * 5, 5, "the leaders of forty equal", explored=40),
-        equals(
-            USUAL,
-            (level, level, level - 0.02, level - 0.02, level - 0.02),
-            10,
-            "two equal, three 2 points lower",
-        ),
+        whole(NOISY, Plan("five equal", (level,) * 5, 3)),
+        whole(USUAL, Plan("five equal", (level,) * 5, 10)),
+        whole(NOISY, Plan("the leaders of forty equal", (level,) * 5, 5, explored=40)),
+        whole(NOISY, Plan("five equal, one three times as unsteady", (level,) * 5, 5, unsteady=3.0)),
+        whole(USUAL, Plan("two equal, three 2 points lower", (level, level, *lower[:3]), 10)),
+        whole(USUAL, Plan("one best, four 2 points lower", (level, *lower), 10)),
         selection(USUAL),
         nonlinear(USUAL, 10),
     ]
@@ -403,8 +333,11 @@ def main() -> None:
     print("\n| what | studies | wanted | measured |\n|---|---|---|---|")
     for one in findings(all_experiments(), chosen.studies, chosen.workers):
         print(f"| {one.what} | {one.conditions} | {one.wanted} | {one.measured} |", flush=True)
-    seconds = time.perf_counter() - started
-    print(f"\n{chosen.studies} studies a line, {3 * chosen.studies} pairs; {seconds:.0f} s.")
+    spent = os.times()
+    print(
+        f"\n{chosen.studies} studies a line, {3 * chosen.studies} pairs; {time.perf_counter() - started:.0f} s, "
+        f"{spent.user + spent.children_user:.0f} s of one processor."
+    )
 
 
 if __name__ == "__main__":

@@ -59,17 +59,18 @@ def shrink(scores: Floats, variances: Floats) -> Floats:
     return np.asarray(mu + weight * (scores - mu))
 
 
-def tied_set(values: Floats, *, alpha: float = 0.05, resamples: int = 1000, seed: int = 0) -> Bools:
+def tied_set(values: Floats, *, alpha: float = 0.05, resamples: int = 500, seed: int = 0) -> Bools:
     """Which candidates may be the best: the model confidence set (Hansen, Lunde and Nason 2011; arch's MCS).
 
     values: (candidates, seeds, images), higher is better. Returns (candidates,). The set holds the best with
     probability 1 - alpha. The library resamples rows and takes their means; it is given rows whose mean has
     the two-way covariance of the candidates' scores, so that new seeds count as well as new images.
     """
-    distinct, column_of = np.unique(values.mean(axis=1), axis=0, return_inverse=True)
-    if len(distinct) == 1:
+    column: dict[bytes, int] = {}  # candidates with the same answers everywhere are one to the library
+    column_of = [column.setdefault(row.tobytes(), len(column)) for row in values.mean(axis=1)]
+    if len(column) == 1:
         return np.ones(len(values), dtype=np.bool_)
-    first = np.array([np.flatnonzero(column_of == column)[0] for column in range(len(distinct))])
+    first = [column_of.index(index) for index in range(len(column))]
     deviations = np.random.default_rng(seed).standard_normal((ROWS, len(first)))
     deviations = np.linalg.qr(deviations - deviations.mean(axis=0))[0]  # orthonormal columns of mean 0
     scores = values[first].mean(axis=(1, 2))
