@@ -40,7 +40,9 @@ def test_a_frozen_backbone_stays_as_it_is(weights_file: Path) -> None:
     model = build(weights=str(weights_file), frozen=True)
     assert len(model.trainable_weights) == 2
     before = trunk_of(model).get_weights()
-    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
+    model.compile(
+        "sgd", "sparse_categorical_crossentropy", run_eagerly=keras.backend.backend() == "tensorflow"
+    )
     model.train_on_batch(np.ones((3, *SHAPE), "float32"), np.arange(3))
     assert all(np.array_equal(a, b) for a, b in zip(before, trunk_of(model).get_weights(), strict=True))
 
