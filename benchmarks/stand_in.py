@@ -6,7 +6,8 @@ comes from the task's fixed values, so from a cell of the grid:
 
     epochs, seconds   how many, and how long each takes
     megabytes         allocated before the first epoch
-    misbehave         "hang", "raise", "diverge", "die", "exhaust" (memory) or "full" (the disk)
+    misbehave         "hang", "raise", "diverge", "die", "exhaust" (memory), "full" (the disk),
+                      "signal" (its `number`, to itself), "stop_server" (and hang)
     until             a file: it misbehaves only while this does not exist, and makes it first
     draws             so many numbers are drawn through the pipe
 
@@ -19,6 +20,7 @@ import hashlib
 import json
 import os
 import resource
+import signal
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -124,6 +126,11 @@ def _misbehave(pipe: Connection, behaviour: dict[str, Any]) -> None:
             raise ValueError("as the cell asked")
         case "diverge":
             send(pipe, Failed("diverged", "the loss is not finite after epoch 1", epoch=1))
+            time.sleep(3600)
+        case "signal":
+            os.kill(os.getpid(), int(behaviour["number"]))
+        case "stop_server":
+            os.kill(os.getppid(), signal.SIGSTOP)
             time.sleep(3600)
         case "die":
             os._exit(7)

@@ -18,10 +18,11 @@ from experiments.spec import Spec
 from search.datasets.prepare import Prepared, prepare
 from search.execution.children import ForkServer
 from search.execution.coordinator import Coordinator
+from search.execution.devices import environments
 from search.execution.patience import BrokenStudy
 from search.setting import Protocol, Setting
-from search.storage import masked, open_storage
-from search.study import Study
+from search.storage import GRACE_SECONDS, masked, open_storage
+from search.study import Study, join
 from search.tracking import names
 from search.tracking.recorder import Recorder, versions
 from search.tracking.spool import Spool
@@ -30,8 +31,8 @@ from search.training.precision import automatic
 from search.workspace import Workspace
 from spaces.errors import UserError
 
-#: Memory that one child is reckoned to need, in GiB, when the number of workers is left open.
-_CHILD_GIB = 1.0
+#: So long the process that draws a shared study's verdict may take, in seconds.
+_CONCLUDING = 900
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class Means:
     workers: int | None = None
     storage: str | None = None
     tracking_uri: str | None = None
+    gpu_share: int = 1
+    grace_seconds: int = GRACE_SECONDS
+    joins: bool = False  # one worker among others, which must not begin a study beside theirs
 
     @property
     def tracking(self) -> str:
@@ -74,18 +78,18 @@ def search(spec: Spec, means: Means, progress: Progress) -> Finished:
 
 
 def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) -> Finished:
+    storage = open_storage(means.storage or means.workspace.storage_url, means.grace_seconds)
     data = prepare_data(spec, means.workspace, progress.say)
-    setting = setting_of(spec, data)
+    setting = join(setting_of(spec, data), storage, strict=means.joins)
     prepare_store(means.tracking, means.workspace.folder / "mlflow.lock")
-    storage = open_storage(means.storage or means.workspace.storage_url)
     study = Study(setting, storage, means.workspace)
     spool = Spool.claim(means.workspace.spool / spec.name)
     local = means.workspace.artifacts if means.tracking.startswith("sqlite") else None
     delivery = Delivery(spool, Writer(means.tracking, spec.name, local))
     recorder = Recorder(spool, setting, study_facts(spec, setting), spec.to_toml())
-    workers = means.workers or _default_workers(setting.threads)
-    coordinator = Coordinator(server, workers, [recorder, progress], progress.say)
-    _introduce(study, workers, progress)
+    places = environments(means.workers, setting.threads, means.gpu_share)
+    coordinator = Coordinator(server, len(places), [recorder, progress], progress.say, places)
+    _introduce(study, len(places), progress)
     recorder.study_begun()
     over = False
     try:
@@ -94,9 +98,14 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
         with _stops(coordinator, progress), progress.live():
             over = study.run(coordinator, progress.began)
     finally:
-        recorder.study_ended(over)
+        if over or _deserted(study):
+            recorder.study_ended(over)
         delivery.drain(60)
-    sentences = conclude(spec, means, recorder, delivery, over)
+    with storage.exclusive(f"{setting.study}/verdict", _CONCLUDING):
+        missing = over and storage.shared and _missing(spec, means, study)
+        sentences = conclude(spec, means, recorder, delivery, over and not missing)
+    if missing:
+        sentences = (f"{missing} evaluations are still on their way to MLflow from other machines.",)
     waiting = delivery.close()
     page = None if waiting else report([spec.name], means.tracking, means.workspace.reports)
     return Finished(setting.study, over, page, sentences, waiting, delivery.trouble)
@@ -226,10 +235,20 @@ def report(experiments: list[str], tracking: str, out: Path, ui_url: str | None 
     return reports.build(experiments, tracking, out, ui_url=ui_url)
 
 
-def _default_workers(threads: int) -> int:
-    cores = len(os.sched_getaffinity(0))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return max(1, min(cores // threads, int(memory / _CHILD_GIB) - 1))
+def _missing(spec: Spec, means: Means, study: Study) -> int:
+    """How many evaluations are over and not yet ended in MLflow."""
+    import reports
+
+    known = reports.load_study(spec.name, means.tracking).evaluations
+    return len(study.keys() - set(known.key[known.state != names.RUNNING]))
+
+
+def _deserted(study: Study) -> bool:
+    """Whether nobody else works on the study; a storage that is away now says nothing, so: no."""
+    try:
+        return study.deserted()
+    except Exception:
+        return False
 
 
 def _introduce(study: Study, workers: int, progress: Progress) -> None:

@@ -177,6 +177,12 @@ class Stage(ABC):
         self.storage.record_heartbeat(trial_id)
         self.storage.set_trial_user_attr(trial_id, _OWNER, self.storage.owner)
 
+    def deserted(self) -> bool:
+        """Whether no other process evaluates anything of it: nothing runs that is neither ours nor stale."""
+        owned = {t._trial_id: t.user_attrs.get(_OWNER) for t in self.trials(TrialState.RUNNING)}
+        others = {trial for trial, owner in owned.items() if owner != self.storage.owner}
+        return others <= self.storage.stale(self.study._study_id)
+
     def lost(self, work: Work) -> bool:
         """Whether another machine has taken this evaluation over, or finished it."""
         if not self.storage.shared:

@@ -44,17 +44,24 @@ class Storage(RDBStorage):
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
     @contextmanager
-    def exclusive(self, name: str) -> Iterator[None]:
-        """Let one process at a time in. On one machine that is so anyway: threads have locks of their own."""
+    def exclusive(self, name: str, seconds: int = _LOCK_SECONDS) -> Iterator[None]:
+        """Let one process at a time in, for so many seconds at most.
+
+        On one machine there is one process anyway, and its threads have locks of their own.
+        """
         if not self.shared:
             yield
             return
         with self.engine.connect() as connection, connection.begin():
-            silence = f"SET LOCAL idle_in_transaction_session_timeout = '{_LOCK_SECONDS}s'"
+            silence = f"SET LOCAL idle_in_transaction_session_timeout = '{seconds}s'"
             connection.execute(sqlalchemy.text(silence))
             lock = sqlalchemy.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
             connection.execute(lock, {"name": f"candor/{name}"})
             yield
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.engine.dispose()
 
     def stale(self, study_id: int) -> set[int]:
         """The running trials that nobody has vouched for within the grace time, by the server's clock."""

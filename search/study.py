@@ -2,20 +2,23 @@
 
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from optuna.trial import TrialState
 
 from search.confirm import Confirm
 from search.execution.coordinator import Coordinator
+from search.execution.devices import cores
 from search.explore import Explore
 from search.leaders import Leader, leaders
 from search.setting import Setting
 from search.stage import Stage
 from search.storage import Storage
+from search.training.precision import automatic
 from search.workspace import Workspace
+from spaces.errors import UserError
 
 _IDENTITY = "identity"
 
@@ -64,6 +67,16 @@ class Study:
         coordinator.run(self.confirm)
         return not coordinator.stopped
 
+    def keys(self) -> set[str]:
+        """The evaluations that are over."""
+        return {t.user_attrs["key"] for s in self.stages for t in s.trials() if t.state.is_finished()}
+
+    def deserted(self) -> bool:
+        """Whether no other process works on it now."""
+        if not self._storage.shared:
+            return True
+        return all(stage.deserted() for stage in self.stages)
+
     def plan_confirm(self) -> None:
         """Plan the confirm stage from the leaders, or from the grid."""
         if self.explore is None:
@@ -108,25 +121,58 @@ class Study:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
+def join(setting: Setting, storage: Storage, *, strict: bool) -> Setting:
+    """The setting with the precision and the threads that its study has, where it was begun before.
+
+    strict: refuse to begin a study beside one of the same experiment on other images. Raises UserError for
+    this, and where this machine cannot compute as the study does.
+    """
+    experiment = json.dumps(setting.identity, sort_keys=True)
+    others = []
+    for study, identity in _identities(storage, setting.experiment):
+        if json.dumps(identity["experiment"], sort_keys=True) != experiment:
+            continue
+        if (identity["data"], identity["split"]) == (setting.data.digest, setting.data.split_digest):
+            return _computing_as(setting, study, identity["precision"], identity["threads"])
+        others.append((study, identity["data"]))
+    if strict and others:
+        study, digest = others[-1]
+        raise UserError(
+            f"the images here are not those of study {study}: their digest is {setting.data.digest[:12]}, "
+            f"the study's {digest[:12]}. Give this machine the same data, or begin a study with `search`"
+        )
+    return setting
+
+
+def _computing_as(setting: Setting, study: str, precision: str, threads: int) -> Setting:
+    if precision not in ("float32", setting.precision, automatic()):
+        raise UserError(f"study {study} computes in {precision}, which this machine's processor has not")
+    if threads > cores():
+        raise UserError(f"study {study} gives each child {threads} threads; this machine has {cores()} cores")
+    return replace(setting, precision=precision, threads=threads)
+
+
+def _identities(storage: Storage, experiment: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The studies of this experiment, oldest first: id and what it is made of."""
+    prefix, seen = f"{experiment}-", set()
+    for frozen in storage.get_all_studies():
+        study = frozen.study_name.removeprefix(prefix).partition("/")[0]
+        if frozen.study_name.startswith(prefix) and _IDENTITY in frozen.user_attrs and study not in seen:
+            seen.add(study)
+            yield study, frozen.user_attrs[_IDENTITY]
+
+
 def _seconds(trial: Any) -> float:
     return 0.0 if trial.duration is None else float(trial.duration.total_seconds())
 
 
 def _differences(storage: Storage, setting: Setting) -> tuple[Difference, ...]:
     """Earlier studies of this experiment, none if this one is not new."""
-    prefix = f"{setting.experiment}-"
     mine = setting.identified_by()
-    found: dict[str, Difference] = {}
-    for frozen in storage.get_all_studies():
-        name = frozen.study_name
-        if not name.startswith(prefix) or _IDENTITY not in frozen.user_attrs:
-            continue
-        study = name.removeprefix(prefix).partition("/")[0]
-        if study == setting.study:
-            return ()
-        keys = tuple(sorted(_changed(frozen.user_attrs[_IDENTITY], mine)))
-        found[study] = Difference(study, keys)
-    return tuple(found.values())
+    found = dict(_identities(storage, setting.experiment))
+    if setting.study in found:
+        return ()
+    return tuple(Difference(study, tuple(sorted(_changed(old, mine)))) for study, old in found.items())
 
 
 def _changed(old: Any, new: Any, path: str = "") -> list[str]:

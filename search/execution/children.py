@@ -28,7 +28,7 @@ class Ending:
         return f"killed by {signal.Signals(-self.code).name}"
 
 
-_OBEY_SECONDS = 10
+_OBEY_SECONDS = 5
 _SERVER_DIED = Ending(-signal.SIGKILL, 0.0)
 
 

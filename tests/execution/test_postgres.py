@@ -1,0 +1,230 @@
+"""Machines that share a PostgreSQL share the work: exact totals, nobody's trial twice, late results once."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+from sqlalchemy import text
+
+from benchmarks import small_study
+from benchmarks.servers import postgres, postgres_binaries
+from search.confirm import Confirm
+from search.execution.children import ForkServer
+from search.execution.coordinator import Coordinator
+from search.execution.protocol import Answer, Built
+from search.explore import Explore
+from search.stage import LOST, Outcome, Stage, Wait, Work
+from search.storage import Storage, open_storage
+from search.study import Study, join
+from search.tracking import names
+from search.workspace import Workspace
+from spaces.errors import UserError
+from tests.execution.conftest import Seen
+
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.skipif(postgres_binaries() is None, reason="PostgreSQL's programs are not installed"),
+]
+GRACE = 4
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture
+def opened(address: str) -> Iterator[Callable[..., Storage]]:
+    """Opens storages, each with an owner of its own, and closes them all."""
+    storages: list[Storage] = []
+
+    def once_more(grace_seconds: int = 120) -> Storage:
+        storages.append(open_storage(address, grace_seconds))
+        return storages[-1]
+
+    yield once_more
+    for storage in storages:
+        storage.close()
+
+
+@pytest.fixture
+def machine(opened: Callable[[], Storage], request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """Each call is a machine of its own: another storage object, another owner."""
+
+    def join_in(kind: type[Stage], grace: int = 120, **protocol: object) -> Stage:
+        cells = [{"cell": n, "seconds": 0.01} for n in range(3)] if kind is Confirm else []
+        setting = small_study.setting(cells, **{"seeds": 1, **protocol})
+        stage = kind(setting, opened(grace), tmp_path, f"{request.node.name}/{kind.name}")
+        if isinstance(stage, Confirm):
+            stage.plan_cells()
+        return stage
+
+    return join_in
+
+
+def _claimed(stage: Stage) -> Work:
+    work = stage.claim(0)
+    assert isinstance(work, Work)
+    return work
+
+
+def _built(fingerprint: str) -> Built:
+    return Built("plain_cnn", "", fingerprint, {}, {}, {}, fingerprint, fingerprint, 1000, 2000)
+
+
+def test_many_machines_make_exactly_as_many_trials_as_asked(machine: Any) -> None:
+    """Six machines that claim at once share a total of twelve; every trial has one claimer."""
+    stages = [machine(Explore, trials=12) for _ in range(6)]
+    claimed: list[int] = []
+
+    def work_on(stage: Explore) -> None:
+        while (work := stage.claim(0)) is not None:
+            if isinstance(work, Work):
+                claimed.append(work.slot)
+                assert stage.built(work, _built(f"candidate-{work.slot}")) == Answer.GO
+                stage.finish(work, Outcome(names.COMPLETE, score=0.5))
+            else:
+                time.sleep(0.02)
+
+    threads = [threading.Thread(target=work_on, args=(stage,)) for stage in stages]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(claimed) == list(range(12))
+
+
+def test_a_plan_that_everybody_makes_is_made_once(machine: Any) -> None:
+    """Each machine plans the confirm stage when it comes to it."""
+    stages: list[Stage] = []
+    threads = [threading.Thread(target=lambda: stages.append(machine(Confirm, seeds=2))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    planned = Counter((t.user_attrs["slot"], t.user_attrs["seed"]) for t in stages[0].trials())
+    assert planned == {(slot, seed): 1 for slot in (1, 2, 3) for seed in (1, 2)}
+
+
+def test_the_same_candidate_is_not_trained_on_two_machines(machine: Any) -> None:
+    """What another machine is evaluating now counts as known."""
+    one, other = machine(Explore), machine(Explore)
+    assert one.built(_claimed(one), _built("same")) == Answer.GO
+    assert other.built(_claimed(other), _built("same")) == Answer.DUPLICATE
+
+
+def test_a_lost_machines_trial_goes_to_another_and_its_late_result_is_dropped(machine: Any) -> None:
+    """After the grace time without a heartbeat the trial has a new owner; the old one finds out."""
+    lost, other = machine(Confirm, GRACE), machine(Confirm, GRACE)
+    work = _claimed(lost)
+    for _ in range(2):
+        other.finish(_claimed(other), Outcome(names.COMPLETE, score=0.1))
+    assert other.claim(0) is Wait
+    assert not lost.lost(work)
+    end = time.monotonic() + 30
+    while not isinstance(adopted := other.claim(0), Work):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert (adopted.key, adopted.trial.number) == (work.key, work.trial.number)
+    assert lost.lost(work)
+    other.finish(adopted, Outcome(names.COMPLETE, score=0.2))
+    lost.finish(work, Outcome(names.COMPLETE, score=0.9))
+    trial = other.trials()[work.trial.number]
+    assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.2)
+
+
+def test_a_heartbeat_keeps_a_trial(machine: Any) -> None:
+    """As long as somebody vouches for it, nobody else takes it, however long it runs."""
+    slow, other = machine(Confirm, GRACE), machine(Confirm, GRACE)
+    _claimed(slow)
+    for _ in range(2):
+        other.finish(_claimed(other), Outcome(names.COMPLETE, score=0.1))
+    for _ in range(GRACE + 2):
+        slow.beat()
+        assert other.claim(0) is Wait
+        time.sleep(1)
+
+
+def test_an_evaluation_that_is_taken_over_is_recorded_by_its_new_owner_alone(
+    machine: Any, stand_ins: ForkServer
+) -> None:
+    """The late machine ends its child at the next epoch and says nothing."""
+    stage = machine(Confirm)
+    storage = stage.storage
+    seen = Seen()
+
+    class Thief(Seen):
+        def epoch(self, work: Work, message: object) -> None:
+            storage.set_trial_user_attr(work.trial._trial_id, "owner", "another machine")
+
+    def steal() -> None:
+        Coordinator(stand_ins, 1, [Thief(), seen]).run(stage)
+
+    thread = threading.Thread(target=steal, daemon=True)
+    thread.start()
+    end = time.monotonic() + 30
+    while len(seen.outcomes) < 3 and time.monotonic() < end:
+        time.sleep(0.1)
+    assert [outcome.state for outcome in seen.outcomes.values()] == [LOST] * 3
+    with storage.engine.begin() as connection:
+        connection.execute(text("UPDATE trials SET state = 'FAIL' WHERE state = 'RUNNING'"))
+    thread.join(30)
+
+
+def test_a_server_that_goes_away_pauses_the_work(
+    machine: Any, stand_ins: ForkServer, opened: Callable[[], Storage]
+) -> None:
+    """Every connection is cut in the middle of the stage: it is told once, and the stage ends complete."""
+    stage, said = machine(Confirm, seeds=4), []
+    running = threading.Thread(target=Coordinator(stand_ins, 2, [], said.append).run, args=(stage,))
+    running.start()
+    cutter = opened()
+    for _ in range(5):
+        time.sleep(0.3)
+        with cutter.engine.begin() as connection:
+            connection.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+            )
+    running.join(60)
+    assert Counter(t.state for t in stage.trials()) == {TrialState.COMPLETE: 12}
+
+
+def test_a_silent_holder_loses_the_lock(address: str, opened: Callable[[], Storage]) -> None:
+    """A machine that is cut off while it counts does not stop the others for ever."""
+    other = opened()
+    program = (
+        "import sys, time; from search.storage import open_storage\n"
+        f"storage = open_storage({address!r})\n"
+        "with storage.exclusive('silent', 2): print('held', flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        began = time.monotonic()
+        with other.exclusive("silent"):
+            waited = time.monotonic() - began
+        process.kill()
+    assert 0.5 < waited < 20
+
+
+def test_other_images_are_refused_and_precision_is_taken_over(
+    opened: Callable[[], Storage], tmp_path: Path
+) -> None:
+    """A worker joins the study as it is, or says why it cannot."""
+    setting = replace(small_study.setting([{"cell": 1}]), experiment="joined")
+    storage = opened()
+    Study(setting, storage, Workspace.at(tmp_path))
+    assert join(replace(setting, precision="mixed_bfloat16"), storage, strict=True) == setting
+    others = replace(setting, data=replace(setting.data, digest="1" * 64))
+    assert join(others, storage, strict=False) == others
+    with pytest.raises(UserError, match=r"images here are not those of study .*111111111111"):
+        join(others, storage, strict=True)
