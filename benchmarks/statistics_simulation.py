@@ -334,10 +334,9 @@ def main() -> None:
     for one in findings(all_experiments(), chosen.studies, chosen.workers):
         print(f"| {one.what} | {one.conditions} | {one.wanted} | {one.measured} |", flush=True)
     spent = os.times()
-    print(
-        f"\n{chosen.studies} studies a line, {3 * chosen.studies} pairs; {time.perf_counter() - started:.0f} s, "
-        f"{spent.user + spent.children_user:.0f} s of one processor."
-    )
+    seconds, processor = time.perf_counter() - started, spent.user + spent.children_user
+    print(f"\n{chosen.studies} studies a line, {3 * chosen.studies} pairs.", end=" ")
+    print(f"{seconds:.0f} s, of one processor {processor:.0f} s.")
 
 
 if __name__ == "__main__":

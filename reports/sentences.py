@@ -153,11 +153,11 @@ class _Account:
     def why_not_smaller(self) -> str:
         if len(self.comparison.rows) == 1:
             return "there is no other"
-        smaller = [
-            row
+        smaller = any(
+            row.within_one_se and row.parameters < self.best.parameters
             for row in self.comparison.rows
-            if row.within_one_se and row.parameters < self.best.parameters and row.n_seeds >= FEWEST_SEEDS
-        ]
+            if self.verdict.judgement(row.candidate).overfit
+        )
         if smaller:
             return "every smaller candidate within one standard error of it surely overfits"
         return "no smaller candidate comes within one standard error of it"

@@ -123,13 +123,21 @@ def _relations(comparison: Comparison) -> dict[str, Relation]:
 
 
 def _relation(comparison: Comparison, row: Row) -> Relation:
-    pair = comparison.pairs.get((comparison.best.candidate, row.candidate))
-    if pair is None or pair.difference.seeds < FEWEST_SEEDS:
+    if not _comparable(comparison, row):
         return "underpowered"
+    pair = comparison.pairs[comparison.best.candidate, row.candidate]
     if pair.p_holm < comparison.alpha and pair.difference.estimate > 0.0:
         return "worse"
     margin = comparison.rule.margin
     return "tied" if -margin < row.delta_ci_low and row.delta_ci_high < margin else "underpowered"
+
+
+def _comparable(comparison: Comparison, row: Row) -> bool:
+    """Whether a row has enough seeds in common with the best; the best has, if it has enough at all."""
+    if row is comparison.best:
+        return row.n_seeds >= FEWEST_SEEDS
+    pair = comparison.pairs.get((comparison.best.candidate, row.candidate))
+    return pair is not None and pair.difference.seeds >= FEWEST_SEEDS
 
 
 def _surely_overfit(row: Row, rule: Rule) -> bool:
@@ -139,9 +147,7 @@ def _surely_overfit(row: Row, rule: Rule) -> bool:
 
 def _selected(comparison: Comparison, overfits: Mapping[str, bool]) -> str | None:
     """The fewest parameters among those within one standard error of the best that do not surely overfit."""
-    if comparison.best.n_seeds < FEWEST_SEEDS:
-        return None
-    near = [row for row in comparison.rows if row.within_one_se and row.n_seeds >= FEWEST_SEEDS]
+    near = [row for row in comparison.rows if row.within_one_se and _comparable(comparison, row)]
     sound = [row for row in near if not overfits[row.candidate]]
     return min(sound, key=lambda row: row.parameters).candidate if sound else None
 

@@ -181,6 +181,25 @@ def test_overfitting_keeps_a_candidate_from_being_selected():
     ]
 
 
+def test_a_smaller_one_that_overfits_is_passed_over():
+    small = row("b", 0.668, parameters=500_000, relative_overfit=0.5, relative_overfit_low=0.4)
+    comparison = compared([row("a", 0.67), small], [pair("a", "b", 0.002, 0.011, 0.7)])
+    assert told(comparison)[4:6] == [
+        "a is selected: every smaller candidate within one standard error of it surely overfits.",
+        "Relative overfit is surely above 0.35 for b (0.50, at least 0.40).",
+    ]
+
+
+def test_unfinished_seeds_are_named():
+    comparison = compared(
+        [row("a", 0.67), row("b", 0.66, n_seeds=7)], [pair("a", "b", 0.01, 0.03, 0.7, seeds=7)]
+    )
+    assert told(comparison)[1:3] == [
+        "2 candidates were trained with 7 to 10 seeds each and judged on 3,589 different validation images.",
+        "Unfinished: b (7 of 10 seeds); each pair is compared on the seeds that both have.",
+    ]
+
+
 def test_none_is_selected_when_the_best_overfits_alone():
     comparison = compared([row("a", 0.67, relative_overfit=0.5, relative_overfit_low=0.4)], [])
     assert (

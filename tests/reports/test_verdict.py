@@ -116,6 +116,14 @@ def test_the_frozen_verdict_is_canonical_json():
     assert verdict.hash() != verdict_of(study, look=2).hash()
 
 
+def test_seeds_that_the_best_does_not_share_select_nobody():
+    big = drawn({"big": 0.5}, 4)
+    small = [replace(one, seed=one.seed + 3) for one in drawn({"small": 0.5}, 4, parameters=SIZES)]
+    verdict = verdict_of([*big, *small])
+    assert verdict.selected == verdict.best
+    assert {one.relation for one in verdict.judgements} == {"underpowered"}
+
+
 def test_another_rule_than_the_comparisons_is_refused():
     with pytest.raises(ValueError, match="the comparison's own rule"):
         decide(compare(drawn({"a": 0.5}), Rule()), Rule(tau=0.5))
