@@ -33,9 +33,10 @@ def test_two_and_two_epochs_equal_four_to_the_bit(outcomes: dict[str, Any]) -> N
     assert second == outcomes["whole"]
 
 
-def test_the_training_meant_something(outcomes: dict[str, Any]) -> None:
+def test_these_epochs_had_all_that_could_differ(outcomes: dict[str, Any]) -> None:
     history = outcomes["whole"]["history"]
     assert len({epoch["train_loss"] for epoch in history}) == 4
+    assert history[-1]["learning_rate"] < history[1]["learning_rate"]
 
 
 def test_plain_keras_loads_the_model_safely_and_predicts_the_same(outcomes: dict[str, Any]) -> None:
