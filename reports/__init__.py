@@ -6,8 +6,8 @@
 from typing import Any
 
 _EXPORTS = {
-    "build": "reports.build",
-    "self_contained": "reports.build",
+    "build": "reports.folder",
+    "self_contained": "reports.folder",
     "verdict_of": "reports.analysis",
     "sentences_of": "reports.analysis",
     "load_study": "reports.study",

@@ -9,6 +9,21 @@ from reports.columns import count, duration
 from reports.study import Study
 from search.tracking import names
 
+PARTS = ("train", "validation", "test")
+#: What of the protocol a reader asks for first; the rest follows by name.
+PROTOCOL = (
+    "objective",
+    "trials",
+    "seeds",
+    "leaders",
+    "epochs",
+    "patience",
+    "hours",
+    "sampler",
+    "pruner",
+    "tau",
+    "margin",
+)
 Facts = list[tuple[str, str]]
 Sections = list[tuple[str, Facts]]
 
@@ -18,7 +33,7 @@ def at_a_glance(analysis: Analysis) -> Facts:
     study = analysis.study
     frame, data = study.evaluations, study.data
     confirmed = frame[frame.stage == names.CONFIRM]
-    counts = data.get("counts") or {}
+    counts = _counts(study)
     facts = [
         ("Data", str(data.get("name", ""))),
         (f"Images ({', '.join(counts)})", " / ".join(f"{number:,}" for number in counts.values())),
@@ -46,6 +61,16 @@ def in_full(analysis: Analysis) -> Sections:
     ]
 
 
+def _counts(study: Study) -> dict[str, int]:
+    """Images in each part, in the order in which the parts are used."""
+    counts = study.data.get("counts") or {}
+    return {part: counts[part] for part in (*PARTS, *sorted({*counts} - {*PARTS})) if part in counts}
+
+
+def _place(name: str) -> int:
+    return PROTOCOL.index(name) if name in PROTOCOL else len(PROTOCOL)
+
+
 def test_set(study: Study) -> str:
     """Whether the test set is sealed; how often it was opened over all experiments."""
     counts = study.data.get("counts") or {}
@@ -69,7 +94,7 @@ def _data(study: Study) -> Facts:
     if not data:
         return []
     shape, classes = data.get("image_shape") or [], data.get("class_names") or []
-    counts, audit = data.get("counts") or {}, data.get("audit") or {}
+    counts, audit = _counts(study), data.get("audit") or {}
     facts = [
         ("Source", str(data.get("source", "")) + (" (synthetic)" if data.get("synthetic") else "")),
         ("Images", " × ".join(map(str, shape))),
@@ -99,7 +124,8 @@ def _leaks(leaks: Mapping[str, Any]) -> Facts:
 
 def _protocol(analysis: Analysis) -> Facts:
     study = analysis.study
-    facts = [(name.replace("_", " "), _value(value)) for name, value in study.protocol.items()]
+    ordered = sorted(study.protocol, key=lambda name: (_place(name), name))
+    facts = [(name.replace("_", " "), _value(study.protocol[name])) for name in ordered]
     space = study.about.get("space")
     told = [("space", ", ".join(space) if isinstance(space, list) else str(space or "")), *facts]
     if analysis.comparison:

@@ -52,8 +52,8 @@ def evaluations(runs: Iterable[Run]) -> pd.DataFrame:
 
     A key that was delivered twice keeps its complete run, or else the newest.
     """
-    frame = pd.DataFrame([_row(run) for run in runs], columns=[*_DTYPES])
-    frame = frame.astype(_DTYPES)
+    frame = pd.DataFrame([_row(run) for run in runs], columns=[*DTYPES])
+    frame = frame.astype(DTYPES)
     rank = frame.stage.map(STAGE_ORDER).fillna(len(STAGE_ORDER))
     frame = frame.assign(rank=rank, done=frame.state == names.COMPLETE)
     frame = frame.sort_values(
@@ -118,7 +118,7 @@ def _integer(text: str | None) -> object:
 
 
 _COUNTS = ("conv_stages", "dense_layers")
-_DTYPES: dict[str, str] = {
+DTYPES: dict[str, str] = {
     "run_id": "str",
     **dict.fromkeys(TAGS, "str"),
     "trial": "Int64",

@@ -44,7 +44,7 @@ class Predictions:
 def read_predictions(path: Path) -> Predictions:
     """Read `predictions.npz`; raises MissingArtifactError when it is damaged. Nothing in it is executed."""
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             return _checked({name: held[name] for name in held.files})
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise MissingArtifactError(f"{path.name} cannot be read ({error})") from error

@@ -134,6 +134,7 @@ def _tested(analysis: Analysis, candidate: str) -> dict[str, Any]:
     """Accuracy on the test set, once it was opened for this candidate."""
     frame = analysis.study.unsealings
     runs = frame[(frame.candidate == candidate) & frame.test_accuracy.notna()]
+    runs = runs.drop_duplicates("seed", keep="last")  # a second verdict may have opened the same model again
     if runs.empty:
         return {}
     found: dict[str, Any] = {"test_accuracy": runs.test_accuracy.mean()}

@@ -1,10 +1,12 @@
 """The general reader: MLflow's public client, for tracking servers and schemas that we do not know."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,6 @@ class ClientStore:
     """Reads through `MlflowClient`; artifacts of a server are fetched once into a temporary folder."""
 
     tracking_uri: str
-    _fetched: tempfile.TemporaryDirectory[str] = field(
-        default_factory=lambda: tempfile.TemporaryDirectory(prefix="candor-"), repr=False
-    )
 
     @cached_property
     def _client(self) -> Any:
@@ -62,7 +61,7 @@ class ClientStore:
         return self._fetch(run, path) if found is None else found
 
     def _fetch(self, run: Run, path: str) -> Path:
-        folder = Path(self._fetched.name) / run.run_id
+        folder = _scratch() / run.run_id
         if (folder / path).is_file():
             return folder / path
         folder.mkdir(exist_ok=True)
@@ -70,6 +69,14 @@ class ClientStore:
             return Path(self._client.download_artifacts(run.run_id, path, str(folder)))
         except Exception as error:  # every artifact store raises its own kind
             raise MissingArtifactError(f"{path} could not be fetched ({type(error).__name__})") from error
+
+
+@cache
+def _scratch() -> Path:
+    """A folder for fetched artifacts that lives as long as the process."""
+    folder = tempfile.mkdtemp(prefix="candor-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _pages(fetch: Any) -> list[Any]:

@@ -53,6 +53,8 @@ def compute(analysis: Analysis) -> Numbers:
     done = frame[(frame.stage == names.EXPLORE) & (frame.state == names.COMPLETE)].dropna(subset=[metric])
     if len(done) < 3:
         raise NothingToDraw("fewer than three explored trials are complete")
+    if done[metric].nunique() == 1:
+        raise NothingToDraw("all explored trials scored alike")
     curves = tuple(_curve(str(family), group[metric], lower) for family, group in done.groupby("family"))
     score = metric.removeprefix(names.MONITOR_FINAL).replace("_", " ")
     return Numbers(curves, f"best monitor {score} so far", lower)
@@ -94,7 +96,7 @@ def draw(numbers: Numbers) -> go.Figure:
     """Steps over bands."""
     figure = style.plot(
         height=420,
-        xaxis=style.axis("completed trials of the family"),
+        xaxis=style.axis("completed trials of the family", tickformat="d"),
         yaxis=style.axis(numbers.score, tickformat=".2f" if numbers.lower_is_better else ".0%"),
     )
     for index, curve in enumerate(numbers.curves):

@@ -120,11 +120,16 @@ def _told(analysis: Analysis) -> Told:
     pattern = re.compile("|".join(re.escape(str(escape(name))) for name in names_first if name) or r"(?!)")
     told = Told([], [])
     for sentence in analysis.sentences:
-        marked = pattern.sub(r'<span class="arch">\g<0></span>', str(escape(sentence)))
+        marked = pattern.sub(_marked, str(escape(sentence)))
         about_others = sentence.startswith("Published")
         if not sentence.startswith("Asked: "):
             (told.published if about_others else told.ours).append(Markup(marked))  # noqa: S704 (escaped)
     return told
+
+
+def _marked(name: re.Match[str]) -> str:
+    long = " long" if len(name[0]) > 40 else ""
+    return f'<span class="arch{long}">{name[0]}</span>'
 
 
 def _published(analysis: Analysis) -> list[str]:

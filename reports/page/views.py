@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,17 +137,25 @@ def interactive(name: str, module: FigureModule, numbers: Any) -> FigureView:
 
 def still(name: str, module: FigureModule, numbers: Any) -> FigureView:
     """The figure inside a page that has nothing but itself."""
-    image = base64.b64encode(picture(module, numbers, "png", dpi=110)).decode()
+    image = base64.b64encode(pictures(module, numbers, ("png",), dpi=110)["png"]).decode()
     return FigureView(name, module.TITLE, module.READING, image=f"data:image/png;base64,{image}")
 
 
-def picture(module: FigureModule, numbers: Any, kind: str, dpi: int = 160) -> bytes:
-    """PNG or SVG bytes, the same for the same numbers."""
-    buffer = io.BytesIO()
+#: Nothing that would differ from one day or machine to the next.
+_METADATA: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None}}
+
+
+def pictures(module: FigureModule, numbers: Any, kinds: Sequence[str], dpi: int = 160) -> dict[str, bytes]:
+    """PNG and SVG bytes by kind, the same for the same numbers."""
+    found = {}
     with mpl.rc_context(style.RC):
-        metadata = {"Date": None} if kind == "svg" else {"Software": None}
-        module.picture(numbers).savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
-    return buffer.getvalue()
+        figure = module.picture(numbers)
+        for kind in kinds:
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, dpi=dpi, metadata=_METADATA[kind])
+            figure.set_layout_engine("none")  # it is laid out now: the second kind need not do it again
+            found[kind] = buffer.getvalue()
+    return found
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,8 @@ def _write_pictures(figures: Figures, folder: Path) -> None:
     for old in [*folder.glob("*.png"), *folder.glob("*.svg")]:  # a figure that is no longer drawn
         old.unlink()
     for each in figures.drawn:
-        for kind in ("png", "svg"):
-            (folder / f"{each.name}.{kind}").write_bytes(views.picture(each.module, each.numbers, kind))
+        for kind, content in views.pictures(each.module, each.numbers, ("png", "svg")).items():
+            (folder / f"{each.name}.{kind}").write_bytes(content)
 
 
 def _card(analysis: Analysis) -> dict[str, Any]:

@@ -1,0 +1,109 @@
+"""Every figure computes from an analysis, draws the same numbers twice, and says how it is read."""
+
+import itertools
+import json
+import re
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from reports import style
+from reports.analysis import Analysis
+from reports.figures import SECTIONS, NothingToDraw, figure_names, load_figure
+from reports.figures.confusion import count
+from reports.figures.tuning import random_order
+
+NAMES = figure_names()
+
+
+@pytest.fixture(scope="module")
+def subject(joint: Analysis, grid: Analysis) -> dict[str, Analysis]:
+    """A study for each figure: effects of factors are claimed from grids alone."""
+    return {name: grid if name == "effects" else joint for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_says_how_it_is_read(name: str) -> None:
+    figure = load_figure(name)
+    assert figure.SECTION in SECTIONS
+    assert figure.TITLE
+    assert figure.READING.endswith(".")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_computes_a_named_tuple_and_draws_it_for_page_and_paper(
+    name: str, subject: dict[str, Analysis]
+) -> None:
+    figure = load_figure(name)
+    numbers = figure.compute(subject[name])
+    assert hasattr(numbers, "_fields")
+    first, second = (figure.draw(numbers).to_json() for _ in range(2))
+    assert first == second
+    assert json.loads(first)["data"]
+    with mpl.rc_context(style.RC):
+        assert figure.picture(numbers).axes
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_colour_has_a_partner_in_the_dark(name: str, subject: dict[str, Analysis]) -> None:
+    figure = load_figure(name)
+    text = figure.draw(figure.compute(subject[name])).to_json().lower()
+    used = {colour[:7] for colour in re.findall(r'"(#[0-9a-f]{6}(?:[0-9a-f]{2})?)"', text)}
+    assert used <= set(style.partners())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_young_study_has_a_reason_instead_of_a_figure(name: str, empty: Analysis) -> None:
+    if name == "twins":  # the audit is there before the first evaluation
+        assert load_figure(name).compute(empty).bars
+        return
+    with pytest.raises(NothingToDraw, match=r"\w"):
+        load_figure(name).compute(empty)
+
+
+def test_the_forest_shows_the_numbers_of_the_comparison(joint: Analysis) -> None:
+    lines = load_figure("forest").compute(joint).lines
+    rows = joint.rows
+    assert [line.mean for line in lines] == [row.val_accuracy for row in rows]
+    assert [line.delta for line in lines] == [row.delta_to_best for row in rows]
+    assert len(lines[0].seeds) == 4
+
+
+def test_confusion_counts_are_recomputed_from_predictions(joint: Analysis) -> None:
+    numbers = load_figure("confusion").compute(joint)
+    best = numbers.matrices[0]
+    assert np.sum(best.counts) == 400 * 4
+    selected = joint.verdict.selected if joint.verdict else None
+    row = next(row for row in joint.rows if row.candidate == selected)
+    assert best.accuracy == pytest.approx(row.val_accuracy)
+
+
+def test_confusion_puts_the_truth_into_rows() -> None:
+    expected = [[1, 1, 0], [0, 0, 0], [1, 0, 0]]
+    assert count(np.array([0, 0, 2]), np.array([0, 1, 0]), 3).tolist() == expected
+
+
+def test_the_band_of_random_orders_is_that_of_all_permutations() -> None:
+    values = np.array([0.3, 0.1, 0.9, 0.5, 0.7])
+    orders = np.array(list(itertools.permutations(values)))
+    best = np.maximum.accumulate(orders, axis=1)
+    for quantile in (0.1, 0.5, 0.9):
+        expected = np.quantile(best, quantile, axis=0, method="inverted_cdf")
+        assert random_order(values, (quantile,))[0] == pytest.approx(expected)
+
+
+def test_factor_effects_come_from_matched_cells(grid: Analysis) -> None:
+    lines = load_figure("effects").compute(grid).lines
+    assert [line.label for line in lines] == [
+        "conv stages: 3 against 2",
+        "conv stages: 4 against 2",
+        "dense layers: 2 against 1",
+    ]
+    assert [line.settings for line in lines] == [2, 2, 3]
+    assert 0 < lines[0].points < lines[1].points  # each stage adds skill in the simulation
+
+
+def test_what_a_search_explored_is_no_effect(joint: Analysis) -> None:
+    with pytest.raises(NothingToDraw, match="grids alone"):
+        load_figure("effects").compute(joint)
