@@ -104,21 +104,21 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
         for name in (path, hyperparameter.name):
             if name in self._fixed:
                 self._met.add(name)
-                return _as_fixed(name, self._fixed[name], hyperparameter, domain)
+                return _accepted(name, self._fixed[name], hyperparameter, domain)
         for name in (path, hyperparameter.name):
             if name in self._domains:
                 self._met.add(name)
-                return self._asked(path, self._domains[name], domain)
+                return _accepted(path, self._asked(path, self._domains[name]), hyperparameter, domain)
         return self._declared(hyperparameter, path, domain)
 
     def _declared(self, hyperparameter: Any, path: str, domain: Domain) -> Value:
-        if isinstance(hyperparameter, keras_tuner.engine.hyperparameters.Fixed):
+        if _is_constant(hyperparameter):
             return hyperparameter.value  # type: ignore[no-any-return]
-        return self._asked(path, domain, domain)
+        return _accepted(path, self._asked(path, domain), hyperparameter, domain)
 
-    def _asked(self, path: str, domain: Domain, declared: Domain) -> Value:
+    def _asked(self, path: str, domain: Domain) -> Value:
         if path not in self._answers:
-            self._answers[path] = _as_declared(path, self._suggest(path, domain), declared)
+            self._answers[path] = self._suggest(path, domain)
         return self._answers[path]
 
 
@@ -135,23 +135,20 @@ class _UndrawnHyperParameters(DrawnHyperParameters):
         return hyperparameter.default  # type: ignore[no-any-return]
 
 
-def _as_fixed(name: str, value: Value, hyperparameter: Any, domain: Domain) -> Value:
-    """A declared constant may be fixed to anything of its type: there are no choices to be misspelt."""
-    constant = isinstance(hyperparameter, keras_tuner.engine.hyperparameters.Fixed)
-    if constant and type(value) is type(hyperparameter.value):
-        return value
-    return _as_declared(name, value, domain)
+def _is_constant(hyperparameter: Any) -> bool:
+    return isinstance(hyperparameter, keras_tuner.engine.hyperparameters.Fixed)
 
 
-def _as_declared(name: str, value: Value, domain: Domain) -> Value:
+def _accepted(name: str, value: Value, hyperparameter: Any, domain: Domain) -> Value:
     """`value`, as a float where the domain is real.
 
-    A number may lie outside of the declared range: whoever fixes it knows why. A misspelt word may not.
+    A number may lie outside of the declared range: whoever fixes it knows why. A misspelt word may not; of a
+    declared constant there are no choices to be misspelt, any value of its type will do.
     """
     choices = domain.choices if isinstance(domain, Categorical) else (domain.low,)
     if is_number(value) and is_number(choices[0]):
         return float(value) if isinstance(choices[0], float) else value
-    if domain.contains(value):
+    if domain.contains(value) or (_is_constant(hyperparameter) and type(value) is type(choices[0])):
         return value
     expected = ", ".join(map(repr, choices)) if isinstance(domain, Categorical) else "a number"
     raise UserError(f"{name} cannot be {value!r}: expected {expected}.")

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from spaces.counting import count, count_before_building
-from spaces.domains import Categorical, Domain, Value
+from spaces.domains import Categorical, Domain, Integer, Value
 from spaces.errors import UserError
 from spaces.family import Family, InfeasibleArchitecture, family_names, fingerprint, load_family
 from spaces.hyperparameters import DrawnHyperParameters
@@ -212,6 +213,23 @@ def test_counting_before_building_is_counting(family: Family) -> None:
     assert before == count(model)
     assert before.parameters == sum(int(np.prod(weight.shape)) for weight in model.weights)
     assert before.macs > 0
+
+
+@by_family
+@pytest.mark.parametrize("seed", range(3))
+def test_any_candidate_that_can_be_drawn_can_be_built(family: Family, seed: int) -> None:
+    randomness = random.Random(seed)
+
+    def anything(_: str, domain: Domain) -> Value:
+        if isinstance(domain, Categorical):
+            return randomness.choice(domain.choices)
+        if isinstance(domain, Integer):
+            return randomness.randrange(domain.low, domain.high + 1, domain.step)
+        return randomness.uniform(domain.low, domain.high)
+
+    architecture = family.sample(DrawnHyperParameters(anything, OFFLINE))
+    assert count_before_building(lambda: family.build(architecture, (48, 48, 1), 7)).parameters > 0
+    assert family.from_dict(family.to_dict(architecture)) == architecture
 
 
 @every_variant

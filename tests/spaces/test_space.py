@@ -73,6 +73,19 @@ def test_a_misspelt_word_is_a_users_mistake() -> None:
         Space.parse("plain_cnn").realise(hp, SHAPE, 7)
 
 
+def test_what_a_family_does_not_search_can_be_fixed_or_searched_all_the_same() -> None:
+    asked = Asked()
+    fixed = {"stem": "7x7", "side": 40, "conv_stages": 2}
+    hp = DrawnHyperParameters(asked, fixed, {"dropout": Real(0.0, 0.1)})
+    realised = Space.parse("resnet").realise(hp, SHAPE, 7)
+    assert (realised.architecture["stem"], realised.architecture["side"]) == ("7x7", 40)
+    asked.clear()
+    hp = DrawnHyperParameters(asked, domains={"stem": Categorical(("7x7", "3x3"))})
+    assert Space.parse("resnet").realise(hp, SHAPE, 7).architecture["stem"] == "7x7"
+    with pytest.raises(UserError, match=r"resnet.stem must be one of '3x3', '7x7'"):
+        Space.parse("resnet").realise(DrawnHyperParameters(Asked(), {"stem": "9x9"}), SHAPE, 7)
+
+
 def test_a_variant_is_not_drawn() -> None:
     asked = Asked()
     realised = Space.parse("plain_cnn.published_1").realise(DrawnHyperParameters(asked), (48, 48, 1), 7)
