@@ -108,13 +108,13 @@ class HyperModelArm:
         self, hp: "keras_tuner.HyperParameters", input_shape: Shape, num_classes: int, limits: Limits
     ) -> Realised:
         """Builds with `hp`, and again without counting first if the hypermodel computes while it builds."""
-        from spaces import hypermodels
+        from spaces import hypermodels, own_training
 
         hypermodel = hypermodels.load_hypermodel(self.name, input_shape, num_classes)
         model, counts = build_within(
             lambda: hypermodels.built(hypermodel, hp, input_shape, num_classes), limits, computes=True
         )
-        training = hypermodels.training_of(hypermodel, hp, model, input_shape)
+        training = own_training.training_of(hypermodel, hp, model, input_shape)
         values = getattr(hp, "drawn", hp.values)
         drawn = {name: value for name, value in values.items() if (name, value) != ("family", self.name)}
         return Realised(
