@@ -81,7 +81,17 @@ def convolve(x: Any, kernels: int, size: int, *, batch_norm: bool = False, **opt
     if not batch_norm:
         return layers.Conv2D(kernels, size, activation="relu", **options)(x)
     x = layers.Conv2D(kernels, size, use_bias=False, **options)(x)
-    return layers.ReLU()(layers.BatchNormalization()(x))
+    return layers.ReLU()(normalise(x))
+
+
+def normalise(x: Any) -> Any:
+    """Batch norm whose averages follow within some ten steps.
+
+    A search trains for few steps: averages over a hundred batches, Keras's default, would lag behind the weights.
+    """
+    from keras import layers
+
+    return layers.BatchNormalization(momentum=0.9)(x)
 
 
 def require_side(input_shape: Shape, least: int, what: str) -> None:

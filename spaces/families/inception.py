@@ -17,6 +17,7 @@ from spaces.blocks import (
     dashes,
     drop,
     label_of_head,
+    normalise,
     require_side,
     sample_head,
     sample_widths,
@@ -102,7 +103,7 @@ def _stem_layer(x: Any, kernels: int, size: int, architecture: Architecture) -> 
 
     x = layers.MaxPooling2D(2, strides=architecture.stem_stride, padding="same")(convolve(x, kernels, size))
     x = drop(x, architecture.dropout)
-    return layers.BatchNormalization()(x) if architecture.batch_norm else x
+    return normalise(x) if architecture.batch_norm else x
 
 
 def _module(x: Any, architecture: Architecture) -> Any:

@@ -7,7 +7,7 @@ There is no dense layer: the last convolution has a map for each class, whose av
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from spaces.blocks import dashes, facts_of
+from spaces.blocks import dashes, facts_of, normalise
 from spaces.family import Shape
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def build(architecture: Architecture, input_shape: Shape, num_classes: int) -> "
     for kernels in (first, second):
         l2 = regularizers.L2(architecture.l2)
         x = layers.Conv2D(kernels, 3, use_bias=False, kernel_regularizer=l2)(x)
-        x = layers.ReLU()(layers.BatchNormalization()(x))
+        x = layers.ReLU()(normalise(x))
     for kernels in modules:
         x = _module(x, kernels)
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(num_classes, 3, padding="same")(x))
@@ -66,14 +66,14 @@ def _module(x: Any, kernels: int) -> Any:
     shortcut = layers.Conv2D(kernels, 1, strides=2, padding="same", use_bias=False)(x)
     x = layers.ReLU()(_separable(x, kernels))
     x = layers.MaxPooling2D(3, strides=2, padding="same")(_separable(x, kernels))
-    return layers.Add()([x, layers.BatchNormalization()(shortcut)])
+    return layers.Add()([x, normalise(shortcut)])
 
 
 def _separable(x: Any, kernels: int) -> Any:
     from keras import layers
 
     x = layers.SeparableConv2D(kernels, 3, padding="same", use_bias=False)(x)
-    return layers.BatchNormalization()(x)
+    return normalise(x)
 
 
 def facts(architecture: Architecture) -> dict[str, int | str]:

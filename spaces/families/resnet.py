@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from spaces.blocks import dashes, drop, facts_of, probabilities, resized, sample_dropout
+from spaces.blocks import dashes, drop, facts_of, normalise, probabilities, resized, sample_dropout
 from spaces.family import Shape
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def normalised(x: Any, kernels: int, size: int, strides: int = 1) -> Any:
     from keras import layers
 
     x = layers.Conv2D(kernels, size, strides=strides, padding="same", use_bias=False)(x)
-    return layers.BatchNormalization()(x)
+    return normalise(x)
 
 
 def facts(architecture: Architecture) -> dict[str, int | str]:
