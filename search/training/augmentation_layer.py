@@ -18,13 +18,12 @@ class AugmentationLayer(keras.layers.Layer):  # type: ignore[misc]
     All geometry is one composed matrix and one interpolation (edges repeat outward), several times faster
     than stacked layers and without blurring twice. Always float32: half precision would move the pixels.
 
-    Input and output shape: (batch, height, width, channels), floats from 0 to `largest`.
+    Input and output shape: (batch, height, width, channels), floats from 0 to 1.
     """
 
-    def __init__(self, augmentation: Augmentation, seed: int, largest: float = 1.0) -> None:
+    def __init__(self, augmentation: Augmentation, seed: int) -> None:
         super().__init__(dtype="float32", name="augmentation")
         self.augmentation = augmentation
-        self.largest = largest
         self.random = keras.random.SeedGenerator(seed)
         # TensorFlow has no XLA kernel for the warp; where another backend compiles, it may.
         self.supports_jit = keras.backend.backend() != "tensorflow"
@@ -74,7 +73,7 @@ class AugmentationLayer(keras.layers.Layer):  # type: ignore[misc]
     def _contrast(self, images: Any, draws: Any) -> Any:
         factor = ops.reshape(1 + draws * self.augmentation.contrast, (-1, 1, 1, 1))
         mean = ops.mean(images, axis=(1, 2, 3), keepdims=True)
-        return ops.clip(mean + (images - mean) * factor, 0.0, self.largest)
+        return ops.clip(mean + (images - mean) * factor, 0.0, 1.0)
 
     def _erase(self, images: Any, draws: Any) -> Any:
         """Fill a rectangle of some images with the image's mean; `draws` (batch, 5) from [-1, 1)."""

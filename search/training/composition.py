@@ -1,6 +1,5 @@
 """From a network and a recipe to the two models that are run: one trains, one predicts."""
 
-from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import keras
@@ -11,6 +10,12 @@ from search.training.augmentation_layer import AugmentationLayer
 from search.training.recipe import Recipe
 
 _PREDICTION_BATCH: Final = 256
+_OPTIMIZERS: Final = {
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.Adam,  # Keras' AdamW differs in its default decay alone
+    "nadam": keras.optimizers.Nadam,
+    "rmsprop": keras.optimizers.RMSprop,
+}
 
 
 class Composition(NamedTuple):
@@ -21,15 +26,11 @@ class Composition(NamedTuple):
 
 
 def compose(network: keras.Model, recipe: Recipe, image_shape: tuple[int, ...], seed: int) -> Composition:
-    """Put what a recipe asks for around `network`, and L2 onto its kernels.
-
-    A network that rescales by itself (somebody's own hypermodel) is fed 0 to 255, any other 0 to 1.
-    """
-    largest = 255.0 if _rescales(network) else 1.0
+    """Put what a recipe asks for around `network`, and L2 onto its kernels."""
     images = keras.Input(image_shape, dtype="uint8", name="images")
     # float32 whatever the policy: bfloat16 cannot tell the 256 levels apart.
-    floats = keras.layers.Rescaling(largest / 255.0, dtype="float32", name="rescaling")(images)
-    varied = AugmentationLayer(recipe.augmentation, seed, largest)(floats)
+    floats = keras.layers.Rescaling(1 / 255, dtype="float32", name="rescaling")(images)
+    varied = AugmentationLayer(recipe.augmentation, seed)(floats)
     if recipe.standardize:
         standardize = _standardizing()
         floats, varied = standardize(floats), standardize(varied)
@@ -56,7 +57,7 @@ def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
     if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=recipe.momentum, nesterov=recipe.momentum > 0, **common)
     else:
-        optimizer = keras.optimizers.Adam(**common)
+        optimizer = _OPTIMIZERS[recipe.optimizer](**common)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 
@@ -79,18 +80,6 @@ def _probabilities(network: keras.Model, floats: Any) -> Any:
     if keras.backend.standardize_dtype(outputs.dtype) == "float32":
         return outputs
     return keras.layers.Activation("linear", dtype="float32", name="probabilities")(outputs)
-
-
-def _rescales(network: keras.Model) -> bool:
-    return any(isinstance(layer, keras.layers.Rescaling) for layer in _leaves(network))
-
-
-def _leaves(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    if not isinstance(layer, keras.Model):
-        yield layer
-        return
-    for inner in layer.layers:
-        yield from _leaves(inner)
 
 
 def _penalise(network: keras.Model, l2: float) -> None:

@@ -71,8 +71,7 @@ def train(
     """Train `network` by `recipe` until `epochs`, `patience` or `report` ends it.
 
     Args:
-        network: floats in [0, 1] to probabilities (n, num_classes); one with a Rescaling layer of its own
-            is given floats from 0 to 255.
+        network: float images in [0, 1] to probabilities (n, num_classes).
         recipe: how.
         train: uint8 images (n, height, width, channels) and labels (n,); gradients come from these alone.
         monitor: the same; decides about the learning rate, the end, and which epoch's weights are kept.

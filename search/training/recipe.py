@@ -7,7 +7,7 @@ from typing import Any, Final
 from search.training.augmentation import AUGMENTATIONS, Augmentation, check_known
 from spaces.errors import UserError
 
-OPTIMIZERS: Final = ("adam", "adamw", "sgd")
+OPTIMIZERS: Final = ("adam", "adamw", "nadam", "rmsprop", "sgd")
 SCHEDULES: Final = ("plateau", "cosine", "constant")
 
 #: Inclusive limits of every number; outside of them a training is a typing error.
@@ -29,8 +29,8 @@ class Recipe:
     """How a candidate is trained.
 
     Attributes:
-        optimizer: "adam", "adamw" (Adam; it exists for readers, the decay is decoupled everywhere) or
-            "sgd" with Nesterov momentum.
+        optimizer: one of `OPTIMIZERS`; "sgd" with Nesterov's momentum. "adamw" is Adam under the name that
+            people look for, since every optimizer here takes `weight_decay`.
         learning_rate: that of the first epoch.
         momentum: of sgd; the others ignore it.
         weight_decay: decoupled: before each step kernels shrink by learning rate times this.

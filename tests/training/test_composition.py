@@ -9,8 +9,8 @@ import pytest
 from small_training import SHAPE, convolutional, labelled, linear
 
 from search.training.batches import ShuffledBatches, balanced_weights
-from search.training.composition import compose, make_optimizer
-from search.training.recipe import Recipe
+from search.training.composition import compose, make_optimizer, predict
+from search.training.recipe import OPTIMIZERS, Recipe
 
 pytestmark = pytest.mark.trains
 
@@ -32,6 +32,13 @@ def test_l2_weighs_kernels_alone_and_stays_out_of_the_saved_model(tmp_path: Path
     assert keras.saving.load_model(tmp_path / "model.keras", safe_mode=True).losses == []
 
 
+def test_standardized_images_look_the_same_in_any_light() -> None:
+    inference = compose(linear(), Recipe(standardize=True), SHAPE, seed=0).inference
+    images = labelled(8, 0)[0] // 4
+    bright = images * 2 + 100
+    np.testing.assert_allclose(predict(inference, bright), predict(inference, images), atol=1e-4)
+
+
 def test_without_l2_nothing_is_penalised() -> None:
     assert compose(linear(), Recipe(), SHAPE, seed=0).training.losses == []
 
@@ -39,9 +46,9 @@ def test_without_l2_nothing_is_penalised() -> None:
 def test_each_optimizer_is_what_it_is_called() -> None:
     sgd = make_optimizer(Recipe(optimizer="sgd", momentum=0.8, learning_rate=0.1))
     assert (type(sgd).__name__, sgd.momentum, sgd.nesterov) == ("SGD", 0.8, True)
-    assert type(make_optimizer(Recipe(optimizer="adam"))).__name__ == "Adam"
-    adamw = make_optimizer(Recipe(optimizer="adamw", weight_decay=0.02))
-    assert adamw.weight_decay == 0.02
+    for name in set(OPTIMIZERS) - {"adamw"}:
+        assert type(make_optimizer(Recipe(optimizer=name))).__name__.lower() == name
+    assert make_optimizer(Recipe(optimizer="adamw", weight_decay=0.02)).weight_decay == 0.02
 
 
 def test_weight_decay_shrinks_kernels_and_leaves_biases_alone() -> None:

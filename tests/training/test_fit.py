@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from small_training import CLASSES, SHAPE, convolutional, fit, labelled, linear, without_times
+from small_training import CLASSES, convolutional, fit, labelled, linear, without_times
 
 from search.tracking import names
 from search.training import measures
@@ -101,14 +101,6 @@ def test_a_loss_that_is_no_number_ends_it_at_once() -> None:
     with pytest.raises(Diverged) as divergence:
         fit(linear(kernel_initializer=keras.initializers.Constant(float("nan"))), QUICK)
     assert divergence.value.epoch == 1
-
-
-def test_a_network_that_rescales_by_itself_gets_whole_pixel_values() -> None:
-    plain = linear()
-    network = keras.Sequential([keras.Input(SHAPE), keras.layers.Rescaling(1 / 255), *linear().layers])
-    expected, received = fit(plain, QUICK, epochs=2), fit(network, QUICK, epochs=2)
-    for ours, theirs in zip(without_times(expected.history), without_times(received.history), strict=True):
-        assert ours == pytest.approx(theirs, rel=1e-4)
 
 
 def test_mixed_precision_gives_float32_probabilities_even_from_a_network_that_does_not(
