@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from search.datasets.catalogue import ROLES
 from search.datasets.collection import Collection
+from search.datasets.findings import percent
 from search.datasets.near_twins import near_pairs
 
 
@@ -42,7 +43,7 @@ class Across:
         for side, mine, theirs in ((1, other, one), (0, one, other)):
             found, total = self.share(side)
             said.append(
-                f"{found / max(1, total):.1%} of {mine}'s images ({found:,} of {total:,}) are in {theirs}."
+                f"{percent(found, total)} of {mine}'s images ({found:,} of {total:,}) are in {theirs}."
             )
         return said
 

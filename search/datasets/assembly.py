@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,18 +36,18 @@ class Ordered:
 
     @classmethod
     def of(cls, catalogue: Catalogue, decoded: Images) -> "Ordered":
-        """Order what was decoded."""
-        order = sorted(range(len(decoded.rows)), key=lambda index: catalogue.ids[decoded.rows[index]])
-        rows = decoded.rows[order].tolist()
+        """Give what was decoded its labels, ids and roles."""
+        rows = decoded.rows.tolist()
         number = {name: index for index, name in enumerate(catalogue.class_names)}
-        pixels = decoded.pixels if order == list(range(len(order))) else decoded.pixels[order]
         return cls(
-            images=pixels,
+            images=decoded.pixels,
             labels=np.array([number[catalogue.labels[row]] for row in rows], dtype=np.int64),
             ids=np.array([catalogue.ids[row] for row in rows]),
             roles=np.array([catalogue.roles[row] for row in rows]),
-            digests=tuple(hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in pixels),
-            source_digests=tuple(decoded.source_digests[index] for index in order),
+            digests=tuple(
+                hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in decoded.pixels
+            ),
+            source_digests=decoded.source_digests,
         )
 
 
@@ -122,8 +122,8 @@ def _write_parts(ordered: Ordered, twins: Twins, parts: NDArray[np.str_], folder
     has_twin = crossing(twins.groups, np.where(parts == PURGED, TRAIN, parts))
     for part in np.unique(parts).tolist():
         rows = np.flatnonzero(parts == part)
-        taken: Any = (ordered.images, ordered.labels, ordered.ids, twins.groups, has_twin)
-        Part(*(array[rows] for array in taken)).write(folder / FOLDERS[part])
+        whole = Part(ordered.images, ordered.labels, ordered.ids, twins.groups, has_twin)
+        whole.write(rows, folder / FOLDERS[part])
     twins.write(folder / TWINS)
 
 

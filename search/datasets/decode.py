@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +23,8 @@ from spaces.errors import UserError
 
 MAX_BYTES: Final = 32 * 2**30  # decoded; the training path holds the whole set in memory
 SAMPLED: Final = 200  # images looked at to learn the usual size and whether there are colours
-_CHUNK: Final = 128
+_CHUNK: Final = 128  # images that a thread gets at once, unless they are large:
+_CHUNK_BYTES: Final = 8 * 2**20
 _SMALL: Final = 128 * 128  # pixels; below, threads cost more than they bring
 
 Row = tuple[int, Decoded | str]  # the image, or why there is none
@@ -32,7 +32,7 @@ Row = tuple[int, Decoded | str]  # the image, or why there is none
 
 @dataclass(frozen=True)
 class Images:
-    """All images of a catalogue that could be decoded: `rows` of the catalogue, in this order.
+    """All images of a catalogue that could be decoded: `rows` of the catalogue, in the order of their ids.
 
     `pixels`: uint8 (n, h, w, c), a memory map. `source_digests`: of the pixels before conversion.
     """
@@ -72,7 +72,8 @@ def decode(
             except BrokenImageError as error:
                 return row, str(error)
 
-        return _collect(catalogue, rows, pixels, _run(reading, catalogue.fetch(rows), threads))
+        in_order = sorted(rows, key=lambda row: catalogue.ids[row])
+        return _collect(catalogue, in_order, pixels, _run(reading, catalogue.fetch(in_order), threads))
 
 
 def _collect(
@@ -90,12 +91,17 @@ def _collect(
         pixels[position[row]] = result.pixels
         digests[position[row]] = result.source_digest
         found[result.size, result.mode] += 1
-    good = np.array([index for index, digest in enumerate(digests) if digest is not None], dtype=np.int64)
+    good = [index for index, digest in enumerate(digests) if digest is not None]
+    for index, kept in enumerate(
+        good
+    ):  # close the gaps where the images lie, since they may not fit in memory
+        if index != kept:
+            pixels[index] = pixels[kept]
     height, width, channels = pixels.shape[1:]
     notes = bear(sorted(broken), len(rows), "images", catalogue.name)
     return Images(
         rows=np.asarray(rows, dtype=np.int64)[good],
-        pixels=pixels if not broken else pixels[good],
+        pixels=pixels[: len(good)],
         source_digests=tuple(digest for digest in digests if digest is not None),
         notes=(*notes, *_say_resized(found, (height, width)), *_say_modes(found, channels)),
     )
@@ -135,12 +141,24 @@ def _run(reading: Callable[[int, Raw], Row], raws: Iterator[tuple[int, Raw]], th
         return
     with ThreadPoolExecutor(threads) as pool:
         flying: list[Future[list[Row]]] = []
-        while chunk := list(islice(raws, _CHUNK)):
+        for chunk in _chunks(raws):
             flying.append(pool.submit(lambda chunk: [reading(*item) for item in chunk], chunk))
             if len(flying) > 2 * threads:
                 yield from flying.pop(0).result()
         for future in flying:
             yield from future.result()
+
+
+def _chunks(raws: Iterable[tuple[int, Raw]]) -> Iterator[list[tuple[int, Raw]]]:
+    chunk: list[tuple[int, Raw]] = []
+    size = 0
+    for row, raw in raws:
+        chunk.append((row, raw))
+        size += len(raw) if isinstance(raw, bytes) else 0
+        if len(chunk) == _CHUNK or size > _CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    yield chunk
 
 
 def _say_resized(found: Counter[tuple[tuple[int, int], str]], size: tuple[int, int]) -> list[str]:

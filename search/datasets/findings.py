@@ -85,8 +85,9 @@ def sentences(audit: Mapping[str, Any], name: str) -> list[str]:
         total = audit["images"][one]
         if counts["images"]:
             found.append(
-                f"{counts['share']:.1%} of {name}'s {one} images ({counts['images']:,} of {total:,}) "
-                f"show a picture that is also in {other}; {counts['exact']:,} of them pixel by pixel."
+                f"{percent(counts['images'], total)} of {name}'s {one} images "
+                f"({counts['images']:,} of {total:,}) show a picture that is also in {other}; "
+                f"{counts['exact']:,} of them pixel by pixel."
             )
     twins = audit["twins"]
     if not found:
@@ -109,6 +110,14 @@ def sentences(audit: Mapping[str, Any], name: str) -> list[str]:
         if missing:
             found.append(f"The {role} part has no image of: {', '.join(missing)}.")
     return found
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share in percent, which reads 100% and 0% only where it is that exactly."""
+    if part in (0, whole):
+        return f"{100 * part // max(1, whole)}%"
+    share = min(max(100 * part / whole, 0.01), 99.99)
+    return f"{share:.1f}%" if 0.05 <= share < 99.95 else f"{share:.2f}%"
 
 
 def _said(leak: str) -> str:

@@ -57,27 +57,38 @@ def flat(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.concatenate([block.reshape(len(block), -1).std(1) < FLAT for block in blocks])
 
 
-def near_pairs(images: NDArray[np.uint8], others: NDArray[np.uint8] | None = None) -> Pairs:
+def near_pairs(
+    images: NDArray[np.uint8], others: NDArray[np.uint8] | None = None, rows: Rows | None = None
+) -> Pairs:
     """Return the near twins among `images` (n, h, w, c), or between them and `others` (of any other size).
 
-    Constant images take part in none. Images smaller than 24 pixels have none.
+    Only `rows` of `images` are looked at, if given. Constant images take part in none. Images smaller than 24
+    pixels have none. Images may be memory maps: few are in memory at a time.
     """
+    rows = np.arange(len(images)) if rows is None else rows
     side = min(*images.shape[1:3], *(others.shape[1:3] if others is not None else ()), LARGEST)
-    if side < SMALLEST or not len(images):
+    if side < SMALLEST or not len(rows):
         return _joined([])
-    found = [
-        _verified(images, images if others is None else others, one, other, mirrored, side)
-        for mirrored, one, other in _candidates(images, others)
-    ]
+    thumbnails = _thumbnails(images, rows)
+    if others is None:
+        candidates = _candidates(thumbnails, None)
+        found = [
+            _verified(images, images, rows[one], rows[other], mirrored, side)
+            for mirrored, one, other in candidates
+        ]
+    else:
+        candidates = _candidates(thumbnails, _thumbnails(others, np.arange(len(others))))
+        found = [
+            _verified(images, others, rows[one], other, mirrored, side) for mirrored, one, other in candidates
+        ]
     return _joined(found)
 
 
 def _candidates(
-    images: NDArray[np.uint8], others: NDArray[np.uint8] | None
+    thumbnails: NDArray[np.float32], others: NDArray[np.float32] | None
 ) -> Iterator[tuple[bool, Rows, Rows]]:
     """Yield (mirrored, rows, rows) that are alike as thumbnails; within one set, each pair once."""
-    thumbnails = _thumbnails(images)
-    against = thumbnails if others is None else _thumbnails(others)
+    against = thumbnails if others is None else others
     flipped = against.reshape(-1, THUMBNAIL, THUMBNAIL)[:, :, ::-1].reshape(len(against), -1)
     for mirrored, right in ((False, against), (True, np.ascontiguousarray(flipped))):
         found = []
@@ -109,11 +120,11 @@ def _alike(left: NDArray[np.float32], right: NDArray[np.float32], one_set: bool)
     return rows[kept], columns[kept]
 
 
-def _thumbnails(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return (n, 144) of length one, or of length zero for flat images."""
-    thumbnails = np.zeros((len(images), THUMBNAIL * THUMBNAIL), np.float32)
-    for start in range(0, len(images), _BLOCK):
-        block = images[start : start + _BLOCK]
+def _thumbnails(images: NDArray[np.uint8], rows: Rows) -> NDArray[np.float32]:
+    """Return (n, 144) of length one, or of length zero for flat images, for the rows."""
+    thumbnails = np.zeros((len(rows), THUMBNAIL * THUMBNAIL), np.float32)
+    for start in range(0, len(rows), _BLOCK):
+        block = images[rows[start : start + _BLOCK]]
         small = detail(resampled(_gray(block), THUMBNAIL)).reshape(len(block), -1)
         small -= small.mean(1, keepdims=True)
         length = np.linalg.norm(small, axis=1, keepdims=True)

@@ -90,8 +90,9 @@ def _bomb(name: str, pixels: str) -> UserError:
 
 def _converted(image: Image.Image, size: tuple[int, int], channels: int) -> Decoded:
     """Bring an image to the mode and size asked for (Pillow's antialiased bilinear filter)."""
+    content = image.tobytes()
     shape = f"{image.width}x{image.height}{image.mode}".encode()
-    digest = hashlib.blake2b(shape + image.tobytes(), digest_size=16).digest()
+    digest = hashlib.blake2b(shape + content, digest_size=16).digest()
     found, mode, wanted = (image.height, image.width), image.mode, "L" if channels == 1 else "RGB"
     if mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip at 255
         image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
@@ -99,7 +100,9 @@ def _converted(image: Image.Image, size: tuple[int, int], channels: int) -> Deco
         image = image.convert(wanted)
     if found != size:
         image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    return Decoded(np.asarray(image).reshape(*size, channels), digest, found, mode)
+    if (found, mode) != (size, wanted):
+        content = image.tobytes()
+    return Decoded(np.frombuffer(content, np.uint8).reshape(*size, channels), digest, found, mode)
 
 
 def _reason(error: Exception) -> str:

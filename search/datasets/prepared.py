@@ -19,6 +19,7 @@ PURGED: Final = "purged"  # training images taken out because an evaluation imag
 #: part -> its folder in an entry; together they hold every image of the source
 FOLDERS: Final = {"train": "train", PURGED: PURGED, "validation": "validation", "test": SEALED}
 TWINS: Final = "twins.npz"  # what was found among all images in the order of their ids
+_BLOCK: Final = 1024
 AUDIT: Final = "audit"  # the folder of the audit's page and lists
 
 
@@ -40,11 +41,18 @@ class Part:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def write(self, folder: Path) -> None:
-        """Write one array file for each field."""
+    def write(self, rows: NDArray[np.int64], folder: Path) -> None:
+        """Write some rows into a new folder, one array file for each field; images few at a time."""
         folder.mkdir(parents=True)
         for field in fields(self):
-            np.save(folder / f"{field.name}.npy", getattr(self, field.name), allow_pickle=False)
+            array = getattr(self, field.name)
+            shape = (len(rows), *array.shape[1:])
+            file = np.lib.format.open_memmap(
+                folder / f"{field.name}.npy", mode="w+", dtype=array.dtype, shape=shape
+            )
+            for start in range(0, len(rows), _BLOCK):
+                file[start : start + _BLOCK] = array[rows[start : start + _BLOCK]]
+            file.flush()
 
     @classmethod
     def open(cls, folder: Path) -> "Part":

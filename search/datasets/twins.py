@@ -55,12 +55,11 @@ def find_twins(images: NDArray[np.uint8], digests: Sequence[bytes]) -> Twins:
     same = exact_pairs(digests)
     exact = grouped(len(digests), same)
     first = np.unique(exact, return_index=True)[1]
-    found = near_pairs(images[first]) if len(first) <= MOST else near_pairs(images[:0])
-    telling = ~_common(len(first), found)
-    kept = found.of(np.flatnonzero(telling[found.one]))
-    near = Pairs(first[kept.one], first[kept.other], kept.likeness, kept.mirrored)
+    found = near_pairs(images, rows=first if len(first) <= MOST else first[:0])
+    common = _common(len(digests), found)
+    near = found.of(np.flatnonzero(~common[found.one]))
     both = [*same, *zip(near.one.tolist(), near.other.tolist(), strict=True)]
-    return Twins(grouped(len(digests), both), exact, near, int((~telling).sum()))
+    return Twins(grouped(len(digests), both), exact, near, int(common.sum()))
 
 
 def _common(count: int, pairs: Pairs) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from PIL import Image
 from small_pictures import encoded, in_folder, in_zip, pictures, silent, tree
 
 from search.datasets.audit import audit
+from search.datasets.findings import percent
 from search.datasets.prepare import prepare
 from spaces.errors import UserError
 
@@ -114,7 +115,7 @@ def test_a_set_against_its_own_renamed_half_is_found_pixel_by_pixel(tmp_path: Pa
     one, other = in_zip(files, tmp_path / "set.zip"), in_folder(half, tmp_path / "set")
     said: list[str] = []
     audit([str(one), str(other)], tmp_path / "cache", tmp_path / "out", said.append)
-    assert "100.0% of set-2's images (12 of 12) are in set-1." in said
+    assert "100% of set-2's images (12 of 12) are in set-1." in said
     assert "50.0% of set-1's images (12 of 24) are in set-2." in said
 
 
@@ -124,3 +125,18 @@ def test_an_audit_of_nothing_and_one_that_cannot_be_written(tmp_path: Path) -> N
     (tmp_path / "file").write_text("x")
     with pytest.raises(UserError, match="cannot be written"):
         audit([str(in_zip(tree(), tmp_path / "data.zip"))], tmp_path / "cache", tmp_path / "file", silent)
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "said"),
+    [
+        (0, 9, "0%"),
+        (9, 9, "100%"),
+        (1, 3, "33.3%"),
+        (5998, 6000, "99.97%"),
+        (1, 99_999, "0.01%"),
+        (0, 0, "0%"),
+    ],
+)
+def test_a_share_reads_100_percent_only_where_it_is_all(part: int, whole: int, said: str) -> None:
+    assert percent(part, whole) == said
