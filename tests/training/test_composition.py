@@ -34,9 +34,9 @@ def test_l2_weighs_kernels_alone_and_stays_out_of_the_saved_model(tmp_path: Path
 
 def test_standardized_images_look_the_same_in_any_light() -> None:
     inference = compose(linear(), Recipe(standardize=True), SHAPE, seed=0).inference
-    images = labelled(8, 0)[0] // 4
-    bright = images * 2 + 100
-    np.testing.assert_allclose(predict(inference, bright), predict(inference, images), atol=1e-4)
+    images = labelled(8, 0)[0] // 2
+    np.testing.assert_allclose(predict(inference, images + 100), predict(inference, images), atol=1e-4)
+    np.testing.assert_allclose(predict(inference, images * 2), predict(inference, images), atol=1e-2)
 
 
 def test_without_l2_nothing_is_penalised() -> None:
