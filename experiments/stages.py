@@ -232,7 +232,8 @@ def report(experiments: list[str], tracking: str, out: Path, ui_url: str | None 
     """Write the pages and tables of these experiments; the path of the page to open."""
     import reports
 
-    return reports.build(experiments, tracking, out, ui_url=ui_url)
+    page: Path = reports.build(experiments, tracking, out, ui_url=ui_url)
+    return page
 
 
 def _missing(spec: Spec, means: Means, study: Study) -> int:

@@ -87,7 +87,7 @@ def convolve(x: Any, kernels: int, size: int, *, batch_norm: bool = False, **opt
 def normalise(x: Any) -> Any:
     """Batch norm whose averages follow within some ten steps.
 
-    A search trains for few steps: averages over a hundred batches, Keras's default, would lag behind the weights.
+    A search trains for few steps: averages over a hundred batches, as by default, would lag behind.
     """
     from keras import layers
 
