@@ -91,7 +91,8 @@ def untrained(made: list[keras.Variable], model: keras.Model) -> list[str]:
     """Those of the trainable weights made for `model` that one step of training leaves as they were."""
     trainable = [weight for weight in made if weight.trainable]
     randomness = np.random.default_rng(1)
-    for weight in trainable:  # biases and scales start at 0 and 1: random ones let every gradient through
+    for weight in (weight for weight in trainable if len(weight.shape) == 1):
+        # Biases and scales start at 0 and 1: random ones let every gradient through.
         weight.assign(0.3 * randomness.standard_normal(weight.shape))
     before = [keras.ops.convert_to_numpy(weight).copy() for weight in trainable]
     model.compile(
