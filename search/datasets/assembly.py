@@ -78,7 +78,7 @@ def assemble(
         digest=_digest(ordered, catalogue.class_names),
         split_digest=_hash(f"{part}/{name}" for part, name in zip(parts, ordered.ids, strict=True)),
         test_digest=_test_digest(ordered, catalogue.class_names),
-        notes=(*catalogue.notes, *decoded.notes, *notes, *_say_limits(ordered)),
+        notes=(*catalogue.notes, *decoded.notes, *notes, *_say_limits(twins)),
         audit=audit | {"purged": int((parts == PURGED).sum())},
     )
     prepared.write()
@@ -127,10 +127,15 @@ def _write_parts(ordered: Ordered, twins: Twins, parts: NDArray[np.str_], folder
     twins.write(folder / TWINS)
 
 
-def _say_limits(ordered: Ordered) -> list[str]:
-    if len(ordered.ids) > MOST:
-        return [f"Only exact twins were looked for: there are more than {MOST:,} images."]
-    return []
+def _say_limits(twins: Twins) -> list[str]:
+    notes = []
+    if len(twins.groups) > MOST:
+        notes.append(f"Only exact twins were looked for: there are more than {MOST:,} images.")
+    if twins.look_alikes:
+        notes.append(
+            f"{twins.look_alikes:,} images are alike in large numbers: only exact twins count there."
+        )
+    return notes
 
 
 def _digest(ordered: Ordered, class_names: tuple[str, ...]) -> str:

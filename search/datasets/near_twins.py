@@ -26,8 +26,9 @@ FLAT: Final = 3.0  # standard deviation, of 255; an image below is (nearly) cons
 #: twins of twins are twins; between sets, each image is asked about by itself.
 WITHIN: Final = 8
 BETWEEN: Final = 32
-_BLOCK: Final = 2048
-_PAIRS: Final = 512
+_BLOCK: Final = 2048  # thumbnails in a product
+_PAIRS: Final = 512  # pairs aligned at once
+_READ: Final = 128  # images in memory at once, while thumbnails are made
 _STEPS: Final = (3, 2)  # at the thumbnail's size, and at each larger one
 
 
@@ -53,7 +54,7 @@ class Pairs:
 
 def flat(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Say of images (n, h, w, c) which are constant or nearly so."""
-    blocks = (images[start : start + _BLOCK] for start in range(0, len(images), _BLOCK))
+    blocks = (images[start : start + _READ] for start in range(0, len(images), _READ))
     return np.concatenate([block.reshape(len(block), -1).std(1) < FLAT for block in blocks])
 
 
@@ -69,19 +70,15 @@ def near_pairs(
     side = min(*images.shape[1:3], *(others.shape[1:3] if others is not None else ()), LARGEST)
     if side < SMALLEST or not len(rows):
         return _joined([])
+    pool, theirs = (images, rows) if others is None else (others, np.arange(len(others)))
     thumbnails = _thumbnails(images, rows)
-    if others is None:
-        candidates = _candidates(thumbnails, None)
-        found = [
-            _verified(images, images, rows[one], rows[other], mirrored, side)
+    candidates = _candidates(thumbnails, None if others is None else _thumbnails(pool, theirs))
+    return _joined(
+        [
+            _verified(images, pool, rows[one], theirs[other], mirrored, side)
             for mirrored, one, other in candidates
         ]
-    else:
-        candidates = _candidates(thumbnails, _thumbnails(others, np.arange(len(others))))
-        found = [
-            _verified(images, others, rows[one], other, mirrored, side) for mirrored, one, other in candidates
-        ]
-    return _joined(found)
+    )
 
 
 def _candidates(
@@ -123,13 +120,13 @@ def _alike(left: NDArray[np.float32], right: NDArray[np.float32], one_set: bool)
 def _thumbnails(images: NDArray[np.uint8], rows: Rows) -> NDArray[np.float32]:
     """Return (n, 144) of length one, or of length zero for flat images, for the rows."""
     thumbnails = np.zeros((len(rows), THUMBNAIL * THUMBNAIL), np.float32)
-    for start in range(0, len(rows), _BLOCK):
-        block = images[rows[start : start + _BLOCK]]
+    for start in range(0, len(rows), _READ):
+        block = images[rows[start : start + _READ]]
         small = detail(resampled(_gray(block), THUMBNAIL)).reshape(len(block), -1)
         small -= small.mean(1, keepdims=True)
         length = np.linalg.norm(small, axis=1, keepdims=True)
         small /= np.maximum(length, np.float32(1e-6))
-        thumbnails[start : start + _BLOCK] = np.where(flat(block)[:, None], np.float32(0), small)
+        thumbnails[start : start + _READ] = np.where(flat(block)[:, None], np.float32(0), small)
     return thumbnails
 
 

@@ -40,6 +40,7 @@ def prepare(
     source.
     """
     _check(image_size, channels, limit, leaks)
+    cache = cache.absolute()
     options = {"image_size": image_size, "channels": channels, "limit": limit, "seed": seed, "leaks": leaks}
     reader = reader_for(source)
     stamp = store.stamp_of(reader.stamp(source), options)

@@ -62,20 +62,28 @@ def read(source: Source) -> Catalogue:
 
 
 def _files(root: Path) -> tuple[dict[str, tuple[int, int]], int]:
-    """Return path below root -> (bytes, nanoseconds), and the number of links not followed."""
+    """Return path below root -> (bytes, nanoseconds), and the number of links not followed.
+
+    Raises UserError where a folder cannot be looked into.
+    """
     files: dict[str, tuple[int, int]] = {}
     links = 0
     pending = [str(root)]
     while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.is_symlink() and not _links_to_file_within(entry, root):
-                    links += 1
-                elif entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                elif entry.is_file():
-                    status = entry.stat()
-                    files[entry.path[len(str(root)) + 1 :]] = (status.st_size, status.st_mtime_ns)
+        try:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    if entry.is_symlink() and not _links_to_file_within(entry, root):
+                        links += 1
+                    elif entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    elif entry.is_file():
+                        status = entry.stat()
+                        files[entry.path[len(str(root)) + 1 :]] = (status.st_size, status.st_mtime_ns)
+        except FileNotFoundError:
+            continue  # it was there a moment ago
+        except OSError as error:
+            raise UserError(f"{error.filename or root} cannot be read: {error.strerror}.") from error
     return files, links
 
 
