@@ -155,14 +155,16 @@ class Stage(ABC):
             return trial
 
     def _adopted(self, worker: int) -> optuna.Trial | None:
-        """A trial whose process is gone. On one machine there is no other process than this."""
-        running = {t._trial_id for t in self.trials(TrialState.RUNNING)} - self._running.keys()
-        if running and self.storage.shared:
-            running &= self.storage.stale(self.study._study_id)
-        if not running:
+        """A running trial that nobody evaluates: its process is gone, or our claim of it failed half-way."""
+        owners = {t._trial_id: t.user_attrs.get(_OWNER) for t in self.trials(TrialState.RUNNING)}
+        orphans = owners.keys() - self._running.keys()
+        if orphans and self.storage.shared:  # else there is no other process than this
+            mine = {trial_id for trial_id in orphans if owners[trial_id] == self.storage.owner}
+            orphans &= mine | self.storage.stale(self.study._study_id)
+        if not orphans:
             return None
-        self._own(min(running))
-        return optuna.Trial(self._study_of(worker), min(running))
+        self._own(min(orphans))
+        return optuna.Trial(self._study_of(worker), min(orphans))
 
     def _asked(self, worker: int) -> optuna.Trial | type[Wait] | None:
         """A waiting trial, planned now if need be. It has an owner and a heartbeat before it runs."""

@@ -1,5 +1,6 @@
 """What the tests of execution share: studies of stand-in evaluations, run here or in a process."""
 
+import contextlib
 import json
 import shutil
 import sqlite3
@@ -78,7 +79,7 @@ class Started:
 
     def __init__(self, folder: Path, description: dict[str, Any], store: Path) -> None:
         self.workspace = folder / "runs"
-        self.workspace.mkdir()
+        self.workspace.mkdir(parents=True)
         shutil.copy(store, self.workspace / "mlflow.db")
         self._description = folder / "study.json"
         self._description.write_text(json.dumps(description))
@@ -95,10 +96,10 @@ class Started:
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
         )
 
-    def finish(self) -> str:
+    def finish(self, timeout: float = 120) -> str:
         """Run to the end; what was printed."""
         with self.begin() as process:
-            printed, _ = process.communicate(timeout=120)
+            printed, _ = process.communicate(timeout=timeout)
         assert process.returncode == 0, printed
         return printed
 
@@ -145,15 +146,18 @@ class Started:
         return found
 
 
+def new_store(folder: Path) -> Path:
+    """An MLflow store without runs: to make one takes seconds, to copy it none."""
+    path = folder / "mlflow.db"
+    prepare_store(f"sqlite:///{path}", folder / "lock")
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow store without runs: to make one takes seconds, to copy it none."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    prepare_store(f"sqlite:///{path}", path.with_name("lock"))
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
-    return path
+    return new_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture

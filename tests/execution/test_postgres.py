@@ -185,7 +185,8 @@ def test_a_server_that_goes_away_pauses_the_work(
 ) -> None:
     """Every connection is cut in the middle of the stage: it is told once, and the stage ends complete."""
     stage, said = machine(Confirm, seeds=4), []
-    running = threading.Thread(target=Coordinator(stand_ins, 2, [], said.append).run, args=(stage,))
+    coordinator = Coordinator(stand_ins, 2, [], said.append)
+    running = threading.Thread(target=coordinator.run, args=(stage,))
     running.start()
     cutter = opened()
     for _ in range(5):
@@ -195,6 +196,7 @@ def test_a_server_that_goes_away_pauses_the_work(
                 text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
             )
     running.join(60)
+    coordinator.stop()
     assert Counter(t.state for t in stage.trials()) == {TrialState.COMPLETE: 12}
 
 

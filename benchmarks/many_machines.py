@@ -1,0 +1,161 @@
+"""Four machines, one PostgreSQL, one MLflow server: 200 evaluations of a second; one cut off, one killed.
+
+    python -m benchmarks.many_machines [EVALUATIONS=200]      (root: it makes network namespaces)
+
+Machines are processes in network namespaces of their own, joined by a bridge; the cut is the link taken down.
+Evaluations sleep for one second; all else is real. It prints how many results there are, and the efficiency:
+the seconds of evaluation done, over the seconds that the machines were there and joined in.
+Measured: see docs/execution.md.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+from mlflow import MlflowClient
+
+from benchmarks import small_study
+from benchmarks.servers import mlflow_server, postgres
+from search.tracking import names
+from search.workspace import Workspace
+
+MACHINES = 4
+BRIDGE = "candor0"
+HUB = "10.123.0.254"
+GRACE = 12
+CUT_SECONDS = 25
+
+
+def main(evaluations: int = 200) -> int:
+    """Run the machines, cut, heal, kill, count; the exit code."""
+    folder = Path(tempfile.mkdtemp(prefix="candor-machines-"))
+    try:
+        with (
+            _network(),
+            postgres(HUB, "10.123.0.0/24") as storage,
+            mlflow_server(folder / "server", HUB) as web,
+        ):
+            machines = [_machine(n, folder, storage, web, evaluations) for n in range(MACHINES)]
+            killed_at = _disturb(machines, storage)
+            for machine in machines:
+                machine.wait(900)
+            return _report(storage, web, evaluations, killed_at)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _network() -> Iterator[None]:
+    try:
+        _ip(f"link add {BRIDGE} type bridge")
+        _ip(f"addr add {HUB}/24 dev {BRIDGE}")
+        _ip(f"link set {BRIDGE} up")
+        for n in range(MACHINES):
+            _ip(f"netns add candor{n}")
+            _ip(f"link add veth{n} type veth peer name eth0 netns candor{n}")
+            _ip(f"link set veth{n} master {BRIDGE} up")
+            _ip(f"-n candor{n} addr add 10.123.0.{n + 1}/24 dev eth0")
+            _ip(f"-n candor{n} link set eth0 up")
+            _ip(f"-n candor{n} link set lo up")
+        yield
+    finally:
+        for n in range(MACHINES):
+            _ip(f"netns del candor{n}", check=False)
+        _ip(f"link del {BRIDGE}", check=False)
+
+
+def _ip(arguments: str, check: bool = True) -> None:
+    subprocess.run(["ip", *arguments.split()], check=check, capture_output=not check)
+
+
+def _machine(
+    n: int, folder: Path, storage: str, tracking: str, evaluations: int
+) -> "subprocess.Popen[bytes]":
+    command = ["ip", "netns", "exec", f"candor{n}", sys.executable, "-m", "benchmarks.many_machines"]
+    log = (folder / f"machine{n}.log").open("w")
+    work = json.dumps([str(folder / f"machine{n}"), storage, tracking, evaluations])
+    return subprocess.Popen([*command, "--work", work], stdout=log, stderr=log)
+
+
+def _work(folder: str, storage: str, tracking: str, evaluations: int) -> None:
+    """What each machine does."""
+    cells = [{"cell": n, "epochs": 2, "seconds": 0.5} for n in range(evaluations)]
+    setting = small_study.setting(cells, seeds=1)
+    workspace = Workspace.at(Path(folder))
+    small_study.run(workspace, setting, 1, storage=storage, tracking=tracking, grace_seconds=GRACE)
+
+
+def _disturb(machines: "list[subprocess.Popen[bytes]]", storage: str) -> float:
+    """A quarter in, cut machine 1 off; half-way, kill machine 2 for good; when it was."""
+    _wait_for(storage, 0.2)
+    _ip("link set veth1 down")
+    time.sleep(CUT_SECONDS)
+    _ip("link set veth1 up")
+    _wait_for(storage, 0.5)
+    for pid in _tree(machines[2].pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return time.time()
+
+
+def _tree(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(grandchild for child in children for grandchild in _tree(int(child)))]
+
+
+def _trials(storage: str) -> list[optuna.trial.FrozenTrial]:
+    found = [optuna.load_study(study_name=n, storage=storage) for n in optuna.get_all_study_names(storage)]
+    return [trial for study in found for trial in study.get_trials()]
+
+
+def _wait_for(storage: str, share: float) -> None:
+    end = time.monotonic() + 600
+    while time.monotonic() < end:
+        with contextlib.suppress(Exception):
+            trials = _trials(storage)
+            if trials and sum(t.state.is_finished() for t in trials) >= share * len(trials):
+                return
+        time.sleep(1)
+
+
+def _report(storage: str, tracking: str, evaluations: int, killed_at: float) -> int:
+    trials = _trials(storage)
+    client = MlflowClient(tracking)
+    experiment = client.get_experiment_by_name("small")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    keys = Counter(run.data.tags[names.KEY] for run in runs if run.data.tags[names.KIND] == "evaluation")
+    ended = sum(run.info.status == "FINISHED" for run in runs if run.data.tags[names.KIND] == "evaluation")
+    last = max(t.datetime_complete.timestamp() for t in trials if t.datetime_complete)
+    there = _machine_seconds(trials, killed_at, last)
+    print(f"results in Optuna        {sum(t.state.name == 'COMPLETE' for t in trials)} of {evaluations}")
+    print(f"runs in MLflow           {len(keys)}, ended {ended}, twice {sum(n - 1 for n in keys.values())}")
+    print(f"machine-seconds          {there:.1f}")
+    print(f"efficiency               {evaluations / there:.3f}")
+    return int(len(keys) != evaluations or ended != evaluations or set(keys.values()) != {1})
+
+
+def _machine_seconds(trials: list[optuna.trial.FrozenTrial], killed_at: float, last: float) -> float:
+    """From each machine's first claim to the last result, without the cut and what came after the kill."""
+    joined: dict[str, float] = {}
+    for trial in sorted(trials, key=lambda t: t.number):
+        assert trial.datetime_start is not None
+        joined.setdefault(trial.user_attrs["owner"], trial.datetime_start.timestamp())
+    return sum(last - first for first in joined.values()) - CUT_SECONDS - (last - killed_at)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--work"]:
+        _work(*json.loads(sys.argv[2]))
+    else:
+        sys.exit(main(*(int(argument) for argument in sys.argv[1:])))
