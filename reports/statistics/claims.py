@@ -75,13 +75,13 @@ def tied_set(values: Floats, *, alpha: float = 0.05, resamples: int = 500, seed:
     deviations = np.linalg.qr(deviations - deviations.mean(axis=0))[0]  # orthonormal columns of mean 0
     scores = values[first].mean(axis=(1, 2))
     scores += 1e-9 * np.arange(len(first))  # the library breaks on exactly equal scores
-    rows = scores + ROWS * deviations @ _root_of_covariance(values[first])
+    rows = scores + ROWS * deviations @ _root_of_covariance(values[first], alpha)
     test = MCS(-rows, size=alpha, reps=resamples, block_size=1, bootstrap="circular", seed=seed)
     test.compute()
     return np.isin(column_of, np.asarray(test.included))
 
 
-def _root_of_covariance(values: Floats) -> Floats:
+def _root_of_covariance(values: Floats, alpha: float) -> Floats:
     """Symmetric root (candidates, candidates) of the two-way covariance of the mean scores.
 
     The covariance over images and over seeds each contain what is left once; it is taken off where both count
@@ -95,7 +95,7 @@ def _root_of_covariance(values: Floats) -> Floats:
     residual = (residual + values.mean(axis=(1, 2), keepdims=True)).reshape(len(values), -1)
     left = residual @ residual.T / ((seeds - 1) * (images - 1)) / (seeds * images)
     of_seeds = _root(np.cov(values.mean(axis=2)) / seeds - left)
-    few = stats.t.ppf(0.975, seeds - 1) / stats.norm.ppf(0.975)
+    few = stats.t.ppf(1.0 - alpha / 2.0, seeds - 1) / stats.norm.ppf(1.0 - alpha / 2.0)
     return _root(by_image + of_seeds @ of_seeds * few**2)
 
 
