@@ -90,7 +90,7 @@ lock:
 	@$(find_python); rm -rf build/lock && "$$python" -m venv build/lock
 	@build/lock/bin/python -m pip --quiet --disable-pip-version-check install uv
 	@$(call compile,requirements.lock)
-	@$(call compile,requirements-dev.lock --extra dev)
+	@$(call compile,requirements-dev.lock --extra dev -c requirements.lock)
 	@rm -rf build/lock
 
 compile = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
