@@ -85,10 +85,11 @@ def _root_of_covariance(values: Floats, alpha: float) -> Floats:
     """Symmetric root (candidates, candidates) of the two-way covariance of the mean scores.
 
     The covariance over images and over seeds each contain what is left once; it is taken off where both count
-    it. Student's quantile in place of the normal's makes up for few seeds.
+    it. Student's quantile in place of the normal's makes up for few seeds. As in a paired difference, no
+    difference has a standard error below one image's weight.
     """
-    _, seeds, images = values.shape
-    by_image = np.cov(values.mean(axis=1)) / images
+    candidates, seeds, images = values.shape
+    by_image = np.cov(values.mean(axis=1)) / images + np.eye(candidates) / (2.0 * images**2)
     if seeds == 1:
         return _root(by_image)
     residual = values - values.mean(axis=1, keepdims=True) - values.mean(axis=2, keepdims=True)

@@ -87,7 +87,7 @@ def selection_optimism(values: Floats, *, resamples: int = 200, seed: int = 0) -
     image_counts = _counts(images, resamples, random)
     seed_counts = _counts(seeds, resamples, random) if seeds > 2 else np.ones((resamples, seeds))
     left_out = seed_counts == 0.0 if seeds > 2 else seed_counts > 0.0
-    usable = left_out.any(axis=1)
+    usable = left_out.any(axis=1) & (image_counts == 0.0).any(axis=1)
     image_counts, seed_counts, left_out = image_counts[usable], seed_counts[usable], left_out[usable]
     winner = _weighted(values, image_counts, seed_counts).argmax(axis=1)
     outside = _weighted(values, image_counts == 0.0, left_out)

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 
 Floats = NDArray[np.float64]
 
@@ -203,6 +202,9 @@ def accuracy_interval(
     plain = two_way(values, alpha=alpha)
     p = min(max(plain.estimate, 0.0), 1.0)
     effective = p * (1.0 - p) / plain.se**2 if plain.se > 0.0 else float(plain.images)
-    tail = 2.0 * stats.norm.sf(stats.t.ppf(1.0 - alpha / 2.0, plain.df))
-    low, high = proportion_confint(p * effective, effective, alpha=tail, method="wilson")
-    return replace(plain, estimate=p, low=float(low), high=float(high), p=math.nan)
+    # By hand: statsmodels takes a level, and Student's quantile of one degree of freedom has none to give.
+    z = float(stats.t.ppf(1.0 - alpha / 2.0, plain.df))
+    shrinkage = 1.0 + z**2 / effective
+    middle = (p + z**2 / (2.0 * effective)) / shrinkage
+    reach = z * math.sqrt(p * (1.0 - p) / effective + z**2 / (4.0 * effective**2)) / shrinkage
+    return replace(plain, estimate=p, low=max(middle - reach, 0.0), high=min(middle + reach, 1.0), p=math.nan)

@@ -126,3 +126,13 @@ def test_a_seed_twice_is_refused():
 def test_an_unknown_objective_is_refused():
     with pytest.raises(ValueError, match="Received: 'accuracy'"):
         Rule(objective="accuracy")
+
+
+@pytest.mark.parametrize("objective", ["val_accuracy", "macro_f1", "loss"])
+@pytest.mark.parametrize(("seeds", "images"), [(1, 2), (2, 13), (3, 40)])
+def test_a_handful_of_images_all_right_or_all_wrong_breaks_nothing(objective, seeds, images):
+    study = drawn({"right": 9.0, "wrong": -9.0, "also right": 9.0}, seeds, images)
+    comparison = compare(study, Rule(objective=objective))
+    verdict = decide(comparison, comparison.rule)
+    assert verdict.best.endswith("right")
+    json.dumps(verdict.to_dict(), allow_nan=False)

@@ -10,6 +10,7 @@ from reports.statistics import (
     paired_difference,
     steadied,
     two_way,
+    wilson,
 )
 
 
@@ -89,6 +90,12 @@ def test_accuracy_interval_stays_within_one():
     found = accuracy_interval(np.ones((3, 40)))
     assert (found.estimate, found.high) == (1.0, pytest.approx(1.0))
     assert found.low < 0.95
+
+
+def test_accuracy_interval_of_one_seed_is_nearly_wilsons():
+    right = (np.arange(500) < 340).astype(float)[None]
+    found = accuracy_interval(right)
+    assert (found.low, found.high) == pytest.approx(wilson(0.68, 500), abs=1e-3)
 
 
 def test_tables_of_different_shape_are_refused():
