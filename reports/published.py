@@ -88,7 +88,7 @@ def _weighed(claimed: _Row, rival: _Row) -> str:
 
 
 def _noise(a: float, images_a: int, b: float, images_b: int) -> tuple[float, str]:
-    """The noise of the difference in points, and what it is the noise of. Sets of one size count as one set."""
+    """The noise of the difference in points, and of what. Sets of one size count as one set."""
     if images_a == images_b:
         noise = statistics.noise_of_one_run(images_a, DISAGREEMENT)
         return (

@@ -136,8 +136,7 @@ class Writer:
     def _sweep(self, record: Record) -> None:
         """Close the runs that processes of this machine left open and nobody is going to close."""
         for run in self.open_runs():
-            tags = run.data.tags
-            if tags.get(names.HOST) == socket.gethostname() and not _alive(tags.get(names.PID, "")):
+            if process_is_gone(run):
                 self.client.set_terminated(run.info.run_id, status="KILLED", end_time=record.time)
 
     def open_runs(self) -> "list[Run]":
@@ -301,8 +300,10 @@ class Delivery:
         return True
 
 
-def _alive(pid: str) -> bool:
-    return pid.isdecimal() and Path(f"/proc/{pid}").exists()
+def process_is_gone(run: "Run") -> bool:
+    """Whether a process of this machine wrote the run, and is there no more."""
+    host, pid = run.data.tags.get(names.HOST), run.data.tags.get(names.PID, "")
+    return host == socket.gethostname() and not Path(f"/proc/{pid}").exists()
 
 
 def _is_refusal(error: Exception) -> bool:

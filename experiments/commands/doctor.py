@@ -1,0 +1,35 @@
+"""`candor doctor`: look the workspace over."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.options import Storage, TrackingUri, Workspace
+
+PANEL = "Workspace"
+
+
+def command(
+    workspace: Workspace = Path("runs"),
+    storage: Storage = None,
+    tracking_uri: TrackingUri = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended.")] = False,
+) -> None:
+    """Look the workspace over; exit code 1 if something is wrong and not mended."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from search.doctor import WRONG, examine
+    from search.workspace import Workspace as Place
+
+    colours = {"ok": "green", "note": "yellow", "wrong": "bold red", "mended": "cyan"}
+    table = Table(box=None, header_style="bold", padding=(0, 2))
+    for column in ("", "verdict", "found"):
+        table.add_column(column)
+    findings = list(examine(Place.at(workspace), storage, tracking_uri, fix))
+    for finding in findings:
+        table.add_row(finding.subject, f"[{colours[finding.verdict]}]{finding.verdict}[/]", finding.detail)
+    Console().print(table)
+    if any(finding.verdict == WRONG for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,31 @@
+"""`candor report`: rebuild every table and figure."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.options import TrackingUri, Workspace
+
+PANEL = "Studies"
+
+
+def command(
+    experiments: Annotated[list[str], typer.Argument(help="Experiments, by name.", show_default=False)],
+    workspace: Workspace = Path("runs"),
+    tracking_uri: TrackingUri = None,
+    ui_url: Annotated[
+        str | None, typer.Option("--ui-url", help="Link every number to its run in this MLflow UI.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to write. Default: reports/ in the workspace.")
+    ] = None,
+) -> None:
+    """Rebuild every table and figure from what MLflow holds."""
+    import reports
+    from search.workspace import Workspace as Place
+
+    place = Place.at(workspace)
+    names = [Path(name).stem if name.endswith(".toml") else name for name in experiments]
+    page = reports.build(names, tracking_uri or place.tracking_uri, out or place.reports, ui_url=ui_url)
+    typer.echo(f"Report: {page}")

@@ -1,0 +1,55 @@
+"""`candor search`: run the study of an experiment, or go on with it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.options import Experiment, Quiet, Settings, Storage, TrackingUri, Workspace, read_spec, tell
+
+PANEL = "Studies"
+
+
+def command(
+    experiment: Experiment,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", help="A folder, zip, tar, csv or npz, kaggle:owner/name, or synthetic."),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option("--trials", help="Trials of explore: a total, not an addition.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Evaluations at once. Default: one a core.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", help="Seeds of confirm, for each leader or cell.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Epochs of an evaluation, at most.")] = None,
+    hours: Annotated[float | None, typer.Option("--hours", help="A budget for the whole study.")] = None,
+    workspace: Workspace = Path("runs"),
+    storage: Storage = None,
+    tracking_uri: TrackingUri = None,
+    settings: Settings = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run the study of an experiment, or go on with it."""
+    options = {
+        "data.source": data,
+        "protocol.trials": trials,
+        "protocol.seeds": seeds,
+        "protocol.epochs": epochs,
+        "protocol.hours": hours,
+    }
+    spec = read_spec(experiment, options, settings or [])
+    from rich.console import Console
+
+    from experiments import stages
+    from experiments.progress import Progress
+    from search.workspace import Workspace as Place
+
+    means = stages.Means(Place.at(workspace), workers, storage, tracking_uri)
+    finished = stages.search(spec, means, Progress(Console(), quiet))
+    tell(finished, workspace, tracking_uri)
+    if not finished.over:
+        raise typer.Exit(130)

@@ -1,0 +1,29 @@
+"""`candor unseal`: open the test set, once."""
+
+from pathlib import Path
+
+import typer
+
+from experiments.options import Experiment, TrackingUri, Workspace
+
+PANEL = "Studies"
+
+
+def command(
+    experiment: Experiment,
+    workspace: Workspace = Path("runs"),
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Open the test set, once, for the verdict of a finished study."""
+    from experiments.opening import open_test_set
+    from experiments.stages import Means
+    from experiments.stages import report as write_report
+    from search.workspace import Workspace as Place
+
+    name = Path(experiment).stem
+    means = Means(Place.at(workspace), tracking_uri=tracking_uri)
+    opening = open_test_set(name, means, typer.echo)
+    for label, accuracies in opening.accuracies.items():
+        mean = sum(accuracies) / len(accuracies)
+        typer.echo(f"{label}: test accuracy {mean:.4f} (mean of {len(accuracies)} seeds)")
+    typer.echo(f"Report: {write_report([name], means.tracking, means.workspace.reports)}")

@@ -1,0 +1,63 @@
+"""`candor worker`: work on a study with other machines."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.options import Experiment, Quiet, Settings, Workspace, read_spec, tell
+from spaces.errors import UserError
+
+PANEL = "Studies"
+
+
+def command(
+    experiment: Experiment,
+    storage: Annotated[
+        str,
+        typer.Option(
+            "--storage",
+            envvar="CANDOR_STORAGE",
+            help="postgresql+psycopg://USER@HOST/NAME; the password from PGPASSWORD or ~/.pgpass.",
+            show_default=False,
+        ),
+    ],
+    tracking_uri: Annotated[
+        str,
+        typer.Option(
+            "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="The MLflow server.", show_default=False
+        ),
+    ],
+    data: Annotated[
+        str | None, typer.Option("--data", help="The study's images, as this machine finds them.")
+    ] = None,
+    workers: Annotated[
+        str, typer.Option("--workers", help="Evaluations at once. auto: one a GPU, else one a core.")
+    ] = "auto",
+    gpu_share: Annotated[int, typer.Option("--gpu-share", min=1, help="Evaluations on one GPU.")] = 1,
+    grace: Annotated[
+        int, typer.Option("--grace", min=4, help="Seconds of silence until a machine is thought lost.")
+    ] = 120,
+    workspace: Workspace = Path("runs"),
+    settings: Settings = None,
+    quiet: Quiet = False,
+) -> None:
+    """Work on a study with other machines: the same command on each of them, as many as there are."""
+    from rich.console import Console
+
+    from experiments import stages
+    from experiments.progress import Progress
+    from search.workspace import Workspace as Place
+
+    if not storage.startswith("postgresql"):
+        raise UserError("workers meet in PostgreSQL: --storage takes postgresql+psycopg://USER@HOST/NAME")
+    if workers != "auto" and not (workers.isdecimal() and int(workers)):
+        raise UserError(f'--workers takes a number above 0 or auto. Received: "{workers}"')
+    count = None if workers == "auto" else int(workers)
+    spec = read_spec(experiment, {"data.source": data}, settings or [])
+    place = Place.at(workspace)
+    means = stages.Means(place, count, storage, tracking_uri, gpu_share, grace, joins=True)
+    finished = stages.search(spec, means, Progress(Console(), quiet))
+    tell(finished, workspace, tracking_uri)
+    if not finished.over:
+        raise typer.Exit(130)

@@ -1,0 +1,66 @@
+"""What several commands share: their options, and what they say at the end."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from experiments.spec import Spec
+    from experiments.stages import Finished
+
+Experiment = Annotated[
+    str,
+    typer.Argument(
+        help="A name from `candor list`, or the path of a TOML file of your own.", show_default=False
+    ),
+]
+Workspace = Annotated[
+    Path,
+    typer.Option("--workspace", envvar="CANDOR_WORKSPACE", help="The folder that everything is written to."),
+]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow. Default: a file in the workspace."
+    ),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        "--storage", envvar="CANDOR_STORAGE", help="Optuna's storage. Default: a file in the workspace."
+    ),
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the experiment file.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors and where the report is.")]
+
+
+def read_spec(experiment: str, options: dict[str, Any], settings: list[str]) -> "Spec":
+    """The experiment with what the command line changes in it."""
+    from experiments.spec import Spec, parse_setting
+
+    spec = Spec.load(experiment)
+    changes = {key: value for key, value in options.items() if value is not None}
+    changes |= dict(parse_setting(text) for text in settings)
+    return spec.override(changes) if changes else spec
+
+
+def tell(finished: "Finished", workspace: Path, tracking_uri: str | None) -> None:
+    """Say what came out, where it is, and how to go on."""
+    from search.storage import masked
+
+    for sentence in finished.sentences:
+        typer.echo(sentence)
+    if not finished.over:
+        typer.echo("Stopped. The same command goes on where this one ended.")
+    if finished.waiting:
+        typer.echo(
+            f"{finished.waiting} records wait for MLflow ({finished.trouble}); they are kept in "
+            f"{workspace / 'spool'} and sent by the next search."
+        )
+    if finished.report is not None:
+        typer.echo(f"Report: {finished.report}")
+    place = "" if str(workspace) == "runs" else f" WORKSPACE={workspace}"
+    typer.echo(f"MLflow: {masked(tracking_uri or f'make ui{place}, then http://127.0.0.1:5000')}")

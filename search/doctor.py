@@ -1,0 +1,271 @@
+"""Looks a workspace over and mends what can be mended: what `candor doctor` shows, line by line."""
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import optuna
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState
+from packaging.requirements import Requirement
+
+from search.execution.devices import cores, gpus
+from search.storage import masked, open_storage
+from search.tracking.spool import REFUSED, Spool
+from search.tracking.writer import Delivery, Writer, process_is_gone
+from search.workspace import Workspace
+from spaces.errors import UserError
+
+OK, NOTE, WRONG, MENDED = "ok", "note", "wrong", "mended"
+_LOW_DISK_GIB = 1.0
+_LOW_MEMORY_GIB = 1.0
+_STAGING = ".making-*"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what was looked at, the verdict (OK, NOTE, WRONG, MENDED), and what was found."""
+
+    subject: str
+    verdict: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What is looked over. idle: nobody works in the workspace, so that it may be mended."""
+
+    workspace: Workspace
+    storage: str
+    tracking: str
+    idle: bool
+    fix: bool
+
+    def mend(self, subject: str, detail: str, act: Callable[[], None]) -> Finding:
+        """The finding of something wrong, after mending it where that was asked for and is possible."""
+        if not self.fix:
+            return Finding(subject, WRONG, f"{detail}; --fix mends it")
+        if not self.idle:
+            return Finding(subject, WRONG, f"{detail}; to be mended when nobody works here")
+        act()
+        return Finding(subject, MENDED, detail)
+
+
+def examine(workspace: Workspace, storage: str | None, tracking: str | None, fix: bool) -> Iterator[Finding]:
+    """Every finding in its turn. Holds the workspace while it looks, if nobody else does."""
+    with contextlib.ExitStack() as stack:
+        processes = _orphans(workspace, fix)
+        holder = ""
+        try:
+            stack.enter_context(workspace.lock(patience=0.0))
+        except UserError:
+            holder = workspace.lock_file.read_text() or "another process"
+        state = f"in use by {holder}" if holder else "nobody works here"
+        yield Finding("workspace", OK, f"{workspace.folder}: {state}")
+        patient = Patient(
+            workspace, storage or workspace.storage_url, tracking or workspace.tracking_uri, not holder, fix
+        )
+        yield processes
+        for look in (_disk, _memory, _versions, _backend, _studies, _runs, _spool, _leftovers):
+            try:
+                yield from look(patient)
+            except Exception as error:
+                reason = masked((str(error).strip() or type(error).__name__).splitlines()[0])
+                yield Finding(look.__name__.strip("_"), WRONG, reason)
+
+
+def waiting(workspace: Workspace) -> int:
+    """How many records wait for MLflow in the whole workspace."""
+    return sum(1 for _ in workspace.spool.glob("*/*.json"))
+
+
+def _orphans(workspace: Workspace, fix: bool) -> Finding:
+    """Processes that have the workspace although their coordinator is gone."""
+    holders = _holding(workspace.lock_file)
+    with contextlib.suppress(FileNotFoundError, IndexError, ValueError):
+        coordinator = int(workspace.lock_file.read_text().split()[1])
+        if coordinator in holders:
+            return Finding("processes", OK, f"{len(holders)}, of the coordinator {coordinator}")
+    if not holders:
+        return Finding("processes", OK, "none left behind")
+    detail = f"{len(holders)} left behind: {', '.join(map(str, sorted(holders)))}"
+    if not fix:
+        return Finding("processes", WRONG, f"{detail}; --fix ends them")
+    for pid in holders:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    time.sleep(0.2)
+    return Finding("processes", MENDED, detail)
+
+
+def _holding(file: Path) -> set[int]:
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if link.readlink() == file and int(link.parts[2]) != os.getpid():
+                found.add(int(link.parts[2]))
+    return found
+
+
+def _disk(patient: Patient) -> Iterator[Finding]:
+    free = shutil.disk_usage(patient.workspace.folder).free / 2**30
+    yield Finding("disk", OK if free >= _LOW_DISK_GIB else WRONG, f"{free:.1f} GiB free")
+
+
+def _memory(patient: Patient) -> Iterator[Finding]:
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    available = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) / 2**20
+    verdict = OK if available >= _LOW_MEMORY_GIB else WRONG
+    yield Finding("memory", verdict, f"{available:.1f} GiB available; a child needs about 0.5")
+
+
+def _versions(patient: Patient) -> Iterator[Finding]:
+    wrong = []
+    for text in metadata.requires("candor") or ():
+        wanted = Requirement(text)
+        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = metadata.version(wanted.name)
+        except metadata.PackageNotFoundError:
+            found = "missing"
+        if found == "missing" or not wanted.specifier.contains(found, prereleases=True):
+            wrong.append(f"{wanted.name} is {found}, wanted {wanted.specifier}")
+    yield Finding("versions", WRONG if wrong else OK, "; ".join(wrong) or "as required")
+
+
+def _backend(patient: Patient) -> Iterator[Finding]:
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    found = importlib.util.find_spec(backend) is not None
+    devices = f"GPUs {', '.join(gpus())}" if gpus() else f"no GPU, {cores()} cores"
+    verdict = OK if found else WRONG
+    yield Finding("backend", verdict, f"{backend}{'' if found else ' is not installed'}; {devices}")
+
+
+def _studies(patient: Patient) -> Iterator[Finding]:
+    """Optuna's storage: it opens, is whole, has today's schema; what was interrupted."""
+    if _absent(patient.storage):
+        yield Finding("studies", OK, "none yet")
+        return
+    _check_integrity(patient.storage)
+    plain = RDBStorage(patient.storage, skip_compatibility_check=True)
+    current, head = plain.get_current_version(), plain.get_head_version()
+    plain.engine.dispose()
+    if current != head:
+        yield patient.mend("studies", f"the schema is {current}, wanted {head}", plain.upgrade)
+    storage = open_storage(patient.storage)
+    try:
+        studies = optuna.get_all_study_names(storage)
+        running = sum(
+            len(optuna.load_study(study_name=n, storage=storage).get_trials(states=[TrialState.RUNNING]))
+            for n in studies
+        )
+    finally:
+        storage.close()
+    what = (
+        "run" if storage.shared or not patient.idle else "were interrupted; the next search goes on with them"
+    )
+    yield Finding("studies", OK, f"{len(studies)} stages" + (f"; {running} trials {what}" if running else ""))
+
+
+def _runs(patient: Patient) -> Iterator[Finding]:
+    """MLflow's store: it opens and is whole; runs that say they are running although nobody is there."""
+    if _absent(patient.tracking):
+        yield Finding("MLflow", OK, "none yet")
+        return
+    _check_integrity(patient.tracking)
+    writers = [Writer(patient.tracking, name, None) for name in _experiments(patient.tracking)]
+    stale = [(w, run.info.run_id) for w in writers for run in w.open_runs() if process_is_gone(run)]
+
+    def close() -> None:
+        for writer, run in stale:
+            writer.client.set_terminated(run, status="KILLED")
+
+    if stale:
+        yield patient.mend(
+            "MLflow", f"{len(stale)} runs say they are running; their processes are gone", close
+        )
+    else:
+        yield Finding("MLflow", OK, f"{masked(patient.tracking)}: {len(writers)} experiments")
+
+
+def _experiments(tracking: str) -> list[str]:
+    from mlflow import MlflowClient
+
+    return [e.name for e in MlflowClient(tracking).search_experiments() if e.name != "Default"]
+
+
+def _spool(patient: Patient) -> Iterator[Finding]:
+    refused = len(list(patient.workspace.spool.glob(f"*/{REFUSED}/*.json")))
+    if refused:
+        where = patient.workspace.spool / "*" / REFUSED
+        detail = f"{refused} records that MLflow refused for good lie, with the reasons, in {where}"
+        yield Finding("spool", NOTE, detail)
+    count = waiting(patient.workspace)
+    if not count:
+        yield Finding("spool", OK, "nothing waits for MLflow")
+        return
+
+    def deliver() -> None:
+        for name in {p.parent.name.partition("+")[0] for p in patient.workspace.spool.glob("*/*.json")}:
+            local = patient.workspace.artifacts if patient.tracking.startswith("sqlite") else None
+            spool = Spool.claim(patient.workspace.spool / name)
+            delivery = Delivery(spool, Writer(patient.tracking, name, local))
+            left = delivery.close(600)
+            spool.close()
+            if left:
+                raise RuntimeError(f"{left} records still wait: {delivery.trouble}")
+
+    yield patient.mend("spool", f"{count} records wait for MLflow", deliver)
+
+
+def _leftovers(patient: Patient) -> Iterator[Finding]:
+    """Folders that no open trial needs, and half-made cache entries."""
+    folders = list(patient.workspace.cache.glob(_STAGING))
+    if patient.storage == patient.workspace.storage_url and not _absent(patient.storage):
+        needed = _needed(patient.storage)
+        folders += [f for f in patient.workspace.checkpoints.glob("*") if f.name not in needed]
+    if not folders:
+        yield Finding("temporary files", OK, "none")
+        return
+
+    def remove() -> None:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    yield patient.mend("temporary files", f"{len(folders)} folders that nobody needs", remove)
+
+
+def _needed(url: str) -> set[str]:
+    storage = open_storage(url)
+    states = (TrialState.RUNNING, TrialState.WAITING)
+    try:
+        return {
+            trial.user_attrs["key"].replace("/", "-")
+            for study in storage.get_all_studies()
+            for trial in storage.get_all_trials(study._study_id, states=states)
+        }
+    finally:
+        storage.close()
+
+
+def _absent(url: str) -> bool:
+    return url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists()
+
+
+def _check_integrity(url: str) -> None:
+    if not url.startswith("sqlite:///"):
+        return
+    path = Path(url.removeprefix("sqlite:///"))
+    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        answer = connection.execute("PRAGMA quick_check").fetchone()[0]
+    if answer != "ok":
+        raise RuntimeError(f"{path} is damaged: {answer}")
