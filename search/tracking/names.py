@@ -100,7 +100,7 @@ EXPERIMENT_TOML: Final = "experiment.toml"  # the resolved experiment file
 MODEL_KERAS: Final = "model.keras"  # leaders only
 # Artifacts of a study
 STUDY_JSON: Final = "study.json"  # see docs/mlflow.md
-AUDIT_JSON: Final = "audit/audit.json"
+AUDIT: Final = "audit"  # folder: audit.html with galleries, audit.json, lists of files as CSV
 VERDICT_JSON: Final = "verdict.json"
 VERDICTS: Final = "verdicts"  # folder: look_1.json, look_2.json, ...
 REPORT_HTML: Final = "report.html"

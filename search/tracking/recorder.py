@@ -85,10 +85,10 @@ class Recorder:
         self._spool.append(
             "files",
             key=self.study_key,
+            files=self._spool.copy_files(setting.data.folder / names.AUDIT, self.study_key, names.AUDIT),
             texts={
                 names.STUDY_JSON: json.dumps(self._facts, indent=1, sort_keys=True),
                 names.EXPERIMENT_TOML: self._toml,
-                names.AUDIT_JSON: json.dumps(setting.data.audit, indent=1, sort_keys=True),
             },
         )
 

@@ -97,6 +97,14 @@ class Spool:
             settle(self.files)
         return str(kept)
 
+    def copy_files(self, source: Path, key: str, name: str) -> str:
+        """Copy a folder here under a name, to wait for delivery; the path of the folder that holds it."""
+        kept = self.files / key.replace("/", "-")
+        if source.exists():
+            shutil.copytree(source, kept / name, dirs_exist_ok=True)
+            settle(kept / name, files=True)
+        return str(kept)
+
     def pending(self) -> list[Path]:
         """The records that wait, oldest first."""
         return sorted(self.folder.glob("*.json"))

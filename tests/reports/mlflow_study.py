@@ -95,7 +95,7 @@ class StudyWriter:
         name = f"study {simulation.study}"
         run = self.client.create_run(self.experiment, simulation.started, tags, name).info.run_id
         self._file(run, names.STUDY_JSON, json.dumps(about, indent=1).encode())
-        self._file(run, names.AUDIT_JSON, json.dumps(about["data"]["audit"], indent=1).encode())
+        self._file(run, f"{names.AUDIT}/audit.json", json.dumps(about["data"]["audit"], indent=1).encode())
         return str(run)
 
     def _explore(self, slot: int, candidate: Candidate) -> None:

@@ -1,0 +1,30 @@
+"""`candor audit`: twins, leaks, conflicts and flat images, before a single epoch."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.options import Workspace
+
+PANEL = "Workspace"
+
+
+def command(
+    data: Annotated[
+        list[str],
+        typer.Argument(help="Data sets, as --data takes them; several are compared.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to write. Default: audit/ in the workspace.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", help="So many images of each set.")] = None,
+    workspace: Workspace = Path("runs"),
+) -> None:
+    """Find twins within and across splits and sets, label conflicts, flat images, missing classes."""
+    from search.datasets.audit import audit
+    from search.workspace import Workspace as Place
+
+    place = Place.at(workspace)
+    page = audit(data, place.cache, out or place.folder / "audit", typer.echo, limit=limit)
+    typer.echo(f"Audit: {page}")
