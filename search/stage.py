@@ -62,6 +62,7 @@ class Work:
     known: Outcome | None = None  # of a duplicate: what its twin had
     last_epoch: int = 0
     trained_seconds: float = 0.0  # over the epochs heard of, restored ones too
+    unsure: bool = False  # whether the storage holds draws of which its answer was lost
 
     @property
     def time(self) -> int:
@@ -144,15 +145,17 @@ class Stage(ABC):
 
     def claim(self, worker: int) -> Work | type[Wait] | None:
         """The next evaluation for this worker; Wait: ask again soon; None: nothing is left."""
-        with self.exclusive():
-            trial = self._adopted(worker) or self._asked(worker)
-            self._counted = self._count()
-            if trial is None:
-                return Wait if self.trials(TrialState.RUNNING) else None
-            if isinstance(trial, optuna.Trial):
-                self._running[trial._trial_id] = self._work(trial)
-                return self._running[trial._trial_id]
-            return trial
+        with self._lock:
+            with self.exclusive():
+                trial = self._adopted(worker) or self._asked(worker)
+                self._counted = self._count()
+                if trial is None and self.trials(TrialState.RUNNING):
+                    return Wait
+            if not isinstance(trial, optuna.Trial):
+                return trial
+            # Only now: a claim whose lock is lost as it ends is repeated, and must find the trial an orphan.
+            work = self._running[trial._trial_id] = self._work(trial)
+            return work
 
     def _adopted(self, worker: int) -> optuna.Trial | None:
         """A running trial that nobody evaluates: its process is gone, or our claim of it failed half-way."""
@@ -247,7 +250,12 @@ class Stage(ABC):
 
     def suggest(self, work: Work, name: str, domain: Domain) -> Value:
         """Draw a hyperparameter: from the sampler, or as it was drawn before the trial was adopted."""
-        return suggest(work.trial, name, domain)
+        if work.unsure:
+            work.trial = optuna.Trial(work.trial.study, work.trial._trial_id)
+        work.unsure = True
+        value = suggest(work.trial, name, domain)
+        work.unsure = False
+        return value
 
     def epoch(self, work: Work, message: Epoch) -> Answer:
         """Take note of an epoch; prune where the stage prunes."""

@@ -93,11 +93,19 @@ def open_storage(url: str, grace_seconds: int = GRACE_SECONDS) -> Storage:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether a storage's error is one that passes: a server that is away, a disk that is full."""
-    if isinstance(error, optuna.exceptions.StorageInternalError) and error.__cause__ is not None:
-        error = error.__cause__
-    if not isinstance(error, DBAPIError):
-        return False
+    """Whether a storage's error is one that passes: a server that is away, a disk that is full.
+
+    What was met first counts: Optuna wraps it, and tries once more on the connection that is gone.
+    """
+    met: BaseException | None = error
+    while met is not None:
+        if isinstance(met, DBAPIError) and _passes(met):
+            return True
+        met = met.__cause__ or met.__context__
+    return False
+
+
+def _passes(error: DBAPIError) -> bool:
     if "sqlite3" in type(error.orig).__module__:
         return _PASSING.search(str(error.orig)) is not None
     return isinstance(error, OperationalError) or error.connection_invalidated

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
-from sqlalchemy import text
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from benchmarks import small_study
 from benchmarks.servers import postgres, postgres_binaries
@@ -22,10 +24,11 @@ from search.execution.coordinator import Coordinator
 from search.execution.protocol import Answer, Built
 from search.explore import Explore
 from search.stage import LOST, Outcome, Stage, Wait, Work
-from search.storage import Storage, open_storage
+from search.storage import Storage, is_passing, open_storage
 from search.study import Study, join
 from search.tracking import names
 from search.workspace import Workspace
+from spaces.domains import Real
 from spaces.errors import UserError
 from tests.execution.conftest import Seen
 
@@ -184,23 +187,76 @@ def test_an_evaluation_that_is_taken_over_is_recorded_by_its_new_owner_alone(
     thread.join(30)
 
 
+def _cut(cutter: Storage) -> None:
+    """End every other connection to the server."""
+    with cutter.engine.begin() as connection:
+        connection.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        )
+
+
+def test_a_claim_that_loses_its_lock_is_made_again(opened: Callable[[], Storage], tmp_path: Path) -> None:
+    """The connection is cut when the trial runs and the claim is not over: nobody else would take it."""
+    cutter = opened()
+
+    class Unlucky(Confirm):
+        def _count(self) -> int:
+            counted = super()._count()
+            if self.trials(TrialState.RUNNING) and not self._running:
+                _cut(cutter)
+            return counted
+
+    stage = Unlucky(small_study.setting([{"cell": 1}], seeds=1), opened(), tmp_path, "unlucky/confirm")
+    stage.plan_cells()
+    with pytest.raises(DBAPIError) as caught:
+        stage.claim(0)
+    assert is_passing(caught.value)
+    with pytest.raises(DBAPIError):
+        stage.claim(1)
+    stage.__class__ = Confirm
+    work = _claimed(stage)
+    assert (work.slot, stage.claim(1)) == (1, Wait)
+
+
+def test_a_draw_whose_answer_was_lost_is_drawn_once(machine: Any) -> None:
+    """The server has stored the value when the connection breaks: the child trains with what is stored."""
+    stage = machine(Explore)
+    work, domain = _claimed(stage), Real(0.0, 1.0, default=0.5)
+
+    @event.listens_for(stage.storage.engine, "commit", once=True)
+    def lose_the_answer(connection: Connection) -> None:
+        connection.connection.dbapi_connection.commit()
+        raise OperationalError("COMMIT", {}, ConnectionError("cut"))
+
+    with pytest.raises(StorageInternalError) as caught:
+        stage.suggest(work, "x", domain)
+    assert is_passing(caught.value)
+    value = stage.suggest(work, "x", domain)
+    assert stage.trials()[0].params == {"x": value}
+
+
 def test_a_server_that_goes_away_pauses_the_work(
     machine: Any, stand_ins: ForkServer, opened: Callable[[], Storage]
 ) -> None:
-    """Every connection is cut in the middle of the stage: it is told once, and the stage ends complete."""
-    stage, said = machine(Confirm, seeds=4), []
-    coordinator = Coordinator(stand_ins, 2, [], said.append)
-    running = threading.Thread(target=coordinator.run, args=(stage,))
+    """Every connection is cut, again and again, in the middle of the stage: it ends complete."""
+    stage, errors = machine(Confirm, seeds=4), []
+    coordinator = Coordinator(stand_ins, 2, [], lambda said: None)
+
+    def run() -> None:
+        try:
+            coordinator.run(stage)
+        except Exception as error:
+            errors.append(error)
+
+    running = threading.Thread(target=run)
     running.start()
     cutter = opened()
     for _ in range(5):
-        time.sleep(0.3)
-        with cutter.engine.begin() as connection:
-            connection.execute(
-                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
-            )
-    running.join(60)
+        running.join(0.3)
+        _cut(cutter)
+    running.join(300)
     coordinator.stop()
+    assert errors == []
     assert Counter(t.state for t in stage.trials()) == {TrialState.COMPLETE: 12}
 
 
