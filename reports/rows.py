@@ -71,7 +71,7 @@ def comparison_rows(analysis: Analysis) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame[list(TEXT)] = frame[list(TEXT)].astype("object").fillna("").astype("str")
     frame = frame.astype({name: "float64" for name in COLUMNS if name not in (*TEXT, *_INTEGERS, *FLAGS)})
-    frame[list(_INTEGERS)] = frame[list(_INTEGERS)].astype("float64").round()
+    frame[list(_INTEGERS)] = frame[list(_INTEGERS)].astype("Float64").round()
     return frame.astype({**dict.fromkeys(_INTEGERS, "Int64"), **dict.fromkeys(FLAGS, "boolean")})
 
 
