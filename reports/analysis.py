@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isclose, isnan
+from math import isclose, isfinite, isnan
 from typing import Any
 
 import numpy as np
@@ -189,5 +189,10 @@ def _labels(study: Study) -> dict[str, str]:
 
 
 def _setting(column: str, value: Any) -> str:
-    name = column.partition(".")[2].replace("_", " ")
-    return f"{name} {value:g}" if isinstance(value, (int, float)) else f"{name} {value}"
+    """A setting as people read it: fractions to three digits."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    shown = f"{number:.3g}" if isfinite(number) and number != round(number) else str(value)
+    return f"{column.partition('.')[2].replace('_', ' ')} {shown}"
