@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
+from experiments.lookup import cached
 from experiments.stages import Means
-from search.datasets.prepared import MANIFEST, Prepared
 from search.tracking import names
 from search.tracking.writer import Writer
 from search.unseal import Opening, frozen, unseal
@@ -36,16 +35,12 @@ def open_test_set(experiment: str, means: Means, say: Callable[[str], None]) -> 
     candidates = [verdict[place] for place in ("selected", "runner_up") if verdict[place]]
     if not candidates:
         raise UserError(f"the verdict of {experiment} selected nothing: the test set stays sealed")
-    data = _cached(means.workspace.cache, tags)
+    data = cached(means.workspace, tags)
+    if data is None:
+        raise UserError(
+            f"the study's images are no longer in {means.workspace.cache}: run its search command again, "
+            "then unseal"
+        )
     local = means.workspace.artifacts if means.tracking.startswith("sqlite") else None
     writer = Writer(means.tracking, experiment, local)
     return unseal(writer, study.study_id, tags[names.VERDICT_HASH], candidates, data, say)
-
-
-def _cached(cache: Path, tags: dict[str, str]) -> Prepared:
-    """The prepared data of the study, by its digests."""
-    for manifest in sorted(cache.glob(f"**/{MANIFEST}")):
-        data = Prepared.open(manifest.parent)
-        if (data.digest, data.split_digest) == (tags[names.DATA_DIGEST], tags[names.SPLIT_DIGEST]):
-            return data
-    raise UserError(f"the study's images are no longer in {cache}: run its search command again, then unseal")

@@ -24,7 +24,8 @@ from search.setting import Protocol, Setting
 from search.storage import GRACE_SECONDS, masked, open_storage
 from search.study import Study, join
 from search.tracking import names
-from search.tracking.recorder import Recorder, versions
+from search.tracking.conditions import versions
+from search.tracking.recorder import Recorder
 from search.tracking.spool import Spool
 from search.tracking.writer import Delivery, Writer, prepare_store
 from search.training.precision import automatic

@@ -21,6 +21,7 @@ from search.datasets.prepare import Part, Prepared
 from search.datasets.splits import carve
 from search.execution.files import disk_is_full, settle, write_whole
 from search.execution.protocol import (
+    REPEATED,
     RESULT,
     Answer,
     Built,
@@ -36,6 +37,7 @@ from search.execution.protocol import (
     send,
 )
 from search.tracking import names
+from search.tracking.conditions import conditions
 from search.training import measures
 from search.training.fit import Decision, Diverged, Trained, train
 from search.training.recipe import Recipe
@@ -77,11 +79,13 @@ def _evaluate(pipe: Connection, task: Task) -> None:
     except InfeasibleArchitecture as error:
         send(pipe, _infeasible(error))
         return
-    if ask(pipe, _built(realised, recipe)) != Answer.GO or task.describe_only:
+    built = _built(realised, recipe)
+    if ask(pipe, built) != Answer.GO or task.describe_only:
         return
     if finished.exists():  # trained to the end before, told to nobody
         send(pipe, Result(**json.loads(finished.read_text())))
         return
+    _write_record(folder / "artifacts", task, dataset, built)
     result = _train_and_measure(pipe, task, dataset, realised, recipe)
     if result.outcome != "stopped":
         settle(folder / "artifacts", files=True)
@@ -145,6 +149,18 @@ def _built(realised: Realised, recipe: Recipe) -> Built:
     )
 
 
+def _write_record(artifacts: Path, task: Task, dataset: Prepared, built: Built) -> None:
+    """What it takes to train this evaluation again, before it is trained: a diverged one has it too."""
+    record = {name: getattr(task, name) for name in REPEATED}
+    record |= {
+        "candidate": built.candidate(),
+        "data": {"digest": dataset.digest, "split_digest": dataset.split_digest},
+        "conditions": conditions(keras.backend.backend(), task.precision, task.threads),
+    }
+    artifacts.mkdir(parents=True, exist_ok=True)
+    (artifacts / names.EVALUATION_JSON).write_text(json.dumps(record, indent=1, sort_keys=True))
+
+
 def _train_and_measure(
     pipe: Connection, task: Task, dataset: Prepared, realised: Realised, recipe: Recipe
 ) -> Result:
@@ -178,7 +194,6 @@ def _train_and_measure(
     }
     if trained.outcome != "stopped":
         artifacts = Path(task.folder) / "artifacts"
-        artifacts.mkdir(parents=True, exist_ok=True)
         _write_history(artifacts / names.HISTORY_CSV, trained)
         if trained.outcome == "complete":
             metrics |= _measure(task, dataset, training, monitor, trained, artifacts)

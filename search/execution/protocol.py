@@ -58,6 +58,13 @@ class Task:
     )  # variables of the child: which GPU it may see
 
 
+#: Fields of a task that decide its result, beside the candidate, the images, precision and threads.
+REPEATED = (
+    *("key", "seed", "space", "epochs", "patience", "objective"),
+    *("monitor_fraction", "monitor_seed", "validate"),
+)
+
+
 @dataclass(frozen=True)
 class Suggest:
     """A hyperparameter of this name is needed. Answered with its value."""

@@ -92,6 +92,9 @@ IMAGES_PER_SECOND: Final = "images_per_second"
 PEAK_RSS_MIB: Final = "peak_rss_mib"
 
 # Artifacts of an evaluation
+#: All it takes to train it again: candidate, seeds, protocol, digests of the images, and under what it was
+#: trained (search.tracking.conditions).
+EVALUATION_JSON: Final = "evaluation.json"
 HISTORY_CSV: Final = "history.csv"  # columns: epoch + EPOCH_METRICS
 #: Arrays ids (str), labels (int), probabilities (float32, images x classes), groups (int: images of
 #: one number are twins), has_twin (bool: a twin was in the training side before the purge).

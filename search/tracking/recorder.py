@@ -2,12 +2,10 @@
 
 import json
 import os
-import platform
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +13,9 @@ from search.execution.protocol import Epoch
 from search.setting import Setting
 from search.stage import LOST, STOPPED, Outcome, Work
 from search.tracking import names
+from search.tracking.conditions import versions
 from search.tracking.spool import Spool
 from search.tracking.writer import as_params
-
-_PACKAGES = (
-    "candor",
-    "keras",
-    "keras-tuner",
-    "tensorflow",
-    "jax",
-    "torch",
-    "optuna",
-    "mlflow",
-    "numpy",
-    "pandas",
-)
 
 
 class Recorder:
@@ -199,17 +185,6 @@ def _datasets(setting: Setting) -> list[dict[str, Any]]:
         }
         for part, digest in digests.items()
     ]
-
-
-def versions() -> dict[str, str]:
-    """The versions that a result may depend on."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _source_tags() -> dict[str, str]:
