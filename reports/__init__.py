@@ -8,6 +8,7 @@ from typing import Any
 _EXPORTS = {
     "build": "reports.folder",
     "self_contained": "reports.folder",
+    "model_card": "reports.card.card",
     "verdict_of": "reports.analysis",
     "sentences_of": "reports.analysis",
     "load_study": "reports.study",

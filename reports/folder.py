@@ -8,6 +8,7 @@ from plotly.offline import get_plotlyjs
 
 from reports import formats
 from reports.analysis import Analysis, analyse
+from reports.card.card import card_of
 from reports.page import views
 from reports.page.render import Figures, compute_figures, index_page, study_page
 from reports.progress import progress
@@ -56,6 +57,9 @@ def _write(analysis: Analysis, folder: Path, ui_url: str | None) -> None:
     _write_pictures(figures, folder / "figures")
     page = study_page(analysis, shown, figures, ui_url=ui_url)
     (folder / "index.html").write_text(page, encoding="utf-8")
+    if analysis.comparison:
+        for name, text in card_of(analysis, home="../index.html").texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
 
 
 def _write_pictures(figures: Figures, folder: Path) -> None:

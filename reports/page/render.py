@@ -22,6 +22,7 @@ from reports.tables import Table
 from search.tracking import names
 
 HERE = Path(__file__).parent
+TEMPLATES = (HERE, HERE.parent / "card")
 
 
 class Computed(NamedTuple):
@@ -78,7 +79,7 @@ def study_page(
         for section, table in tables
     ]
     compared = next((table.rows for _, table in tables if table.name == "comparison"), None)
-    return _render(
+    return render(
         "study.html",
         title=f"{study.experiment}: {study.about.get('question') or 'a study'}",
         home="#" if alone else "../index.html",
@@ -94,6 +95,7 @@ def study_page(
         command=study.about.get("command") or "",
         sentences=_told(analysis),
         chosen=views.chosen(analysis),
+        card="" if alone or analysis.comparison is None else "model_card.html",
         words=dict(views.words(compared)) if isinstance(compared, pd.DataFrame) else {},
         tables={"answer": [view for section, view in shown if section == "answer"]},
         sections=_sections(drawn, shown),
@@ -104,7 +106,7 @@ def study_page(
 
 def index_page(cards: Sequence[dict[str, Any]]) -> str:
     """The page over all experiments."""
-    return _render("index.html", title="Candor: experiments", home="#", plotly="", cards=cards)
+    return render("index.html", title="Candor: experiments", home="#", plotly="", cards=cards)
 
 
 class Told(NamedTuple):
@@ -167,13 +169,14 @@ def _json(value: Any) -> Markup:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.globals["missing"] = columns.MISSING
     return environment
 
 
-def _render(template: str, **content: Any) -> str:
+def render(template: str, **content: Any) -> str:
+    """A template with style and script inside it."""
     css, js = ((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "page.js"))
     return _environment().get_template(template).render(css=Markup(css), js=Markup(js), **content)  # noqa: S704

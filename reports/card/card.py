@@ -1,0 +1,88 @@
+"""A card as Markdown and as a page of its own."""
+
+from dataclasses import dataclass
+
+from reports.analysis import Analysis, analyse
+from reports.card.content import content
+from reports.card.parts import Content, Grid, ModelFile, Section
+from reports.page.render import render
+from reports.study import load_study
+
+MARKDOWN, HTML = "model_card.md", "model_card.html"
+
+
+@dataclass(frozen=True)
+class Card:
+    """One card twice; neither needs a file beside it."""
+
+    markdown: str
+    html: str
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """By file name, as they are logged with a model."""
+        return {MARKDOWN: self.markdown, HTML: self.html}
+
+
+def model_card(
+    experiment: str,
+    tracking_uri: str,
+    study: str | None = None,
+    *,
+    candidate: str | None = None,
+    file: ModelFile | None = None,
+) -> Card:
+    """The card of what a study selected, or of another confirmed candidate of it, by fingerprint.
+
+    file: which file the card goes with; one that was trained again is labelled. Raises UserError where
+    nothing is confirmed.
+    """
+    return card_of(analyse(load_study(experiment, tracking_uri, study)), candidate, file)
+
+
+def card_of(
+    analysis: Analysis, candidate: str | None = None, file: ModelFile | None = None, *, home: str = "#"
+) -> Card:
+    """The same, of a study that is analysed already. home: where the page's name leads."""
+    found = content(analysis, candidate, file)
+    html = render("card.html", title=found.title, home=home, plotly="", card=found)
+    return Card(_markdown(found), html)
+
+
+def _markdown(card: Content) -> str:
+    lines = [f"# {card.title}", "", f"{card.subtitle}.", ""]
+    for warning in card.warnings:
+        head, stop, rest = warning.partition(". ")
+        lines += [f"> **{head}{stop.strip()}** {rest}", ""]
+    for section in card.sections:
+        lines += _section(section)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _section(section: Section) -> list[str]:
+    lines = [f"## {section.title}", ""]
+    for paragraph in section.paragraphs:
+        lines += [_plain(paragraph), ""]
+    if section.grid:
+        lines += [*_pipes(section.grid), ""]
+    for items in (
+        [f"**{name}:** {_plain(value)}" for name, value in section.facts],
+        [_plain(point) for point in section.points],
+    ):
+        lines += [*(f"- {item}" for item in items), *([""] if items else [])]
+    if section.commands:
+        lines += ["```sh", *section.commands, "```", ""]
+    return lines
+
+
+def _pipes(grid: Grid) -> list[str]:
+    rule = ["---:" if index in grid.numeric else ":---" for index in range(len(grid.headings))]
+    rows = [grid.headings, rule, *grid.rows]
+    return [
+        f"| {' | '.join(_plain(cell).replace('|', chr(92) + '|').strip() for cell in row)} |" for row in rows
+    ]
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is: of its signs, those that names of files and classes may hold."""
+    return text.replace("\\", "\\\\").replace("*", "\\*").replace("_", "\\_").replace("<", "&lt;")

@@ -1,0 +1,74 @@
+"""The model card says what a model is, how good, and where it fails, in the numbers of the store."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import reports
+from reports.analysis import Analysis
+from reports.card.card import card_of
+from reports.card.parts import ModelFile
+from reports.card.use import are_emotions
+from reports.card.weaknesses import by_class
+from spaces.errors import UserError
+
+
+def test_a_card_holds_the_numbers_of_the_selected_candidate(joint: Analysis) -> None:
+    assert joint.verdict is not None
+    selected = joint.verdict.selected or joint.rows[0].candidate
+    row = next(row for row in joint.rows if row.candidate == selected)
+    card = card_of(joint)
+    for text in (card.markdown, card.html):
+        assert joint.labels[selected] in text
+        assert f"{100 * row.val_accuracy:.1f}%" in text
+        assert f"{100 * row.val_accuracy_ci_low:.1f} to {100 * row.val_accuracy_ci_high:.1f}%" in text
+        assert "reads a face, not a feeling" in text
+        for run in joint.runs_of(selected).run_id:
+            assert f"candor reproduce {run}" in text
+
+
+def test_recall_by_class_is_that_of_the_stored_predictions(joint: Analysis) -> None:
+    evaluations = joint.evaluations_of(joint.rows[0].candidate)
+    found = by_class(evaluations, joint.classes, 0.05)
+    assert [one.recall for one in found] == sorted(one.recall for one in found)
+    one = found[0]
+    kind = joint.classes.index(one.name)
+    said = [each.probabilities.argmax(axis=1)[each.labels == kind] for each in evaluations]
+    assert one.recall == pytest.approx(np.mean(np.concatenate(said) == kind))
+    assert one.low < one.recall < one.high
+
+
+def test_a_retrained_file_is_labelled_and_a_kept_one_is_not(joint: Analysis) -> None:
+    retrained = card_of(joint, file=ModelFile(retrained=True, images=28_000, epochs=17))
+    assert "**Retrained.** This file was trained again on 28,000 images" in retrained.markdown
+    assert "No number below was measured on it" in retrained.html
+    assert "Retrained" not in card_of(joint, file=ModelFile(run_id="0" * 32)).markdown
+
+
+def test_a_study_on_drawn_pictures_says_so_first(grid: Analysis) -> None:
+    assert "Synthetic data" not in card_of(grid).markdown
+    about = {**grid.study.about, "data": {**grid.study.data, "synthetic": True}}
+    card = card_of(replace(grid, study=replace(grid.study, about=about))).markdown
+    assert card.index("**Synthetic data.**") < card.index("## ")
+
+
+def test_limits_of_reading_faces_stand_only_where_classes_are_emotions() -> None:
+    assert are_emotions(("angry", "happy", "neutral", "sad"))
+    assert not are_emotions(("cat", "dog", "happy"))
+
+
+def test_nothing_confirmed_is_no_card_and_the_same_store_the_same_bytes(tracking_uri: str) -> None:
+    with pytest.raises(UserError, match="no confirmed candidate yet"):
+        reports.model_card("young", tracking_uri)
+    assert reports.model_card("joint", tracking_uri) == reports.model_card("joint", tracking_uri)
+
+
+def test_the_report_has_the_card_beside_it_and_leads_to_it(written: Path) -> None:
+    assert (written / "joint" / "model_card.md").is_file()
+    page = (written / "joint" / "index.html").read_text(encoding="utf-8")
+    assert 'href="model_card.html"' in page
+    card = (written / "joint" / "model_card.html").read_text(encoding="utf-8")
+    assert 'href="../index.html"' in card
+    assert "model_card.html" not in (written / "young" / "index.html").read_text(encoding="utf-8")
