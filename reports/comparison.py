@@ -152,7 +152,7 @@ def compare(
     candidates = _in_order(list(candidates_of(evaluations, rule.objective, alpha)))
     pairs = _pairs(candidates, "scores", alpha)
     by_accuracy = pairs if rule.objective == "val_accuracy" else _pairs(candidates, "accuracies", alpha)
-    smallest, wanted = _reach(pairs, rule, look)
+    smallest, wanted = _reach(pairs, _unsteady(candidates, "scores"), rule, look)
     return Comparison(
         rule=rule,
         look=look,
@@ -178,20 +178,26 @@ def _pairs(
     candidates: Sequence[Candidate], table: Literal["scores", "accuracies"], alpha: float
 ) -> dict[tuple[str, str], Pair]:
     """Every two candidates that share a seed: one family, since the best was picked from the same data."""
-    found = []
+    found: dict[tuple[str, str], Pair] = {}
     for a, b in itertools.combinations(candidates, 2):
         common = sorted(set(a.seeds) & set(b.seeds))
         if common:
             ours, theirs = (one.on(common, getattr(one, table)) for one in (a, b))
             difference = statistics.paired_difference(ours, theirs, alpha=alpha)
             probability = statistics.probability_better(ours.mean(axis=1), theirs.mean(axis=1), alpha=alpha)
-            found.append(Pair(a.name, b.name, difference, math.nan, probability))
-    steady = statistics.steadied([pair.difference for pair in found], len(candidates), alpha=alpha)
-    adjusted = statistics.holm(np.array([difference.p for difference in steady]))
+            found[a.name, b.name] = Pair(a.name, b.name, difference, math.nan, probability)
+    steady = statistics.steadied(
+        {names: pair.difference for names, pair in found.items()}, _unsteady(candidates, table), alpha=alpha
+    )
+    adjusted = statistics.holm(np.array([difference.p for difference in steady.values()]))
     return {
-        (pair.a, pair.b): replace(pair, difference=difference, p_holm=float(p))
-        for pair, difference, p in zip(found, steady, adjusted, strict=True)
+        names: replace(found[names], difference=difference, p_holm=float(p))
+        for (names, difference), p in zip(steady.items(), adjusted, strict=True)
     }
+
+
+def _unsteady(candidates: Sequence[Candidate], table: Literal["scores", "accuracies"]) -> frozenset[str]:
+    return statistics.unsteady({one.name: getattr(one, table).mean(axis=1) for one in candidates})
 
 
 def _crossed(candidates: Sequence[Candidate]) -> Floats:
@@ -202,9 +208,15 @@ def _crossed(candidates: Sequence[Candidate]) -> Floats:
     return np.stack([one.on(common, one.scores) for one in candidates])
 
 
-def _reach(pairs: Mapping[tuple[str, str], Pair], rule: Rule, look: int) -> tuple[float, int | None]:
-    """The smallest difference this look could have seen; the seeds that would see the margin at the next."""
-    differences = [pair.difference for pair in pairs.values() if pair.difference.seeds >= FEWEST_SEEDS]
+def _reach(
+    pairs: Mapping[tuple[str, str], Pair], unsteady: frozenset[str], rule: Rule, look: int
+) -> tuple[float, int | None]:
+    """The smallest difference this look could have seen; the seeds that would see the margin at the next.
+
+    Between steady candidates, if there are two: what an unsteady one needs is another recipe, not more seeds.
+    """
+    seen = {names: p.difference for names, p in pairs.items() if p.difference.seeds >= FEWEST_SEEDS}
+    differences = [one for names, one in seen.items() if not unsteady & set(names)] or list(seen.values())
     if not differences:
         return math.nan, None
     typical = statistics.pooled(differences, rule.alpha)

@@ -31,12 +31,12 @@ from reports.statistics.scores import (
     macro_f1,
     macro_f1_by_image,
 )
+from reports.statistics.steadiness import steadied, unsteady
 from reports.statistics.twoway import (
     Estimate,
     accuracy_interval,
     by_twins,
     paired_difference,
-    steadied,
     two_way,
 )
 
@@ -72,5 +72,6 @@ __all__ = [
     "steadied",
     "tied_set",
     "two_way",
+    "unsteady",
     "wilson",
 ]

@@ -9,7 +9,6 @@ the variance of the mean over new seeds *and* new images (Searle, Casella and Mc
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -158,35 +157,6 @@ def paired_difference(
         )
     difference = by_twins(np.subtract(a, b, dtype=np.float64), groups)
     return two_way(difference, alpha=alpha, floor=1.0 / difference.shape[1])
-
-
-def steadied(differences: Sequence[Estimate], candidates: int, *, alpha: float = 0.05) -> list[Estimate]:
-    """The paired differences of a study's candidates, their seeds' noise judged by all of them together.
-
-    Three seeds say little about the noise between seeds of one pair, but those of five candidates say more.
-    The seeds' part of each pair becomes the larger of its own and the average of all, with the degrees of
-    freedom of all, (candidates - 1) (seeds - 1). The larger one, so that a candidate less steady than the
-    rest is not taken for steady. A single pair stays as it is, and so do pairs with one seed.
-    """
-    known = [one for one in differences if one.seeds > 1]
-    if not known:
-        return list(differences)
-    weights = np.array([one.seeds - 1.0 for one in known])
-    average = float(np.average([one.seed_variance for one in known], weights=weights))
-    together = 2.0 * weights.sum() / candidates
-    return [_steadied(one, average, together, alpha) if one.seeds > 1 else one for one in differences]
-
-
-def _steadied(one: Estimate, average: float, together: float, alpha: float) -> Estimate:
-    parts = Parts(
-        seeds=one.seeds,
-        images=one.images,
-        image_variance=one.image_variance,
-        seed_variance=max(one.seed_variance, average),
-        chance_variance=one.chance_variance,
-        seed_df=max(one.seed_df, together),
-    )
-    return parts.around(one.estimate, alpha, 1.0 / one.images)
 
 
 def accuracy_interval(

@@ -70,3 +70,11 @@ def evaluation(
         has_twin=np.zeros(images, dtype=np.bool_),
         train_clean_accuracy=train_accuracy,
     )
+
+
+def right_answers(seeds, images, *, candidates=2, seed_noise=0.03, random_seed=0):
+    """Right answers (candidates, seeds, images) of networks that find the same images hard."""
+    random = np.random.default_rng(random_seed)
+    latent = random.standard_normal(images) + 0.4 * random.standard_normal((candidates, 1, images))
+    latent = latent + 0.7 * random.standard_normal((candidates, seeds, images))
+    return (latent + seed_noise * random.standard_normal((candidates, seeds, 1)) > -0.5).astype(float)

@@ -2,23 +2,16 @@
 
 import numpy as np
 import pytest
+from drawn_evaluations import right_answers
 from scipy import stats
 
 from reports.statistics import (
     accuracy_interval,
     by_twins,
     paired_difference,
-    steadied,
     two_way,
     wilson,
 )
-
-
-def right_answers(seeds, images, *, candidates=2, seed_noise=0.03, random_seed=0):
-    random = np.random.default_rng(random_seed)
-    latent = random.standard_normal(images) + 0.4 * random.standard_normal((candidates, 1, images))
-    latent = latent + 0.7 * random.standard_normal((candidates, seeds, images))
-    return (latent + seed_noise * random.standard_normal((candidates, seeds, 1)) > -0.5).astype(float)
 
 
 def test_variance_is_that_of_the_textbook():
@@ -101,19 +94,3 @@ def test_accuracy_interval_of_one_seed_is_nearly_wilsons():
 def test_tables_of_different_shape_are_refused():
     with pytest.raises(ValueError, match=r"one shape \(seeds, images\). Received: \(3, 5\) and \(2, 5\)"):
         paired_difference(np.ones((3, 5)), np.ones((2, 5)))
-
-
-def test_a_single_pair_is_as_steady_as_it_is():
-    pair = paired_difference(*right_answers(3, 300))
-    assert steadied([pair], candidates=2) == [pair]
-
-
-def test_five_candidates_know_more_of_the_seeds_than_two():
-    networks = right_answers(3, 500, candidates=5)
-    pairs = [paired_difference(networks[i], networks[j]) for i in range(5) for j in range(i)]
-    steady = steadied(pairs, candidates=5)
-    assert {one.seed_df for one in steady} == {8.0}
-    assert np.mean([one.high - one.low for one in steady]) < np.mean([one.high - one.low for one in pairs])
-    assert all(
-        after.seed_variance >= before.seed_variance for before, after in zip(pairs, steady, strict=True)
-    )
