@@ -93,7 +93,7 @@ def mlflow_server(folder: Path, host: str = "127.0.0.1", prefix: tuple[str, ...]
             yield f"http://{host}:{port}"
         finally:
             os.killpg(process.pid, 15)
-            process.wait(30)
+            process.wait(120)
 
 
 def _wait_until_healthy(address: str, prefix: tuple[str, ...], process: "subprocess.Popen[bytes]") -> None:

@@ -81,8 +81,13 @@ def run(
     delivery = Delivery(spool, Writer(tracking, setting.experiment, local))
     recorder = Recorder(spool, setting, {}, "")
     coordinator = Coordinator(server, workers, [recorder, *observers], say)
+
+    def stop(number: int, frame: object) -> None:
+        coordinator.stop()
+        say("stopping")
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: coordinator.stop())
+        signal.signal(number, stop)
     recorder.study_begun()
     over = False
     try:

@@ -53,7 +53,7 @@ source = "synthetic:train=400,validation=160,test=120"
 """
 
 
-def _candor(*arguments: str, timeout: float = 400) -> subprocess.CompletedProcess[str]:
+def _candor(*arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "experiments", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
 
@@ -95,6 +95,7 @@ def _processes_of(workspace: Path) -> list[int]:
 
 
 @pytest.mark.trains
+@pytest.mark.timeout(1800)
 def test_a_study_is_killed_resumed_finished_reported_and_opened_once(
     experiment: Path, tmp_path: Path
 ) -> None:
@@ -103,12 +104,14 @@ def test_a_study_is_killed_resumed_finished_reported_and_opened_once(
     search = ["search", str(experiment), "--workspace", str(workspace), "--workers", "2"]
 
     with subprocess.Popen([sys.executable, "-m", "experiments", *search], stdout=subprocess.DEVNULL) as first:
-        end = time.monotonic() + 240
+        end = time.monotonic() + 400
         while not _checkpointed(workspace) and time.monotonic() < end:
             time.sleep(0.02)
         first.send_signal(signal.SIGKILL)
     assert _checkpointed(workspace)
-    time.sleep(1)
+    end = time.monotonic() + 60
+    while _processes_of(workspace) and time.monotonic() < end:
+        time.sleep(0.1)
     assert _processes_of(workspace) == []
 
     done = _candor(*search)

@@ -23,6 +23,7 @@ from search.tracking import names
 
 _POLL_SECONDS = 0.25
 _HUNG_RETRIES = 1
+_START_SECONDS = 180
 #: What the sampler is told of a candidate that the kernel killed for want of memory.
 _OUT_OF_MEMORY = {"memory": 1.0}
 
@@ -163,7 +164,9 @@ class Coordinator:
     def _converse(self, conversation: Conversation, work: Work) -> Outcome | Died:
         self._patience.insist(partial(Path(work.task.folder).mkdir, parents=True, exist_ok=True))
         work.trained_seconds = 0.0
-        return conversation.hold(work, self._server.fork())
+        child = self._server.fork()
+        self._server.wait_until_ready(_START_SECONDS)  # a server that begins anew is not the child's silence
+        return conversation.hold(work, child)
 
 
 def _decide(work: Work, outcome: Outcome) -> None:

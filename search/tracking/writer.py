@@ -285,17 +285,21 @@ class Delivery:
                     break
 
     def _deliver_one(self, path: Path) -> bool:
-        record = self._spool.read(path)
+        """Whether the record is out of the way. Nothing ends this thread: not a full disk, not MLflow."""
         try:
-            self._writer.write(record)
+            record = self._spool.read(path)
+            try:
+                self._writer.write(record)
+            except Exception as error:
+                if not _is_refusal(error):
+                    raise
+                self._spool.set_aside(record, masked(f"{type(error).__name__}: {error}"))
+            else:
+                self._spool.remove(record)
         except Exception as error:
-            if _is_refusal(error):
-                self._spool.set_aside(record, f"{type(error).__name__}: {error}")
-                return True
             self._writer.forget()
             self.trouble = f"{type(error).__name__}: {masked((str(error).splitlines() or [''])[0])[:200]}"
             return False
-        self._spool.remove(record)
         self.trouble = None
         return True
 

@@ -96,7 +96,7 @@ class Started:
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
         )
 
-    def finish(self, timeout: float = 120) -> str:
+    def finish(self, timeout: float = 400) -> str:
         """Run to the end; what was printed."""
         with self.begin() as process:
             printed, _ = process.communicate(timeout=timeout)

@@ -178,13 +178,13 @@ def test_an_evaluation_that_is_taken_over_is_recorded_by_its_new_owner_alone(
 
     thread = threading.Thread(target=steal, daemon=True)
     thread.start()
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while len(seen.outcomes) < 3 and time.monotonic() < end:
         time.sleep(0.1)
     assert [outcome.state for outcome in seen.outcomes.values()] == [LOST] * 3
     with storage.engine.begin() as connection:
         connection.execute(text("UPDATE trials SET state = 'FAIL' WHERE state = 'RUNNING'"))
-    thread.join(30)
+    thread.join(120)
 
 
 def _cut(cutter: Storage) -> None:
@@ -220,13 +220,15 @@ def test_a_claim_that_loses_its_lock_is_made_again(opened: Callable[[], Storage]
 
 def test_a_draw_whose_answer_was_lost_is_drawn_once(machine: Any) -> None:
     """The server has stored the value when the connection breaks: the child trains with what is stored."""
-    stage = machine(Explore)
+    stage, other, lost = machine(Explore), machine(Explore), []
     work, domain = _claimed(stage), Real(0.0, 1.0, default=0.5)
 
-    @event.listens_for(stage.storage.engine, "commit", once=True)
+    @event.listens_for(stage.storage.engine, "commit")
     def lose_the_answer(connection: Connection) -> None:
         connection.connection.dbapi_connection.commit()
-        raise OperationalError("COMMIT", {}, ConnectionError("cut"))
+        if not lost and other.trials()[0].params:
+            lost.append(connection)
+            raise OperationalError("COMMIT", {}, ConnectionError("cut"))
 
     with pytest.raises(StorageInternalError) as caught:
         stage.suggest(work, "x", domain)
@@ -266,7 +268,7 @@ def test_a_silent_holder_loses_the_lock(address: str, opened: Callable[[], Stora
     program = (
         "import sys, time; from search.storage import open_storage\n"
         f"storage = open_storage({address!r})\n"
-        "with storage.exclusive('silent', 2): print('held', flush=True); time.sleep(600)"
+        "with storage.exclusive('silent', 4): print('held', flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -275,7 +277,7 @@ def test_a_silent_holder_loses_the_lock(address: str, opened: Callable[[], Stora
         with other.exclusive("silent"):
             waited = time.monotonic() - began
         process.kill()
-    assert 0.5 < waited < 20
+    assert 0.5 < waited < 60
 
 
 def test_other_images_are_refused_and_precision_is_taken_over(
