@@ -23,6 +23,7 @@ TOTALS: Final = frozenset(
         "leaders",
         "hours",
         "keep_models",
+        "keep_models_mb",
         "retries",
         "max_seconds",
         "max_memory_mb",
@@ -85,6 +86,7 @@ class Protocol(Section):
     margin: Annotated[float, Field(gt=0, le=0.5)] = 0.01  # a difference surely within it is a tie
     monitor_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
     keep_models: Literal["none", "leaders", "all"] = "leaders"
+    keep_models_mb: Count | None = None  # of all models of the study, once it is over
     retries: Annotated[int, Field(ge=0)] = 2
     max_seconds: Positive | None = None  # of one evaluation
     max_memory_mb: Count | None = None  # of one evaluation

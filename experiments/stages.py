@@ -131,16 +131,14 @@ def setting_of(spec: Spec, data: Prepared) -> Setting:
     """The study that an experiment on these data is."""
     protocol = spec.protocol
     precision = automatic() if protocol.precision == "auto" else protocol.precision
-    shared = {
-        name: getattr(protocol, name) for name in Protocol.__dataclass_fields__ if name != "keep_models"
-    }
+    shared = {name: getattr(protocol, name) for name in Protocol.__dataclass_fields__}
     domains = {name: domain.to_dict() for name, domain in spec.domains.items()}
     return Setting(
         experiment=spec.name,
         question=spec.question,
         space=spec.space[0] if len(spec.space) == 1 else tuple(spec.space),
         recipe=spec.recipe,
-        protocol=Protocol(**shared, keep_models=protocol.keep_models != "none"),
+        protocol=Protocol(**shared),
         data=data,
         precision=precision,
         threads=1 if protocol.threads == "auto" else protocol.threads,
@@ -213,7 +211,21 @@ def conclude(spec: Spec, means: Means, recorder: Recorder, delivery: Delivery, o
     delivery.drain(60)
     recorder.study_files({names.REPORT_HTML: reports.self_contained(spec.name, means.tracking)})
     delivery.drain(60)
-    return tuple(reports.sentences_of(spec.name, means.tracking))
+    return (*reports.sentences_of(spec.name, means.tracking), *_trimmed(spec, means, verdict))
+
+
+def _trimmed(spec: Spec, means: Means, verdict: Any) -> tuple[str, ...]:
+    """Keep the models within the protocol's budget; a sentence if any had to go."""
+    if spec.protocol.keep_models_mb is None:
+        return ()
+    from mlflow import MlflowClient
+
+    import reports
+    from experiments.retention import keep_within
+
+    study, client = reports.load_study(spec.name, means.tracking), MlflowClient(means.tracking)
+    told = keep_within(spec.protocol.keep_models_mb, study, verdict, client)
+    return (told,) if told else ()
 
 
 def _look(study: Any) -> tuple[int, str]:

@@ -1,5 +1,6 @@
 """Writes reports: a folder with a page, tables and figures for each experiment, and an index over them."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,15 @@ def build(experiments: Sequence[str], tracking_uri: str, out: Path, *, ui_url: s
     cards.sort(key=lambda card: card["name"])
     (out / "index.html").write_text(index_page(cards), encoding="utf-8")
     return out / wanted[0] / "index.html" if len(wanted) == 1 else out / "index.html"
+
+
+def forget(out: Path, experiment: str) -> None:
+    """Remove an experiment's report, and its place in the index."""
+    if not (out / experiment).exists():
+        return
+    shutil.rmtree(out / experiment)
+    cards = [_written_before(name) for name in _other_pages(out, [])]
+    (out / "index.html").write_text(index_page(cards), encoding="utf-8")
 
 
 def self_contained(experiment: str, tracking_uri: str, study: str | None = None) -> str:

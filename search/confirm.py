@@ -48,7 +48,7 @@ class Confirm(Stage):
         fields = {
             "monitor_seed": attributes["seed"],
             "validate": True,
-            "keep_model": self.setting.protocol.keep_models,
+            "keep_model": self.setting.protocol.keep_models != "none",
         }
         if "candidate" in attributes:
             return fields | {"candidate": attributes["candidate"]}

@@ -78,11 +78,12 @@ class Explore(Stage):
 
     def task_fields(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """The baseline is fixed, the family of an arm is given, everything else is drawn."""
+        fields: dict[str, Any] = {"keep_model": self.setting.protocol.keep_models == "all"}
         if attributes.get("baseline") and self.setting.baseline is not None:
-            return cell_fields(self.setting, self.setting.baseline)
+            return fields | cell_fields(self.setting, self.setting.baseline)
         if "family" in attributes:
-            return {"fix": {**self.setting.fix, "family": attributes["family"]}}
-        return {}
+            return fields | {"fix": {**self.setting.fix, "family": attributes["family"]}}
+        return fields
 
     def built(self, work: Work, built: Built) -> Answer:
         """Refuse what was drawn before: its value is known."""

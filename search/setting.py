@@ -30,7 +30,7 @@ class Protocol:
     sampler_options: Mapping[str, Any] = field(default_factory=dict)
     pruner: str = "median"
     pruner_options: Mapping[str, Any] = field(default_factory=dict)
-    keep_models: bool = True
+    keep_models: str = "leaders"  # "none", "leaders" or "all"
     retries: int = 2
     max_seconds: float | None = None
     max_memory_mb: float | None = None
