@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.training.augmentation_layer import AugmentationLayer
-from search.training.fused_batch_norm import fuse_batch_norms
 from search.training.recipe import Recipe
 
 _PREDICTION_BATCH: Final = 256
@@ -36,7 +35,6 @@ def compose(network: keras.Model, recipe: Recipe, image_shape: tuple[int, ...], 
         standardize = _standardizing()
         floats, varied = standardize(floats), standardize(varied)
     _penalise(network, recipe.l2)
-    fuse_batch_norms(network)
     training = keras.Model(images, _probabilities(network, varied))
     training.compile(
         optimizer=make_optimizer(recipe),

@@ -21,6 +21,7 @@ from search.training.checkpoint import Checkpoint
 from search.training.composition import compose, predict
 from search.training.course import Course, Report
 from search.training.decision import Decision, Diverged
+from search.training.fused_batch_norm import fuse_batch_norms
 from search.training.recipe import Recipe
 from search.training.schedule import Schedule
 
@@ -90,6 +91,7 @@ def train(
         ValueError: when the checkpoint belongs to another training.
     """
     images, labels = train
+    fuse_batch_norms(network)
     models = compose(network, recipe, images.shape[1:], seed)
     targets = np.eye(num_classes, dtype=np.float32)[labels]
     weights = balanced_weights(labels, num_classes) if recipe.class_weights else None
