@@ -182,6 +182,8 @@ def _the_contract_is_kept(workspace: Path, confirmed: list[Run]) -> None:
     assert len(parent.inputs.dataset_inputs) == 2
     logged = {item.path for item in client.list_artifacts(parent.info.run_id)}
     assert logged >= {names.STUDY_JSON, names.EXPERIMENT_TOML, names.VERDICT_JSON, names.REPORT_HTML, "audit"}
+    audit = {item.path for item in client.list_artifacts(parent.info.run_id, names.AUDIT)}
+    assert audit >= {"audit/audit.html", "audit/audit.json", "audit/twins.csv"}
 
 
 def _optuna_and_mlflow_agree(workspace: Path, explored: list[Run]) -> None:
