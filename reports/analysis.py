@@ -59,6 +59,16 @@ class Analysis:
         count = self.confirmed[0].probabilities.shape[1] if self.confirmed else len(known)
         return known if len(known) == count else tuple(f"class {index}" for index in range(count))
 
+    @property
+    def alpha_of_intervals(self) -> float:
+        """What both ends of an interval leave out together."""
+        return 1.0 - self.comparison.confidence if self.comparison else 0.05
+
+    @property
+    def leader(self) -> str:
+        """The selected candidate, else the best one; raises IndexError before anything is confirmed."""
+        return (self.verdict.selected if self.verdict else None) or self.rows[0].candidate
+
     def evaluations_of(self, candidate: str) -> list[Evaluation]:
         """The confirmed evaluations of one candidate, by seed."""
         return [one for one in self.confirmed if one.candidate == candidate]

@@ -1,27 +1,31 @@
 """Whether a leader that says 80% is right in 80%."""
 
+import functools
 from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 import plotly.graph_objects as go
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from reports import style
 from reports.analysis import Analysis
+from reports.evaluation import Evaluation
 from reports.figures import NothingToDraw
+from reports.statistics import crossed_bootstrap, expected_calibration_error, percentile_interval
 
 TITLE = "Can the stated confidence be believed"
 READING = (
     "Validation images sorted by the confidence of the answer, in ten bins, all seeds together; a larger "
     "dot holds more images. On the diagonal, confidence is honest; below it, the network is surer than it "
-    "should be. ECE is the mean distance from the diagonal."
+    "should be. ECE, the expected calibration error, is the mean distance from the diagonal in fifteen such "
+    "bins, over seeds, with its bootstrap interval over seeds and images."
 )
 SECTION = "errors"
 ORDER = 30
 MOST = 3
 BINS = 10
+RESAMPLES = 400
 FEWEST = 10  # answers in a bin; fewer say nothing
 
 
@@ -33,6 +37,8 @@ class Curve(NamedTuple):
     accuracy: tuple[float, ...]
     share: tuple[float, ...]
     error: float
+    error_low: float
+    error_high: float
 
 
 class Numbers(NamedTuple):
@@ -42,20 +48,19 @@ class Numbers(NamedTuple):
 
 
 def compute(analysis: Analysis) -> Numbers:
-    """Bin every answer of every seed by its confidence; ECE as logged, mean over seeds."""
+    """Bin every answer of every seed by its confidence."""
     if not analysis.rows:
         raise NothingToDraw("no confirmed candidate has stored predictions")
     curves = []
     for row in analysis.rows[:MOST]:
         evaluations = analysis.evaluations_of(row.candidate)
-        confidence = np.concatenate([one.probabilities.max(axis=1) for one in evaluations]).astype(float)
-        right = np.concatenate([one.probabilities.argmax(axis=1) == one.labels for one in evaluations])
-        error = float(analysis.runs_of(row.candidate).ece.mean())
-        curves.append(_curve(analysis.labels[row.candidate], confidence, right, error))
+        curves.append(_curve(analysis.labels[row.candidate], evaluations, analysis.alpha_of_intervals))
     return Numbers(tuple(curves))
 
 
-def _curve(label: str, confidence: NDArray[np.float64], right: NDArray[np.bool_], error: float) -> Curve:
+def _curve(label: str, evaluations: list[Evaluation], alpha: float) -> Curve:
+    confidence = np.concatenate([one.probabilities.max(axis=1) for one in evaluations]).astype(float)
+    right = np.concatenate([one.probabilities.argmax(axis=1) == one.labels for one in evaluations])
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)
     filled = [b for b in range(BINS) if (place == b).sum() >= FEWEST]
     return Curve(
@@ -63,8 +68,21 @@ def _curve(label: str, confidence: NDArray[np.float64], right: NDArray[np.bool_]
         tuple(float(confidence[place == b].mean()) for b in filled),
         tuple(float(right[place == b].mean()) for b in filled),
         tuple(float((place == b).mean()) for b in filled),
-        error,
+        *_error(evaluations, alpha),
     )
+
+
+def _error(evaluations: list[Evaluation], alpha: float) -> tuple[float, float, float]:
+    """ECE and its interval. Noise makes distances grow, so the draws are turned round the estimate."""
+    labels, groups = evaluations[0].labels, evaluations[0].groups
+    shares = np.stack([one.probabilities for one in evaluations])
+    ece = functools.partial(expected_calibration_error, labels, shares)
+    estimate = float(ece().mean())
+    draws = crossed_bootstrap(
+        lambda weights: ece(weights=weights), *shares.shape[:2], groups=groups, resamples=RESAMPLES
+    )
+    low, high = percentile_interval(2.0 * estimate - draws, alpha)
+    return estimate, max(low, 0.0), max(high, 0.0)
 
 
 def draw(numbers: Numbers) -> go.Figure:
@@ -95,7 +113,8 @@ def draw(numbers: Numbers) -> go.Figure:
 
 
 def _name(curve: Curve) -> str:
-    return f"{style.short(curve.label)} (ECE {curve.error:.3f})" if np.isfinite(curve.error) else curve.label
+    interval = f"{curve.error_low:.3f} to {curve.error_high:.3f}"
+    return f"{style.short(curve.label)} (ECE {curve.error:.3f}, {interval})"
 
 
 def _sizes(curve: Curve) -> list[float]:

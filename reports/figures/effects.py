@@ -10,16 +10,18 @@ from matplotlib.figure import Figure
 
 from reports import style
 from reports.analysis import Analysis
+from reports.comparison import FEWEST_SEEDS
 from reports.figures import NothingToDraw
 from reports.frames import records
-from reports.statistics import FactorEffect, factor_effects
+from reports.statistics import FactorEffect, factor_effects, holm
 from search.tracking import names
 
 TITLE = "What one factor does, the others held"
 READING = (
     "Each line compares one level of a factor with its first level, at settings that are otherwise equal, "
     "on the same seeds and images: the dot is the mean difference in validation accuracy, the line its "
-    "interval. An interval that leaves zero out is an effect in this grid."
+    "interval. In colour stand the effects that remain when one allows for the number of lines (Holm); they "
+    "hold for this grid."
 )
 SECTION = "sure"
 ORDER = 40
@@ -33,6 +35,7 @@ class Line(NamedTuple):
     low: float
     high: float
     settings: int
+    proved: bool
 
 
 class Numbers(NamedTuple):
@@ -55,15 +58,19 @@ def compute(analysis: Analysis) -> Numbers:
     right = np.array(
         [[one.probabilities.argmax(axis=1) == one.labels for one in row] for row in answers], float
     )
-    alpha = 1 - analysis.comparison.confidence if analysis.comparison else 0.05
-    lines = tuple(
-        _line(effect)
+    alpha = analysis.alpha_of_intervals
+    groups = answers[0][0].groups
+    effects = [
+        effect
         for name in settings.columns
-        for effect in factor_effects(records(settings), right, name, groups=answers[0][0].groups, alpha=alpha)
-    )
-    if not lines:
+        for effect in factor_effects(records(settings), right, name, groups=groups, alpha=alpha)
+    ]
+    if not effects:
         raise NothingToDraw("no two cells of the grid differ in one factor alone")
-    return Numbers(lines)
+    adjusted = holm(np.array([effect.difference.p for effect in effects]))
+    # With fewer seeds their share of the noise is as good as unknown: nothing is proved.
+    proved = (adjusted < alpha / 2.0) & (len(common) >= FEWEST_SEEDS)
+    return Numbers(tuple(map(_line, effects, proved)))
 
 
 def _settings(analysis: Analysis, factors: list[str]) -> pd.DataFrame:
@@ -87,14 +94,15 @@ def _parameter(factor: str) -> str:
     return factor if factor.startswith(names.RECIPE) else names.ARCH + factor
 
 
-def _line(effect: FactorEffect) -> Line:
+def _line(effect: FactorEffect, proved: bool) -> Line:
     change, name = effect.difference, effect.factor.removeprefix("recipe.").replace("_", " ")
     label = f"{name}: {effect.level} against {effect.reference}"
-    return Line(label, 100 * change.estimate, 100 * change.low, 100 * change.high, effect.settings)
+    points = (100 * value for value in (change.estimate, change.low, change.high))
+    return Line(label, *points, effect.settings, bool(proved))
 
 
 def _colour(line: Line) -> str:
-    return style.LIGHT.accent if line.low > 0 or line.high < 0 else style.LIGHT.muted
+    return style.LIGHT.accent if line.proved else style.LIGHT.muted
 
 
 def draw(numbers: Numbers) -> go.Figure:

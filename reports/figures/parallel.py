@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from reports import style
 from reports.analysis import Analysis
 from reports.columns import size
+from reports.factors import factors
 from reports.figures import NothingToDraw
 from search.tracking import names
 
@@ -26,7 +27,6 @@ ORDER = 40
 MOST_LINES = 300
 MOST_AXES = 9
 FEW_LEVELS = 6  # numbers with so few values are shown as steps
-SETTINGS = ("family", "conv_stages", "dense_layers", "parameters")
 
 
 class Column(NamedTuple):
@@ -56,7 +56,8 @@ def compute(analysis: Analysis) -> Numbers:
     best = max(1, len(done) // 10)
     kept = np.unique([*range(min(best, MOST_LINES)), *np.linspace(0, len(done) - 1, MOST_LINES).astype(int)])
     done = done.iloc[kept]
-    columns = [column for column in _columns(analysis, done) if column]
+    varying = factors(analysis, done)
+    columns = [column for name, values in varying.items() if (column := _column(name, values))]
     score = _numeric(metric.removeprefix(names.MONITOR_FINAL).replace("_", " "), done[metric], log=False)
     if not columns or score is None:
         raise NothingToDraw("no setting varies among the explored trials")
@@ -64,29 +65,18 @@ def compute(analysis: Analysis) -> Numbers:
     return Numbers((*columns[: MOST_AXES - 1], score), labels, int((kept < best).sum()))
 
 
-def _columns(analysis: Analysis, done: pd.DataFrame) -> list[Column | None]:
-    own = analysis.study.settings.reindex(done.run_id)
-    found = [_column(name, done[name]) for name in SETTINGS]
-    found += [_column(name, own[name]) for name in own.columns if name.startswith(names.RECIPE)]
-    rest = [name for name in own.columns if name.startswith(names.ARCH) and name[5:] not in names.ARCH_FACTS]
-    return found + [_column(name, own[name]) for name in rest]
-
-
 def _column(name: str, values: "pd.Series[float]") -> Column | None:
-    """None for what some candidate lacks or what does not vary."""
-    if values.isna().any() or values.nunique() < 2:
-        return None
-    title = name.partition(".")[2] or name
+    """None for more names than an axis can hold."""
     if pd.api.types.is_numeric_dtype(values) and values.nunique() > FEW_LEVELS:
         numbers = values.astype(float)
         wide = bool((numbers > 0).all() and numbers.max() / numbers.min() > 20)
-        return _numeric(title.replace("_", " "), numbers, log=wide)
+        return _numeric(name, numbers, log=wide)
     levels = sorted(values.unique())
     if len(levels) > 12:
         return None
     at = {level: index / (len(levels) - 1) for index, level in enumerate(levels)}
     ticks = tuple((height, _told(level)) for level, height in at.items())
-    return Column(title.replace("_", " "), tuple(at[value] for value in values), ticks)
+    return Column(name, tuple(at[value] for value in values), ticks)
 
 
 def _numeric(title: str, values: "pd.Series[float]", *, log: bool) -> Column | None:

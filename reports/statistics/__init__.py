@@ -13,6 +13,7 @@ from reports.statistics.claims import (
     tied_set,
 )
 from reports.statistics.factors import FactorEffect, factor_effects
+from reports.statistics.importance import Importance, importance
 from reports.statistics.overfit import relative_overfit
 from reports.statistics.power import pooled, seeds_needed, smallest_detectable
 from reports.statistics.proportions import mcnemar, noise_of_one_run, wilson
@@ -43,6 +44,7 @@ from reports.statistics.twoway import (
 __all__ = [
     "Estimate",
     "FactorEffect",
+    "Importance",
     "Optimism",
     "Probability",
     "accuracy_interval",
@@ -53,6 +55,7 @@ __all__ = [
     "expected_calibration_error",
     "factor_effects",
     "holm",
+    "importance",
     "log_likelihood",
     "macro_f1",
     "macro_f1_by_image",

@@ -25,8 +25,7 @@ def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
     """None before anything is confirmed."""
     if not analysis.rows:
         return None
-    selected = analysis.verdict.selected if analysis.verdict else None
-    candidate = selected or analysis.rows[0].candidate
+    candidate = analysis.leader
     evaluations = analysis.evaluations_of(candidate)
     mean = np.mean([one.probabilities for one in evaluations], axis=0)
     wrong = np.mean([one.probabilities.argmax(axis=1) != one.labels for one in evaluations], axis=0)

@@ -40,11 +40,13 @@ from search.tracking import names
 from search.tracking.conditions import conditions
 from search.training import measures
 from search.training.fit import Decision, Diverged, Trained, train
+from search.training.gallery import telling, write_gallery
 from search.training.recipe import Recipe
 from spaces.domains import Domain, domain_from_dict
 from spaces.errors import UserError
 from spaces.family import InfeasibleArchitecture, fingerprint
 from spaces.hyperparameters import DrawnHyperParameters
+from spaces.outline import outline
 from spaces.space import Realised, Space
 
 _DECISIONS = {Answer.GO: Decision.CONTINUE, Answer.PRUNE: Decision.PRUNE, Answer.STOP: Decision.STOP}
@@ -195,6 +197,8 @@ def _train_and_measure(
     if trained.outcome != "stopped":
         artifacts = Path(task.folder) / "artifacts"
         _write_history(artifacts / names.HISTORY_CSV, trained)
+        if task.validate:
+            (artifacts / names.LAYERS_JSON).write_text(json.dumps(outline(realised.model)))
         if trained.outcome == "complete":
             metrics |= _measure(task, dataset, training, monitor, trained, artifacts)
     metrics[names.PEAK_RSS_MIB] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -246,6 +250,9 @@ def _measure(
         groups=ranking.groups,
         has_twin=ranking.has_twin,
     )
+    if task.validate:
+        chosen = telling(ranking.labels, probabilities)
+        write_gallery(artifacts / names.GALLERY_PNG, ranking.images[chosen], ranking.ids[chosen])
     if task.keep_model:
         trained.inference_model.save(artifacts / names.MODEL_KERAS)
     return metrics

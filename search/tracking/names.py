@@ -100,10 +100,17 @@ HISTORY_CSV: Final = "history.csv"  # columns: epoch + EPOCH_METRICS
 #: one number are twins), has_twin (bool: a twin was in the training side before the purge).
 PREDICTIONS_NPZ: Final = "predictions.npz"
 EXPERIMENT_TOML: Final = "experiment.toml"  # the resolved experiment file
+#: The network's layers, as spaces.outline writes them; confirm only.
+LAYERS_JSON: Final = "layers.json"
+#: Validation images that were most confidently wrong, or most confused: tiles in one PNG, whose text chunk
+#: GALLERY_TEXT is JSON with `tile` (height, width) and `ids`, row by row; confirm only.
+GALLERY_PNG: Final = "gallery.png"
+GALLERY_TEXT: Final = "candor"
 MODEL_KERAS: Final = "model.keras"  # leaders only
 # Artifacts of a study
 STUDY_JSON: Final = "study.json"  # see docs/mlflow.md
 AUDIT: Final = "audit"  # folder: audit.html with galleries, audit.json, lists of files as CSV
+AUDIT_HTML: Final = "audit/audit.html"
 VERDICT_JSON: Final = "verdict.json"
 VERDICTS: Final = "verdicts"  # folder: look_1.json, look_2.json, ...
 REPORT_HTML: Final = "report.html"

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from simulated import START, Candidate, Images, Simulation
 
 from search.tracking import names
+from search.training.gallery import telling, write_gallery
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
@@ -138,6 +139,7 @@ class StudyWriter:
         }
         if not lost:
             self._predictions(run, shown, shares)
+            self._show(run, candidate, shown, shares)
         self._end(run, metrics, curve, names.COMPLETE)
 
     def _unseal(self, rank: int, seed: int, candidate: Candidate) -> None:
@@ -245,6 +247,17 @@ class StudyWriter:
         del arrays["difficulty"]
         np.savez_compressed(buffer, **arrays)
         self._file(run, names.PREDICTIONS_NPZ, buffer.getvalue())
+
+    def _show(self, run: str, candidate: Candidate, shown: Images, shares: NDArray[np.float32]) -> None:
+        """What people look at: the network's layers, and the images that it gets most wrong."""
+        layers = simulated.layers(candidate, len(self.simulation.classes))
+        self._file(run, names.LAYERS_JSON, json.dumps(layers).encode())
+        chosen = telling(shown.labels, shares)
+        path = self.artifacts / names.GALLERY_PNG
+        pixels = simulated.pictures(shown.labels[chosen], shown.difficulty[chosen])
+        write_gallery(path, pixels, shown.ids[chosen])
+        self.client.log_artifact(run, str(path))
+        path.unlink()
 
     def _file(self, run: str, path: str, content: bytes) -> None:
         folder, _, name = path.rpartition("/")

@@ -193,6 +193,37 @@ def probabilities(candidate: Candidate, shown: Images, kinds: int, seed: int) ->
     return np.asarray(shares / shares.sum(1, keepdims=True), dtype=np.float32)
 
 
+def pictures(labels: NDArray[np.int64], difficulty: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Gray images (n, 48, 48, 1) to look at: waves as many as the label says, in the noise of difficulty."""
+    rows, columns = np.mgrid[0:48, 0:48] / 48
+    angle = labels[:, None, None] * 0.6
+    waves = np.sin(2 * np.pi * (labels[:, None, None] + 1) * (columns * np.cos(angle) + rows * np.sin(angle)))
+    noise = np.random.default_rng(5).normal(0, 1, waves.shape) * np.abs(difficulty)[:, None, None]
+    return np.asarray(128 + 60 * waves + 25 * noise).clip(0, 255).astype(np.uint8)[..., None]
+
+
+def layers(candidate: Candidate, classes: int) -> list[dict[str, Any]]:
+    """The network of a candidate as an evaluation records it: stages with poolings, then dense layers."""
+    side, channels, found = 48, 1, [{"kind": "InputLayer", "inputs": [], "shape": [48, 48, 1]}]
+
+    def then(kind: str, shape: list[int], parameters: int = 0, **settings: Any) -> None:
+        more = {"inputs": [len(found) - 1], "shape": shape, "parameters": parameters, **settings}
+        found.append({"kind": kind, **more})
+
+    for kernels in candidate.kernels:
+        then("Conv2D", [side, side, kernels], (9 * channels + 1) * kernels, filters=kernels,
+             kernel_size=[3, 3], strides=[1, 1], activation="relu")  # fmt: skip
+        side, channels = side // 2, kernels
+        then("MaxPooling2D", [side, side, kernels], strides=[2, 2], pool_size=[2, 2])
+    size = side * side * channels
+    then("Flatten", [size])
+    for units in (*candidate.neurons, classes):
+        last = units == classes
+        then("Dense", [units], (size + 1) * units, units=units, activation="softmax" if last else "relu")
+        size = units
+    return [{"name": f"layer_{at}", "parameters": 0, **layer} for at, layer in enumerate(found)]
+
+
 def scores(labels: NDArray[np.int64], shares: NDArray[np.float32]) -> dict[str, float]:
     """Accuracy, cross-entropy and macro F1 of probabilities (images, classes)."""
     guess = shares.argmax(1)
