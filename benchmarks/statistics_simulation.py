@@ -219,14 +219,14 @@ def pairs(world: World, seeds: int) -> Experiment:
     return Experiment(functools.partial(one_pair, world, seeds, 0.0), 3, read)
 
 
-def power(world: World, seeds: int, gap: float, wanted: str) -> Experiment:
-    """Unequal pairs: how often the difference is found."""
+def power(world: World, seeds: int, gap: float, wanted: str, at_once: str = "") -> Experiment:
+    """Unequal pairs: how often the difference is found; at_once: what is wanted at the full 5%."""
 
     def read(numbers: Floats) -> list[Finding]:
         where = f"{world.name}, {seeds} seeds, {100 * gap:.1f} points"
         return [
             Finding("difference found, first look", where, wanted, percent(numbers[:, 2])),
-            Finding("difference found, all error spent at once", where, "", percent(numbers[:, 3])),
+            Finding("difference found, all error spent at once", where, at_once, percent(numbers[:, 3])),
         ]
 
     return Experiment(functools.partial(one_pair, world, seeds, gap), 3, read)
@@ -297,8 +297,9 @@ def all_experiments() -> list[Experiment]:
         power(USUAL, 10, 0.015, "at least 75 %"),
         power(USUAL, 5, 0.02, ""),
         power(USUAL, 5, 0.015, ""),
-        power(NOISY, 10, 0.02, "at least 95 %"),
-        power(NOISY, 10, 0.015, "at least 75 %"),
+        # A first look spends half of the error, which this much noise does not forgive.
+        power(NOISY, 10, 0.02, "", "at least 95 %"),
+        power(NOISY, 10, 0.015, "", "at least 75 %"),
         looks(USUAL),
         whole(NOISY, Plan("five equal", (level,) * 5, 3)),
         whole(USUAL, Plan("five equal", (level,) * 5, 10)),
