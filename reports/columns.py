@@ -135,7 +135,8 @@ _ALL = (
     Column("tied_for_best", "Maybe best", "in the set of candidates that may be the best", flag),
     Column("within_one_se", "Within one SE", "paired difference from the best within one standard "
            "error", flag),
-    Column("pareto", "Pareto", "no other is both more accurate and less overfitted", flag),
+    Column("pareto", "Pareto", "no other is both more accurate and less overfitted (smaller, if the search "
+           "was for small networks too)", flag),
     Column("val_accuracy_shrunk", "Shrunk, %", "validation accuracy drawn to the mean, as far as noise "
            "explains the spread", percent),
     Column("val_loss", "Validation loss", "cross-entropy on validation, nats", number(3)),

@@ -67,7 +67,11 @@ _INTEGERS = ("conv_stages", "dense_layers", "parameters", "macs", "n_seeds")
 def comparison_rows(analysis: Analysis) -> pd.DataFrame:
     """All rows: confirmed best first, published, explored by monitor score, then what did not finish."""
     explored = _explored(analysis)
-    rows = [*_confirmed(analysis, explored), *_published(analysis), *_rest(analysis, explored)]
+    rows = [
+        *_sized(analysis, list(_confirmed(analysis, explored))),
+        *_published(analysis),
+        *_rest(analysis, explored),
+    ]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame[list(TEXT)] = frame[list(TEXT)].astype("object").fillna("").astype("str")
     frame = frame.astype({name: "float64" for name in COLUMNS if name not in (*TEXT, *_INTEGERS, *FLAGS)})
@@ -89,6 +93,17 @@ def _confirmed(analysis: Analysis, explored: Mapping[str, Any]) -> Iterator[dict
         if candidate in explored:
             row |= {name: getattr(explored[candidate], name) for name in ON_MONITOR}
         yield row | _tested(analysis, candidate)
+
+
+def _sized(analysis: Analysis, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows whose front is that of the score and the size, where the study asked for small networks too."""
+    size = analysis.study.protocol.get("also_minimize")
+    if size and rows:
+        compared = [row for row in rows if "delta_to_best" in row]
+        costs = [[-row["delta_to_best"], float(row[size])] for row in compared]
+        for row, front in zip(compared, statistics.pareto_front(np.array(costs)), strict=True):
+            row["pareto"] = bool(front)
+    return rows
 
 
 def _of_runs(analysis: Analysis, runs: pd.DataFrame, compared: Row | None) -> dict[str, Any]:

@@ -97,8 +97,9 @@ def _parameter(factor: str) -> str:
 def _line(effect: FactorEffect, proved: bool) -> Line:
     change, name = effect.difference, effect.factor.removeprefix("recipe.").replace("_", " ")
     label = f"{name}: {effect.level} against {effect.reference}"
-    points = (100 * value for value in (change.estimate, change.low, change.high))
-    return Line(label, *points, effect.settings, bool(proved))
+    return Line(
+        label, 100 * change.estimate, 100 * change.low, 100 * change.high, effect.settings, bool(proved)
+    )
 
 
 def _colour(line: Line) -> str:

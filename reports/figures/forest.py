@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import matplotlib as mpl
+import numpy as np
 import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
@@ -83,6 +84,14 @@ def _reach(numbers: Numbers) -> list[float]:
     return [min(known) - air, max(known) + air]
 
 
+def _span(numbers: Numbers) -> list[float]:
+    """The differences to show, in points: every interval and the margin, with some air."""
+    found = [end for line in numbers.lines for end in (line.delta_low, line.delta_high) if np.isfinite(end)]
+    known = [-numbers.margin, numbers.margin, *found]
+    air = 0.04 * (max(known) - min(known))
+    return [100 * (min(known) - air), 100 * (max(known) + air)]
+
+
 def shade(word: str) -> str:
     """The selected candidate in the accent colour, the others in ink."""
     return style.LIGHT.accent if word == "selected" else style.LIGHT.ink
@@ -95,7 +104,8 @@ def draw(numbers: Numbers) -> go.Figure:
         height=110 + 34 * count,
         showlegend=False,
         xaxis=style.axis("validation accuracy", domain=[0, 0.58], range=_reach(numbers), tickformat=".0%"),
-        xaxis2=style.axis("difference from the best, points", domain=[0.62, 1], anchor="y", **style.QUIET),
+        xaxis2=style.axis("difference from the best, points", domain=[0.62, 1], anchor="y",
+                          range=_span(numbers), **style.QUIET),
         yaxis=style.categories([line.label for line in numbers.lines]),
     )  # fmt: skip
     figure.add_vrect(*numbers.band, fillcolor=style.LIGHT.band, line_width=0, layer="below")

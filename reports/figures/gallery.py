@@ -19,7 +19,7 @@ from reports.store import MissingArtifactError
 from reports.thumbnails import Thumbnail, read_gallery
 from search.tracking import names
 
-TITLE = "Look at them"
+TITLE = "Images it gets wrong"
 READING = (
     "Validation images with what the selected candidate (else the best one) takes them for and, in brackets, "
     "their label; the mean probability over seeds. Above those it gets most confidently wrong: a label may "
@@ -58,7 +58,7 @@ def compute(analysis: Analysis) -> Numbers:
     if not pixels:
         raise NothingToDraw(f"no run of {analysis.labels[analysis.leader]} kept images")
     evaluations = analysis.evaluations_of(analysis.leader)
-    mean = np.mean([one.probabilities for one in evaluations], axis=0, dtype=np.float64)
+    mean = np.stack([one.probabilities for one in evaluations]).mean(axis=0, dtype=np.float64)
     first, said = evaluations[0], mean.argmax(axis=1)
     kept = np.isin(first.ids, list(pixels))
     wrong = kept & (said != first.labels)

@@ -1,6 +1,7 @@
 """The selected architecture as a block diagram with shapes and parameters."""
 
 import json
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -26,6 +27,7 @@ SECTION = "network"
 ORDER = 10
 #: Columns of the diagram: where boxes end, and shapes, bars and numbers stand; widths in shares of the whole.
 BOXES, SHAPES, BARS, NUMBERS = 0.60, 0.62, 0.78, 0.90
+ALONE = 0.10  # free on both sides of a box that stands alone
 GAP = 0.45  # between two steps, in lines of text
 
 
@@ -77,8 +79,8 @@ def layout(numbers: Numbers) -> tuple[Step, ...]:
     """Where everything stands; one unit down is one line of text."""
     steps, top = [], 0.0
     for row in numbers.rows:
-        tall = max(len(lines) for lines in row.branches) + 0.7
-        below = ", ".join(filter(None, (row.merge, row.after)))
+        tall = max(len(lines) for lines in row.branches) + 0.6
+        below = ", ".join(filter(None, (row.merge, row.after))) if row.merge else ""
         boxes = tuple(_boxes(row, top, top + tall))
         bottom = top + tall + (1.0 if below else 0.0)
         steps.append(Step(boxes, below, (top + bottom) / 2, bottom, row))
@@ -86,8 +88,13 @@ def layout(numbers: Numbers) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _boxes(row: Row, top: float, bottom: float) -> Any:
+def _boxes(row: Row, top: float, bottom: float) -> Iterator[Box]:
+    """Branches share the width; what stands alone takes the middle and says in its box what follows."""
     count, space = len(row.branches), 0.012
+    if count == 1 and not row.merge:
+        title = ", ".join(filter(None, (row.branches[0][0], row.after)))
+        yield Box(ALONE, BOXES - ALONE, top, bottom, (title,))
+        return
     width = (BOXES - (count - 1) * space) / count
     for place, lines in enumerate(row.branches):
         left = place * (width + space)

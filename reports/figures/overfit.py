@@ -106,12 +106,23 @@ def draw(numbers: Numbers) -> go.Figure:
         )
     )
     figure.add_trace(_circles(points))
+    for point, across in zip(points, _across(points), strict=True):
+        if point.word == "selected" or point.baseline:
+            figure.add_annotation(
+                x=point.overfit, y=point.accuracy, text=_title(point), showarrow=False, xanchor="left",
+                yanchor="top", xshift=across / 2, yshift=-4, font={"size": 12},
+                bgcolor=style.clear(style.LIGHT.paper, 0.75),
+            )  # fmt: skip
     figure.add_vline(
         numbers.tau, line={"color": style.LIGHT.warn, "dash": "dot", "width": 1.5},
         annotation={"text": f"tau {numbers.tau:g}", "font": {"color": style.LIGHT.warn, "size": 12}},
         annotation_position="top left",
     )  # fmt: skip
     return figure
+
+
+def _title(point: Point) -> str:
+    return style.short(point.label, 30) + (" (baseline)" if point.baseline else "")
 
 
 def _span(numbers: Numbers) -> list[float]:
@@ -127,9 +138,7 @@ def _circles(points: tuple[Point, ...]) -> go.Scatter:
 
     return go.Scatter(
         x=style.points([p.overfit for p in points]), y=style.points([p.accuracy for p in points]),
-        mode="markers+text" if len(points) <= 12 else "markers",
-        text=[style.short(p.label, 30) if p.word == "selected" or p.baseline else "" for p in points],
-        textposition="top right", textfont={"size": 12},
+        mode="markers",
         customdata=[[p.label, p.parameters, p.word, " (baseline)" if p.baseline else ""] for p in points],
         hovertemplate="<b>%{customdata[0]}</b>%{customdata[3]}<br>%{y:.2%} validation, overfitting %{x:.3f}"
                       "<br>%{customdata[1]:,} parameters · %{customdata[2]}<extra></extra>",
@@ -164,7 +173,7 @@ def picture(numbers: Numbers) -> Figure:
             axes.scatter(point.overfit, point.accuracy, (0.75 * across) ** 2, color=_colour(point), alpha=0.6,
                          edgecolors=edge, linewidths=1.6 if point.baseline else 0.8, zorder=3)  # fmt: skip
             if point.word == "selected" or point.baseline:
-                axes.annotate(style.short(point.label, 30), (point.overfit, point.accuracy), (7, 7),
+                axes.annotate(_title(point), (point.overfit, point.accuracy), (7, -11),
                               textcoords="offset points", fontsize=8)  # fmt: skip
         axes.axvline(numbers.tau, color=style.LIGHT.warn, ls=":", lw=1.2)
         axes.set_xlim(*_span(numbers))

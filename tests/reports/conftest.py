@@ -16,6 +16,7 @@ STUDIES = (
     Simulation("lossy", "cc33", explore=3, leaders=1, seeds=3, images=200, epochs=4, without_predictions=2),
     Simulation("again", "dd44", explore=1, images=100, epochs=2, confirm=False),
     Simulation("again", "ee55", explore=2, images=100, epochs=2, confirm=False, started=START + 10**9),
+    Simulation("wide", "ac88", explore=40, images=100, epochs=2, confirm=False, published=()),
     Simulation("empty", "ff66", explore=0, confirm=False, running=True, published=()),
 )
 
@@ -42,6 +43,12 @@ def empty(tracking_uri: str) -> Analysis:
 def grid(tracking_uri: str) -> Analysis:
     """A study whose cells are all confirmed and of which nothing was explored."""
     return analyse(load_study("grid", tracking_uri))
+
+
+@pytest.fixture(scope="session")
+def wide(tracking_uri: str) -> Analysis:
+    """A study that explored forty candidates and confirmed none."""
+    return analyse(load_study("wide", tracking_uri))
 
 
 @pytest.fixture(scope="session")

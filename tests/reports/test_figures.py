@@ -18,9 +18,9 @@ NAMES = figure_names()
 
 
 @pytest.fixture(scope="module")
-def subject(joint: Analysis, grid: Analysis) -> dict[str, Analysis]:
-    """A study for each figure: effects of factors are claimed from grids alone."""
-    return {name: grid if name == "effects" else joint for name in NAMES}
+def subject(joint: Analysis, grid: Analysis, wide: Analysis) -> dict[str, Analysis]:
+    """A study for each figure: effects are claimed from grids alone, importance from many candidates."""
+    return {name: {"effects": grid, "importance": wide}.get(name, joint) for name in NAMES}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -107,3 +107,35 @@ def test_factor_effects_come_from_matched_cells(grid: Analysis) -> None:
 def test_what_a_search_explored_is_no_effect(joint: Analysis) -> None:
     with pytest.raises(NothingToDraw, match="grids alone"):
         load_figure("effects").compute(joint)
+
+
+def test_the_gallery_shows_stored_images_the_worst_first(joint: Analysis) -> None:
+    numbers = load_figure("gallery").compute(joint)
+    sure = [tile.confidence for tile in numbers.wrong]
+    assert sure == sorted(sure, reverse=True)
+    assert all(tile.said != tile.label for tile in numbers.wrong)
+    assert {tile.pixels.shape for tile in (*numbers.wrong, *numbers.confused)} == {(48, 48)}
+    assert not {tile.name for tile in numbers.wrong} & {tile.name for tile in numbers.confused}
+    assert all(tile.name.startswith("validation/") for tile in (*numbers.wrong, *numbers.confused))
+
+
+def test_the_network_adds_up_to_its_parameters(joint: Analysis) -> None:
+    numbers = load_figure("network").compute(joint)
+    assert numbers.label == joint.labels[joint.leader]
+    assert numbers.parameters == sum(row.parameters for row in numbers.rows) > 0
+    assert [row.branches for row in numbers.rows][:1] == [(("image",),)]
+    assert numbers.rows[-1].shape == (7,)
+
+
+def test_nobody_on_the_stairs_is_beaten_by_a_smaller_one(joint: Analysis) -> None:
+    points = load_figure("tradeoff").compute(joint).points
+    for point in points:
+        smaller = [other.score for other in points if other.size <= point.size and other is not point]
+        assert point.front == (point.score > max(smaller, default=0.0))
+
+
+def test_a_calibration_error_lies_in_its_interval(joint: Analysis) -> None:
+    for curve in load_figure("calibration").compute(joint).curves:
+        runs = joint.runs_of(next(name for name, label in joint.labels.items() if label == curve.label))
+        assert curve.error == pytest.approx(runs.ece.mean(), abs=1e-4)
+        assert curve.error_low < curve.error < curve.error_high
