@@ -118,7 +118,7 @@ _ALL = (
            beside=_interval("test_ci_low", "test_ci_high", percent)),
     Column("relative_overfit", "Relative overfitting", "0: as good on validation as on train; 1: all "
            "was memorised", number(3)),
-    Column("parameters", "Parameters", "trainable numbers of the network", size),
+    Column("parameters", "Parameters", "weights of the network, those that are not trained included", size),
     Column("train_clean_accuracy", "Train, %", "accuracy on train, without augmentation, with the kept "
            "weights", percent),
     Column("gap_accuracy", "Gap, points", "train accuracy minus validation accuracy", points),
