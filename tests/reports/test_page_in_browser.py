@@ -31,7 +31,8 @@ addEventListener("load", async () => {
   const plots = [...document.querySelectorAll("[data-plot]")];
   seen.plots = plots.map((node) => ({ name: node.dataset.plot, theme: node.dataset.drawn,
     marks: node.querySelectorAll(".main-svg path, .main-svg image").length,
-    ink: getComputedStyle(node.querySelector(".xtick text, .ytick text, .x2tick text, .annotation-text") || node).fill }));
+    ink: getComputedStyle(node.querySelector(
+      ".xtick text, .ytick text, .x2tick text, .annotation-text") || node).fill }));
   const style = getComputedStyle(document.body);
   seen.paper = style.backgroundColor; seen.ink = style.color;
   const block = document.querySelector("#comparison");
