@@ -17,7 +17,7 @@ from reports.rows import comparison_rows
 from reports.study import experiments_with_studies, load_study
 from reports.tables import tables
 
-PLOTLY = "plotly.min.js"
+PLOTLY, AUDIT = "plotly.min.js", "audit.html"
 
 
 def build(experiments: Sequence[str], tracking_uri: str, out: Path, *, ui_url: str | None = None) -> Path:
@@ -65,6 +65,8 @@ def _write(analysis: Analysis, folder: Path, ui_url: str | None) -> None:
         (folder / f"{table.name}.md").write_text(formats.to_markdown(table), encoding="utf-8")
         (folder / f"{table.name}.tex").write_text(formats.to_latex(table), encoding="utf-8")
     _write_pictures(figures, folder / "figures")
+    if analysis.study.audit:
+        shutil.copyfile(analysis.study.audit, folder / AUDIT)
     page = study_page(analysis, shown, figures, ui_url=ui_url)
     (folder / "index.html").write_text(page, encoding="utf-8")
     if analysis.comparison:

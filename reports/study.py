@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -64,6 +65,14 @@ class Study:
     def predictions(self, run_id: str) -> Predictions:
         """Predictions of one evaluation on its ranking split; raises MissingArtifactError with the reason."""
         return read_predictions(self.store.artifact(self.runs[run_id], names.PREDICTIONS_NPZ))
+
+    @cached_property
+    def audit(self) -> Path | None:
+        """The page with what was found in the data, None where the study has none."""
+        try:
+            return self.store.artifact(self.run, names.AUDIT_HTML)
+        except MissingArtifactError:
+            return None
 
     @property
     def protocol(self) -> Mapping[str, Any]:

@@ -169,9 +169,10 @@ class Chosen:
     interval: str
     seeds: int
     facts: tuple[tuple[str, str], ...]
+    link: str  # to the runs of its seeds
 
 
-def chosen(analysis: Analysis) -> Chosen | None:
+def chosen(analysis: Analysis, links: Links | None = None) -> Chosen | None:
     """None before anything is confirmed."""
     if analysis.comparison is None or analysis.verdict is None:
         return None
@@ -192,6 +193,7 @@ def chosen(analysis: Analysis) -> Chosen | None:
         interval=f"{100 * row.val_accuracy_ci_low:.1f} to {100 * row.val_accuracy_ci_high:.1f}",
         seeds=row.n_seeds,
         facts=tuple(facts.items()),
+        link=links.candidate(row.candidate) if links else "",
     )
 
 

@@ -96,6 +96,7 @@ class StudyWriter:
         name = f"study {simulation.study}"
         run = self.client.create_run(self.experiment, simulation.started, tags, name).info.run_id
         self._file(run, names.STUDY_JSON, json.dumps(about, indent=1).encode())
+        self._file(run, names.AUDIT_HTML, b"<!doctype html><title>Data audit</title>")
         self._file(run, f"{names.AUDIT}/audit.json", json.dumps(about["data"]["audit"], indent=1).encode())
         return str(run)
 

@@ -44,6 +44,11 @@ def test_the_same_content_gives_the_same_bytes(written: Path, tracking_uri: str,
         assert path.read_bytes() == (written / path.relative_to(tmp_path)).read_bytes(), path.name
 
 
+def test_the_audit_of_the_data_lies_beside_the_page(written: Path) -> None:
+    assert "Data audit" in (written / "joint" / "audit.html").read_text(encoding="utf-8")
+    assert '<a href="audit.html">data audit</a>' in page(written, "joint")
+
+
 def test_one_experiment_opens_its_page_and_several_the_index(tracking_uri: str, tmp_path: Path) -> None:
     assert reports.build(["young"], tracking_uri, tmp_path) == tmp_path / "young" / "index.html"
     assert reports.build(["young", "empty"], tracking_uri, tmp_path) == tmp_path / "index.html"
