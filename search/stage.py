@@ -97,7 +97,13 @@ class Stage(ABC):
             load_if_exists=True,
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
+        self.study.set_metric_names(self._metric_names())  # what dashboards call the values
         self._counted = self._count()
+
+    def _metric_names(self) -> list[str]:
+        """The objective by its name on the monitor split; a second one is the size."""
+        score = f"monitor {self.setting.protocol.objective.removeprefix('val_').replace('_', ' ')}"
+        return [score, "size"][: len(self.study.directions)]
 
     # What a stage decides
 
