@@ -34,6 +34,10 @@ Storage = Annotated[
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the experiment file.")
 ]
+ModelReference = Annotated[
+    str,
+    typer.Option("--model", help="champion, NAME@alias, the id of a run, or a .keras file."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors and where the report is.")]
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from search.confirm import Confirm
 from search.execution.protocol import Epoch
 from search.explore import Explore
+from search.final import Final
 from search.stage import Outcome, Stage, Work
 from search.tracking import names
 
@@ -60,6 +61,8 @@ class Progress:
             self._done_before = done
         if isinstance(stage, Explore):
             what = f"explore: {total} trials ranked on the monitor split, one seed each"
+        elif isinstance(stage, Final):
+            what = "final: the selected candidate, trained on train and monitor together"
         else:
             what = f"confirm: {total} evaluations on fresh seeds, measured on validation"
         if done >= total:
@@ -156,5 +159,5 @@ class Progress:
 def _count(stage: Stage) -> tuple[int, int]:
     if isinstance(stage, Explore):
         return stage.counted(), stage.setting.protocol.trials
-    assert isinstance(stage, Confirm)  # noqa: S101
+    assert isinstance(stage, Confirm | Final)  # noqa: S101
     return stage.counted(), stage.total()

@@ -59,6 +59,12 @@ class Confirm(Stage):
         assert domain.default is not None  # noqa: S101  whoever declares a hyperparameter gives one
         return domain.default
 
+    def candidate(self, fingerprint: str) -> Mapping[str, Any]:
+        """A confirmed candidate as a plan stores it. Raises KeyError where none has this fingerprint."""
+        built = {t.user_attrs.get("fingerprint"): t.user_attrs.get("candidate") for t in self.trials()}
+        found: Mapping[str, Any] = built[fingerprint]
+        return found
+
     def _count(self) -> int:
         return len(self.trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
 

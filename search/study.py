@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from search.confirm import Confirm
 from search.execution.coordinator import Coordinator
 from search.execution.devices import cores
 from search.explore import Explore
+from search.final import Final
 from search.leaders import Leader, leaders
 from search.setting import Setting
 from search.stage import Stage
@@ -46,13 +47,14 @@ class Study:
                 setting, storage, workspace.folder, f"{name}/explore", hours_left=self._hours_left
             )
         self.confirm = Confirm(setting, storage, workspace.folder, f"{name}/confirm")
-        for stage in self.stages:
+        self.final = Final(setting, storage, workspace.folder, f"{name}/final")
+        for stage in (*self.stages, self.final):
             stage.study.set_user_attr(_IDENTITY, setting.identified_by())
         self._sweep()
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """The stages in their order."""
+        """The stages that the verdict is drawn from, in their order."""
         return (self.confirm,) if self.explore is None else (self.explore, self.confirm)
 
     def run(self, coordinator: Coordinator, began: Callable[[Stage], None]) -> bool:
@@ -75,7 +77,24 @@ class Study:
         """Whether no other process works on it now."""
         if not self._storage.shared:
             return True
-        return all(stage.deserted() for stage in self.stages)
+        return all(stage.deserted() for stage in (*self.stages, self.final))
+
+    def retrain(
+        self,
+        coordinator: Coordinator,
+        began: Callable[[Stage], None],
+        candidate: str,
+        rates: Sequence[float],
+    ) -> str | None:
+        """Train a confirmed candidate once more, on train and monitor together; the key of its evaluation.
+
+        candidate: its fingerprint. rates: the learning rate of each epoch. Going on is the same as beginning.
+        None when it was stopped half-way, or came to nothing.
+        """
+        self.final.plan(self.confirm.candidate(candidate), candidate, rates)
+        began(self.final)
+        coordinator.run(self.final)
+        return self.final.key_of(candidate, rates)
 
     def plan_confirm(self) -> None:
         """Plan the confirm stage from the leaders, or from the grid."""
@@ -113,7 +132,7 @@ class Study:
         folders = list(self._workspace.checkpoints.glob(f"{self.setting.study}-*"))
         open_folders = {
             stage.folder_of(trial.user_attrs["key"]).name
-            for stage in self.stages
+            for stage in (*self.stages, self.final)
             for trial in stage.trials(TrialState.RUNNING, TrialState.WAITING)
         }
         for folder in folders:

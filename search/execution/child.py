@@ -36,6 +36,7 @@ from search.execution.protocol import (
     receive,
     send,
 )
+from search.models.temperature import fit_temperature
 from search.tracking import names
 from search.tracking.conditions import conditions
 from search.training import measures
@@ -169,7 +170,8 @@ def _train_and_measure(
     started = time.perf_counter()
     whole = dataset.train()
     rest, carved = carve(whole.labels, whole.groups, task.monitor_fraction, task.monitor_seed, whole.ids)
-    training, monitor = _take(whole, rest), _take(whole, carved)
+    monitor = _take(whole, carved)
+    training = whole if task.rates else _take(whole, rest)
 
     def report(epoch: int, metrics: Mapping[str, float]) -> Decision:
         return _DECISIONS[ask(pipe, Epoch(epoch, dict(metrics)))]
@@ -184,6 +186,7 @@ def _train_and_measure(
         patience=task.patience,
         objective=task.objective,
         seed=task.seed,
+        rates=tuple(task.rates),
         checkpoint=Path(task.folder) / "checkpoint",
         report=report,
     )
@@ -242,6 +245,7 @@ def _measure(
         trained.history,
         trained.best_epoch,
     )
+    metrics[names.TEMPERATURE] = fit_temperature(probabilities, ranking.labels)
     np.savez_compressed(
         artifacts / names.PREDICTIONS_NPZ,
         ids=ranking.ids,

@@ -50,6 +50,8 @@ class Task:
     candidate: Mapping[str, Any] | None = None  # a fixed candidate: nothing is drawn
     validate: bool = False  # measure the validation split too: the confirm stage alone does
     keep_model: bool = False
+    #: Learning rates, one an epoch: train on monitor too, exactly so long, and keep the last weights.
+    rates: Sequence[float] = ()
     max_parameters: int | None = None
     max_macs: int | None = None
     describe_only: bool = False  # draw and build, then end: a probe

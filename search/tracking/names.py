@@ -37,10 +37,12 @@ VERSIONS: Final = "candor.versions"  # JSON: package -> version
 STUDY_KIND: Final = "study"
 EVALUATION_KIND: Final = "evaluation"
 UNSEALING_KIND: Final = "unsealing"
+FINAL_KIND: Final = "final"  # the selected candidate trained once more, on train and monitor together
 
 # Values of STAGE
 EXPLORE: Final = "explore"
 CONFIRM: Final = "confirm"
+FINAL: Final = "final"
 
 # Values of STATE
 RUNNING: Final = "running"
@@ -83,6 +85,7 @@ GAP_LOSS: Final = "gap_loss"
 RELATIVE_OVERFIT: Final = "relative_overfit"
 OVERFIT_SLOPE: Final = "overfit_slope"
 ECE: Final = "ece"
+TEMPERATURE: Final = "temperature"  # fitted on the ranking split: see search.models.temperature
 BEST_EPOCH: Final = "best_epoch"
 EPOCHS: Final = "epochs"
 PARAMETERS: Final = "parameters"
@@ -114,3 +117,17 @@ AUDIT_HTML: Final = "audit/audit.html"
 VERDICT_JSON: Final = "verdict.json"
 VERDICTS: Final = "verdicts"  # folder: look_1.json, look_2.json, ...
 REPORT_HTML: Final = "report.html"
+
+# The model registry. One registered model for each experiment, under its name.
+CHAMPION: Final = "champion"
+CHALLENGER: Final = "challenger"
+FORMER_CHAMPIONS: Final = "candor.former_champions"  # on the model: versions, the latest last
+SOURCE_KEY: Final = "candor.source_key"  # on a version: the key of the evaluation whose model it is
+TRAINED_ON: Final = "candor.trained_on"  # on a version: "train" or "train + monitor"
+# Tags of a version: numbers of the candidate, means over its confirm seeds; OWN_: of this very file.
+OWN: Final = "own_"
+MODEL_SEEDS: Final = "seeds"
+VAL_IMAGES: Final = "val_images"
+# Files of a version
+SERVED: Final = "artifacts"  # folder
+LABELS_JSON: Final = "labels.json"  # class names, image shape, temperature, backend

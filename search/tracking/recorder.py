@@ -115,7 +115,7 @@ class Recorder:
     def _evaluation(self, work: Work, state: str) -> dict[str, Any]:
         setting, built = self._setting, work.built
         tags = {
-            names.KIND: names.EVALUATION_KIND,
+            names.KIND: names.FINAL_KIND if work.stage == names.FINAL else names.EVALUATION_KIND,
             names.STUDY: setting.study,
             names.EXPERIMENT: setting.experiment,
             names.TRIAL: str(work.slot),
@@ -133,11 +133,8 @@ class Recorder:
             names.PARAM_PRECISION: setting.precision,
             names.PARAM_THREADS: setting.threads,
         }
-        name = (
-            f"trial {work.slot}"
-            if work.stage == names.EXPLORE
-            else f"candidate {work.slot}, seed {work.seed}"
-        )
+        called = {names.EXPLORE: f"trial {work.slot}", names.FINAL: "trained on train + monitor"}
+        name = called.get(work.stage, f"candidate {work.slot}, seed {work.seed}")
         if built is not None:
             tags |= {
                 names.FAMILY: built.family,

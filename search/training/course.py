@@ -1,5 +1,6 @@
 """The course of one training: what happens between two epochs."""
 
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -118,7 +119,9 @@ class Course(keras.callbacks.Callback):  # type: ignore[misc]
         """What a checkpoint must share with the training that takes it up."""
         recipe = self.schedule.recipe.to_dict()
         shapes = [list(v.shape) for v in self.models.training.variables]
-        return {**asdict(self.schedule), "recipe": recipe, "seed": self.batches.seed, "shapes": shapes}
+        known = {**asdict(self.schedule), "recipe": recipe, "seed": self.batches.seed, "shapes": shapes}
+        identity: dict[str, Any] = json.loads(json.dumps(known))  # as a checkpoint gives it back
+        return identity
 
     def resume(self) -> None:
         """Take up the checkpoint's state, if there is one, and report its epochs again.

@@ -23,7 +23,7 @@ from search.training.course import Course, Report
 from search.training.decision import Decision, Diverged
 from search.training.fused_batch_norm import fuse_batch_norms
 from search.training.recipe import Recipe
-from search.training.schedule import Schedule
+from search.training.schedule import Rehearsed, Schedule
 
 __all__ = ["Decision", "Diverged", "Trained", "train"]
 
@@ -68,6 +68,7 @@ def train(
     seed: int,
     checkpoint: Path | None,
     report: Report,
+    rates: tuple[float, ...] = (),
 ) -> Trained:
     """Train `network` by `recipe` until `epochs`, `patience` or `report` ends it.
 
@@ -85,6 +86,8 @@ def train(
         report: called after each epoch with its number, from 1, and `names.EPOCH_METRICS` plus
             "monitor_macro_f1". After a resumption it hears the restored epochs again, so that whoever
             listens has them all; only the answer to the last of these counts.
+        rates: the learning rate of each epoch, in place of what the recipe, `epochs` and `patience` say; then
+            monitor decides nothing, and the last epoch's weights are kept.
 
     Raises:
         Diverged: when a loss is not finite.
@@ -97,12 +100,14 @@ def train(
     weights = balanced_weights(labels, num_classes) if recipe.class_weights else None
     batches = ShuffledBatches(images, targets, weights, recipe.batch_size, seed)
     schedule = Schedule(recipe, epochs, patience, objective)
+    if rates:
+        schedule = Rehearsed(recipe, len(rates), patience, objective, rates)
     saved = Checkpoint(checkpoint) if checkpoint else None
     course = Course(models, batches, monitor, schedule, report, saved)
     course.resume()
     if not course.ended:
         models.training.fit(
-            batches, epochs=epochs, initial_epoch=course.epochs, callbacks=[course], shuffle=False, verbose=0
+            batches, epochs=schedule.epochs, initial_epoch=course.epochs, callbacks=[course], shuffle=False, verbose=0
         )
     course.keep_best()
     return Trained(

@@ -79,3 +79,26 @@ class Schedule:
             if waited == self.recipe.plateau_patience:
                 plateaus, waited = plateaus + 1, 0
         return plateaus
+
+
+@dataclass(frozen=True)
+class Rehearsed(Schedule):
+    """A training of which everything is known beforehand: nothing is left for monitor to decide.
+
+    Attributes:
+        rates: the learning rate of each epoch; the weights of the last epoch are kept.
+    """
+
+    rates: tuple[float, ...]
+
+    def best_epoch(self, history: History) -> int:
+        """The last one."""
+        return len(history)
+
+    def over(self, history: History) -> bool:
+        """Whether every rate was used."""
+        return len(history) >= len(self.rates)
+
+    def learning_rate(self, history: History) -> float:
+        """The rate of the epoch that follows `history`."""
+        return self.rates[min(len(history), len(self.rates) - 1)]

@@ -1,0 +1,174 @@
+"""From a verdict to a registered model: the selected candidate's, kept from confirm or trained once more."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from search.models.references import client_of, labels_of_run
+from search.models.registry import Registered, Registration, register, source_run, tag_versions
+from search.tracking import names
+from spaces.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.entities import Run
+
+    from reports.study import Study
+
+_MEANS = ("accuracy", "loss", "macro_f1")
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The candidate that a frozen verdict selected, and its complete confirm evaluations, by seed."""
+
+    study: "Study"
+    candidate: str
+    label: str
+    runs: "pd.DataFrame"
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the confirm stage found best, on average."""
+        return max(1, round(float(self.runs.best_epoch.mean())))
+
+    def rates(self) -> list[float]:
+        """The learning rate of each of these epochs: the median over the seeds that came so far."""
+        history = self.study.history_of(list(self.runs.run_id), ["learning_rate"])
+        rates = history.groupby("epoch").learning_rate.median()
+        return [float(rates.loc[epoch]) for epoch in range(1, self.epochs + 1)]
+
+
+def selected(experiment: str, tracking: str) -> Selected | None:
+    """What the newest study of an experiment selected, if anything."""
+    import reports
+
+    verdict = reports.verdict_of(experiment, tracking)
+    if verdict.selected is None:
+        return None
+    study = reports.load_study(experiment, tracking)
+    frame = study.evaluations
+    mine = (frame.stage == names.CONFIRM) & (frame.state == names.COMPLETE)
+    runs = frame[mine & (frame.candidate == verdict.selected)].sort_values("seed", key=lambda s: s.astype(int))
+    return Selected(study, verdict.selected, verdict.judgement(verdict.selected).label, runs)
+
+
+def enthrone(chosen: Selected, tracking: str, retrained: str | None) -> str:
+    """Register the model, and say what came of it in one sentence.
+
+    retrained: the key of the evaluation that trained it once more; None: the first confirm seed's is taken,
+    whatever its number, so that no luck of validation chooses it. Whatever the store does, the study is over
+    and stays so: a failure is told, and the next `search` tries again.
+    """
+    try:
+        return _told(chosen, _register(chosen, tracking, retrained), retrained is not None)
+    except UserError as error:
+        return f"No model was registered: {error}."
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0][:200]
+        return f"No model was registered ({type(error).__name__}: {reason}); the same search command tries again."
+
+
+def _told(chosen: Selected, done: Registered, retrained: bool) -> str:
+    which = "trained on train and monitor together" if retrained else "as it was confirmed"
+    version = f"{done.name} version {done.version}"
+    if not done.new:
+        return f"The model of {chosen.label} is registered: {version}{f' ({done.alias})' if done.alias else ''}."
+    way = (
+        f"; `candor promote {done.name}` makes it champion" if done.alias == names.CHALLENGER else ""
+    )
+    return f"The model of {chosen.label}, {which}, is registered as {version}, {done.alias}{way}."
+
+
+def _register(chosen: Selected, tracking: str, retrained: str | None) -> Registered:
+    client = client_of(tracking)
+    run = _source(client, chosen, retrained)
+    data = chosen.study.data
+    own = {names.OWN + names.VAL + name: run.data.metrics.get(names.VAL + name) for name in _MEANS}
+    tags = {
+        names.STUDY: chosen.study.study_id,
+        names.CANDIDATE: chosen.candidate,
+        names.LABEL: chosen.label,
+        names.VERDICT_HASH: chosen.study.run.tags.get(names.VERDICT_HASH, ""),
+        names.SOURCE_KEY: run.data.tags[names.KEY],
+        names.TRAINED_ON: "train + monitor" if retrained else "train",
+        names.VAL_IMAGES: str(data["counts"]["validation"]),
+        names.MODEL_SEEDS: str(len(chosen.runs)),
+        **_means(chosen.runs, names.VAL),
+        **{name: _number(value) for name, value in own.items() if value is not None},
+        names.TEMPERATURE: _number(run.data.metrics.get(names.TEMPERATURE, 1.0)),
+        **test_tags(chosen.study, chosen.candidate),
+    }
+    shape = tuple(data["image_shape"])
+    return register(
+        client,
+        Registration(
+            name=chosen.study.experiment,
+            run_id=run.info.run_id,
+            labels=labels_of_run(client, run.info.run_id),
+            image_shape=(shape[0], shape[1], shape[2]),
+            tags=tags,
+            description=_description(chosen, tags, retrained is not None),
+            texts=texts(chosen, tracking, run, retrained is not None),
+        ),
+    )
+
+
+def texts(chosen: Selected, tracking: str, run: "Run", retrained: bool) -> dict[str, str]:
+    """Files that are kept with the model, by name."""
+    return {}
+
+
+def _source(client: Any, chosen: Selected, retrained: str | None) -> "Run":
+    """The run whose model is registered. Raises UserError where no model was kept."""
+    keys: Sequence[str] = [retrained] if retrained else list(chosen.runs.key)
+    for key in keys:
+        run = source_run(client, chosen.study.experiment, key)
+        if run is not None:
+            return run
+    raise UserError(
+        f'no model of {chosen.label} was kept; set protocol.final = "retrain", or protocol.keep_models = '
+        '"leaders" before a study'
+    )
+
+
+def _description(chosen: Selected, tags: Mapping[str, str], retrained: bool) -> str:
+    numbers = (
+        f"Validation accuracy {float(tags[names.VAL + 'accuracy']):.4f}, the mean of {len(chosen.runs)} seeds "
+        f"on {tags[names.VAL_IMAGES]} images."
+    )
+    if retrained:
+        file = (
+            f"This file was trained on train and monitor together, for {chosen.epochs} epochs: the numbers are "
+            "those of the procedure, not of this file."
+        )
+    else:
+        file = f"This file is the network of {tags[names.SOURCE_KEY]}, one of them."
+    return f"{chosen.label}, selected by study {chosen.study.study_id}. {numbers} {file}"
+
+
+def test_tags(study: "Study", candidate: str) -> dict[str, str]:
+    """What the opened test set says of a candidate, as tags of its versions; none while it is sealed."""
+    opened = study.unsealings
+    mine = opened[opened.candidate == candidate]
+    if mine.empty:
+        return {}
+    return {**_means(mine, names.TEST), names.TEST + names.MODEL_SEEDS: str(len(mine))}
+
+
+def tag_opened(experiment: str, tracking: str, candidates: Sequence[str]) -> None:
+    """Put the numbers of a test set that was just opened onto the versions of these candidates."""
+    import reports
+
+    client, study = client_of(tracking), reports.load_study(experiment, tracking)
+    for candidate in candidates:
+        wanted = {names.STUDY: study.study_id, names.CANDIDATE: candidate}
+        tag_versions(client, experiment, wanted, test_tags(study, candidate))
+
+
+def _means(runs: "pd.DataFrame", prefix: str) -> dict[str, str]:
+    return {prefix + name: _number(float(runs[prefix + name].mean())) for name in _MEANS}
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}"

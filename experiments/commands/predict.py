@@ -1,0 +1,94 @@
+"""`candor predict`: name what is in pictures."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.options import ModelReference, TrackingUri, Workspace
+
+if TYPE_CHECKING:
+    from search.models.looking import Looked
+    from search.models.opened import Opened
+
+PANEL = "Models"
+
+
+def command(
+    pictures: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGE...", help="Files, folders, globs, or - for standard input.", show_default=False
+        ),
+    ],
+    model: ModelReference = "champion",
+    faces: Annotated[bool, typer.Option("--faces", help="Find faces, and label each.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Save each picture there with boxes, labels and bars.")
+    ] = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option("--explain", help="Save there what each prediction rests on, as an overlay."),
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option("--classes", help="Names of a .keras file's classes: angry,happy,...")
+    ] = None,
+    workspace: Workspace = Path("runs"),
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Name what is in pictures: the label, and how probable each class is."""
+    import sys
+
+    from experiments import answers
+    from experiments.quiet import without_chatter
+    from search.models.looking import look
+    from search.models.opened import Labels
+    from search.models.pictures import gather
+    from search.models.references import open_model
+    from search.workspace import Workspace as Place
+    from spaces.errors import UserError
+
+    if json and csv:
+        raise UserError("--json and --csv exclude each other: ask for one of them")
+    labels = Labels(tuple(name.strip() for name in classes.split(","))) if classes else None
+    found = gather(pictures)
+    tracking = tracking_uri or Place(workspace.resolve()).tracking_uri
+    with without_chatter():
+        opened = open_model(model, tracking, labels)
+    mistakes: list[str] = []
+
+    def notice(one: "Looked") -> None:
+        if one.mistake:
+            mistakes.append(one.mistake)
+            typer.echo(f"candor: {one.mistake}", err=True)
+        _save(one, opened, save, explain)
+
+    looked = answers.noticing(look(opened, found, faces), notice)
+    if json:
+        answers.as_json(looked, sys.stdout, opened)
+    elif csv:
+        answers.as_csv(looked, sys.stdout, opened)
+    else:
+        answers.for_people(looked, sys.stdout)
+    if mistakes:
+        raise typer.Exit(2)
+
+
+def _save(one: "Looked", opened: "Opened", pictures: Path | None, explanations: Path | None) -> None:
+    from search.models import drawing
+    from search.models.explaining import importance, overlay
+
+    stem = Path(one.picture.name).stem.replace(" ", "_")
+    if pictures is not None and not one.mistake:
+        drawing.save(drawing.annotated(one.picture.upright(), one.seen), pictures / f"{stem}.png")
+    if explanations is None:
+        return
+    for number, (seen, image) in enumerate(zip(one.seen, one.inputs, strict=True), start=1):
+        label = opened.labels.class_names.index(seen.prediction.label)
+        face = f"-face{number}" if seen.face else ""
+        drawing.save(
+            overlay(image, importance(opened, image, label)),
+            explanations / f"{stem}{face}-{seen.prediction.label}.png",
+        )

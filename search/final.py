@@ -1,0 +1,70 @@
+"""The last stage, where the experiment asks for it: the selected candidate, once more, on all training images.
+
+Monitor has no say any more, so its images are trained on too. For how long, and at which learning rates, is
+what the confirm stage found: nothing of it is decided here.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from search.execution.protocol import Value
+from search.stage import Stage, Wait, Work
+from search.tracking import names
+from spaces.domains import Domain
+
+
+class Final(Stage):
+    """One evaluation for each (candidate, learning rates) that a verdict asked for."""
+
+    name = names.FINAL
+
+    def plan(self, candidate: Mapping[str, Any], fingerprint: str, rates: Sequence[float]) -> None:
+        """Put it into the plan, unless it is there."""
+        with self.exclusive():
+            if self._trial(fingerprint, rates) is None:
+                fields = {"candidate": dict(candidate), "selected": fingerprint, "rates": list(rates)}
+                self.enqueue(len(self.trials()), 0, **fields)
+
+    def key_of(self, fingerprint: str, rates: Sequence[float]) -> str | None:
+        """The key of the evaluation, if it is complete."""
+        trial = self._trial(fingerprint, rates)
+        if trial is None or trial.state != TrialState.COMPLETE:
+            return None
+        return str(trial.user_attrs["key"])
+
+    def _trial(self, fingerprint: str, rates: Sequence[float]) -> FrozenTrial | None:
+        wanted = (fingerprint, list(rates))
+        known = {"selected", "rates"}
+        for trial in self.trials():
+            if known <= trial.user_attrs.keys():
+                if (trial.user_attrs["selected"], trial.user_attrs["rates"]) == wanted:
+                    return trial
+        return None
+
+    def plan_next(self) -> type[Wait] | None:
+        """The plan is made before the stage begins."""
+        return None
+
+    def task_fields(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """A fixed candidate; validation is measured, train and monitor are trained on."""
+        rates = attributes["rates"]
+        return {
+            "candidate": attributes["candidate"],
+            "rates": rates,
+            "epochs": len(rates),
+            "validate": True,
+            "keep_model": True,
+        }
+
+    def suggest(self, work: Work, name: str, domain: Domain) -> Value:
+        """Never asked: the candidate is fixed."""
+        raise AssertionError(f"a fixed candidate draws nothing. Received: {name}")
+
+    def _count(self) -> int:
+        return len(self.trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+
+    def total(self) -> int:
+        """How many evaluations the plan holds."""
+        return len(self.trials())
