@@ -1,6 +1,6 @@
 """From a verdict to a registered model: the selected candidate's, kept from confirm or trained once more."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from reports.study import Study
 
+#: Trains a candidate (its fingerprint) at these learning rates; the key of the evaluation, None if stopped.
+Train = Callable[[str, Sequence[float]], str | None]
 _MEANS = ("accuracy", "loss", "macro_f1")
 
 
@@ -49,34 +51,42 @@ def selected(experiment: str, tracking: str) -> Selected | None:
     study = reports.load_study(experiment, tracking)
     frame = study.evaluations
     mine = (frame.stage == names.CONFIRM) & (frame.state == names.COMPLETE)
-    runs = frame[mine & (frame.candidate == verdict.selected)].sort_values("seed", key=lambda s: s.astype(int))
+    runs = frame[mine & (frame.candidate == verdict.selected)].sort_values(
+        "seed", key=lambda s: s.astype(int)
+    )
     return Selected(study, verdict.selected, verdict.judgement(verdict.selected).label, runs)
 
 
-def enthrone(chosen: Selected, tracking: str, retrained: str | None) -> str:
-    """Register the model, and say what came of it in one sentence.
+def crown(experiment: str, tracking: str, train: Train | None) -> str:
+    """Register the model of what the newest study selected; one sentence on what came of it, or "".
 
-    retrained: the key of the evaluation that trained it once more; None: the first confirm seed's is taken,
-    whatever its number, so that no luck of validation chooses it. Whatever the store does, the study is over
-    and stays so: a failure is told, and the next `search` tries again.
+    train: trains the candidate once more. Without it the first confirm seed's model is taken, whatever its
+    number, so that no luck of validation chooses it. Whatever happens here, the study is over and stays so: a
+    failure is told, and the next `search` tries again.
     """
     try:
-        return _told(chosen, _register(chosen, tracking, retrained), retrained is not None)
+        chosen = selected(experiment, tracking)
+        if chosen is None:
+            return ""
+        retrained = train(chosen.candidate, chosen.rates()) if train else None
+        if train and retrained is None:
+            return f"{chosen.label} was not trained once more; the same search command goes on with it."
+        return _told(chosen, _register(chosen, tracking, retrained), train is not None)
     except UserError as error:
         return f"No model was registered: {error}."
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0][:200]
-        return f"No model was registered ({type(error).__name__}: {reason}); the same search command tries again."
+        return f"No model was registered ({type(error).__name__}: {reason}); the same search tries again."
 
 
 def _told(chosen: Selected, done: Registered, retrained: bool) -> str:
     which = "trained on train and monitor together" if retrained else "as it was confirmed"
     version = f"{done.name} version {done.version}"
     if not done.new:
-        return f"The model of {chosen.label} is registered: {version}{f' ({done.alias})' if done.alias else ''}."
-    way = (
-        f"; `candor promote {done.name}` makes it champion" if done.alias == names.CHALLENGER else ""
-    )
+        return (
+            f"The model of {chosen.label} is registered: {version}{f' ({done.alias})' if done.alias else ''}."
+        )
+    way = f"; `candor promote {done.name}` makes it champion" if done.alias == names.CHALLENGER else ""
     return f"The model of {chosen.label}, {which}, is registered as {version}, {done.alias}{way}."
 
 
@@ -134,13 +144,13 @@ def _source(client: Any, chosen: Selected, retrained: str | None) -> "Run":
 
 def _description(chosen: Selected, tags: Mapping[str, str], retrained: bool) -> str:
     numbers = (
-        f"Validation accuracy {float(tags[names.VAL + 'accuracy']):.4f}, the mean of {len(chosen.runs)} seeds "
-        f"on {tags[names.VAL_IMAGES]} images."
+        f"Validation accuracy {float(tags[names.VAL + 'accuracy']):.4f}, the mean of {len(chosen.runs)} "
+        f"seeds on {tags[names.VAL_IMAGES]} images."
     )
     if retrained:
         file = (
-            f"This file was trained on train and monitor together, for {chosen.epochs} epochs: the numbers are "
-            "those of the procedure, not of this file."
+            f"This file was trained on train and monitor together, for {chosen.epochs} epochs: the numbers "
+            "are those of the procedure, not of this file."
         )
     else:
         file = f"This file is the network of {tags[names.SOURCE_KEY]}, one of them."

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 
+from experiments.champion import tag_opened
 from experiments.lookup import cached
 from experiments.stages import Means
 from search.tracking import names
@@ -43,4 +44,6 @@ def open_test_set(experiment: str, means: Means, say: Callable[[str], None]) -> 
         )
     local = means.workspace.artifacts if means.tracking.startswith("sqlite") else None
     writer = Writer(means.tracking, experiment, local)
-    return unseal(writer, study.study_id, tags[names.VERDICT_HASH], candidates, data, say)
+    opening = unseal(writer, study.study_id, tags[names.VERDICT_HASH], candidates, data, say)
+    tag_opened(experiment, means.tracking, candidates)
+    return opening

@@ -38,6 +38,10 @@ ModelReference = Annotated[
     str,
     typer.Option("--model", help="champion, NAME@alias, the id of a run, or a .keras file."),
 ]
+ModelName = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="A registered model: the experiment's name.", show_default=False),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors and where the report is.")]
 
 

@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,11 +105,15 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
     with storage.exclusive(f"{setting.study}/verdict", _CONCLUDING):
         missing = over and storage.shared and _missing(spec, means, study)
         sentences = conclude(spec, means, recorder, delivery, over and not missing)
+    if sentences:
+        sentences += _champion(spec, means, study, coordinator, progress, delivery)
     if missing:
         sentences = (f"{missing} evaluations are still on their way to MLflow from other machines.",)
     waiting = delivery.close()
     page = None if waiting else report([spec.name], means.tracking, means.workspace.reports)
-    return Finished(setting.study, over, page, sentences, waiting, delivery.trouble)
+    return Finished(
+        setting.study, over and not coordinator.stopped, page, sentences, waiting, delivery.trouble
+    )
 
 
 def prepare_data(spec: Spec, workspace: Workspace, say: Callable[[str], None]) -> Prepared:
@@ -226,6 +230,27 @@ def _trimmed(spec: Spec, means: Means, verdict: Any) -> tuple[str, ...]:
     study, client = reports.load_study(spec.name, means.tracking), MlflowClient(means.tracking)
     told = keep_within(spec.protocol.keep_models_mb, study, verdict, client)
     return (told,) if told else ()
+
+
+def _champion(
+    spec: Spec,
+    means: Means,
+    study: Study,
+    coordinator: Coordinator,
+    progress: Progress,
+    delivery: Delivery,
+) -> tuple[str, ...]:
+    """Train the selected candidate once more, if the experiment asks for it, and register its model."""
+    from experiments.champion import crown
+
+    def train(candidate: str, rates: Sequence[float]) -> str | None:
+        with _stops(coordinator, progress), progress.live():
+            key = study.retrain(coordinator, progress.began, candidate, rates)
+        delivery.drain(60)
+        return key
+
+    sentence = crown(spec.name, means.tracking, train if spec.protocol.final == "retrain" else None)
+    return (sentence,) if sentence else ()
 
 
 def _look(study: Any) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""The last stage, where the experiment asks for it: the selected candidate, once more, on all training images.
+"""The last stage, where the experiment asks for it: the selected candidate, on all training images.
 
 Monitor has no say any more, so its images are trained on too. For how long, and at which learning rates, is
 what the confirm stage found: nothing of it is decided here.
@@ -36,11 +36,9 @@ class Final(Stage):
 
     def _trial(self, fingerprint: str, rates: Sequence[float]) -> FrozenTrial | None:
         wanted = (fingerprint, list(rates))
-        known = {"selected", "rates"}
         for trial in self.trials():
-            if known <= trial.user_attrs.keys():
-                if (trial.user_attrs["selected"], trial.user_attrs["rates"]) == wanted:
-                    return trial
+            if (trial.user_attrs.get("selected"), trial.user_attrs.get("rates")) == wanted:
+                return trial
         return None
 
     def plan_next(self) -> type[Wait] | None:

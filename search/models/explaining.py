@@ -54,7 +54,7 @@ def _strips(length: int) -> list[slice]:
 
 
 def overlay(image: NDArray[np.uint8], heat: NDArray[np.floating[Any]], side: int = 384) -> Image.Image:
-    """The picture with its heat: red supports the class, blue speaks against it; enlarged to `side` pixels."""
+    """The picture with its heat, enlarged: red supports the class, blue speaks against it."""
     import matplotlib
 
     strongest = max(float(np.abs(heat).max()), 1e-9)

@@ -1,4 +1,4 @@
-"""Many pictures, one after the other: what is in each, or in each of its faces. Little memory, whole batches."""
+"""Many pictures, in batches and in little memory: what is in each, or in each of its faces."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -37,13 +37,13 @@ class Contents:
 
 def pack(contents: Contents, folder: Path) -> Path:
     """Write the version's folder, which must not exist: signature, input example, pinned requirements."""
-    import mlflow.pyfunc
-
     labels = folder.with_name(names.LABELS_JSON)
     labels.write_text(contents.labels.text(backend=backend()), encoding="utf-8")
     with warnings.catch_warnings(record=True):
         # An image is text or numbers, which MLflow can only call "any", and it remarks upon that in spite
         # of any filter. serving.py checks what it is given.
+        import mlflow.pyfunc
+
         mlflow.pyfunc.save_model(
             folder,
             python_model=str(_CODE),

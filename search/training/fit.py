@@ -107,7 +107,12 @@ def train(
     course.resume()
     if not course.ended:
         models.training.fit(
-            batches, epochs=schedule.epochs, initial_epoch=course.epochs, callbacks=[course], shuffle=False, verbose=0
+            batches,
+            epochs=schedule.epochs,
+            initial_epoch=course.epochs,
+            callbacks=[course],
+            shuffle=False,
+            verbose=0,
         )
     course.keep_best()
     return Trained(

@@ -1,0 +1,93 @@
+"""Any picture becomes what the network takes, and whatever is none is refused with a sentence."""
+
+import base64
+import io
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from search.models import serving
+from search.models.pictures import Picture, gather
+from spaces.errors import UserError
+
+SHAPES = [(24, 20, 1), (24, 20, 3)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_size_and_mode_is_brought_to_the_networks_shape(
+    pictures: dict[str, Path], shape: tuple[int, int, int]
+) -> None:
+    """Two values of 16 bits and all of 8 keep their range; what is transparent or indexed is no error."""
+    for mode, path in pictures.items():
+        pixels = Picture.of(path).pixels(shape)
+        assert (pixels.shape, pixels.dtype) == (shape, np.uint8), mode
+        assert pixels.max() > 150, mode
+        assert np.ptp(pixels) > 100, mode
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_served_model_sees_what_candor_sees(pictures: dict[str, Path], shape: tuple[int, int, int]) -> None:
+    """`serving.py` runs without Candor, so it has these steps once more: the same pixels come out."""
+    height, width, channels = shape
+    for mode, path in pictures.items():
+        image = serving._from_file(base64.b64encode(path.read_bytes()).decode())
+        served = serving._shaped(image, (width, height), channels)
+        assert np.array_equal(served, Picture.of(path).pixels(shape)), mode
+
+
+def test_a_photograph_on_its_side_is_turned(pictures: dict[str, Path]) -> None:
+    """The camera's note says how it was held."""
+    assert Picture.of(pictures["turned"]).upright().shape == (60, 30, 3)
+
+
+def test_a_path_bytes_a_pillow_image_and_an_array_are_the_same_picture(pictures: dict[str, Path]) -> None:
+    """Whatever Python has in its hands can be asked about."""
+    path, shape = pictures["RGB"], (24, 20, 1)
+    expected = Picture.of(path).pixels(shape)
+    with Image.open(path) as image:
+        for same in (str(path), path.read_bytes(), image, np.asarray(image)):
+            assert np.array_equal(Picture.of(same).pixels(shape), expected)
+
+
+def test_files_folders_and_globs_are_gathered_once_each(pictures: dict[str, Path], tmp_path: Path) -> None:
+    """A picture that two arguments name is one picture; a text in a folder is none."""
+    (tmp_path / "notes.txt").write_text("no picture")
+    named = [str(pictures["L"]), str(tmp_path), str(tmp_path / "*.png")]
+    assert len(list(gather(named))) == len(pictures)
+
+
+def test_standard_input_is_one_picture(pictures: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-` reads the bytes of one file."""
+    raw = pictures["L"].read_bytes()
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(raw)))
+    assert [picture.raw for picture in gather(["-"])] == [raw]
+    with pytest.raises(UserError, match="standard input is empty"):
+        list(gather(["-"]))
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [("nowhere.png", "does not exist"), ("*.nothing", "matches no file"), (".", "holds no images")],
+)
+def test_what_names_nothing_is_said(
+    argument: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence, with the argument in it."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=expected):
+        list(gather([argument]))
+
+
+def test_what_is_no_image_is_refused(tmp_path: Path, pictures: dict[str, Path]) -> None:
+    """A text, a file cut off, numbers out of range: none of them is guessed at."""
+    text, cut = tmp_path / "text.jpg", tmp_path / "cut.png"
+    text.write_text("I am no picture")
+    cut.write_bytes(pictures["L"].read_bytes()[:80])
+    for path in (text, cut):
+        with pytest.raises(UserError, match=f"{path.name} is no image"):
+            Picture.of(path).pixels((8, 8, 1))
+    with pytest.raises(UserError, match=r"float64 \(4, 4\)"):
+        Picture.of(np.zeros((4, 4)))
