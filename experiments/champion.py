@@ -119,14 +119,24 @@ def _register(chosen: Selected, tracking: str, retrained: str | None) -> Registe
             image_shape=(shape[0], shape[1], shape[2]),
             tags=tags,
             description=_description(chosen, tags, retrained is not None),
-            texts=texts(chosen, tracking, run, retrained is not None),
+            texts=_card(chosen, tracking, run, retrained is not None),
         ),
     )
 
 
-def texts(chosen: Selected, tracking: str, run: "Run", retrained: bool) -> dict[str, str]:
-    """Files that are kept with the model, by name."""
-    return {}
+def _card(chosen: Selected, tracking: str, run: "Run", retrained: bool) -> dict[str, str]:
+    """The model card, as files by name."""
+    import reports
+    from reports.card.parts import ModelFile
+
+    images = int(chosen.study.data["counts"]["train"])
+    again = ModelFile(retrained=True, images=images, epochs=chosen.epochs)
+    file = again if retrained else ModelFile(run_id=run.info.run_id)
+    card = reports.model_card(
+        chosen.study.experiment, tracking, chosen.study.study_id, candidate=chosen.candidate, file=file
+    )
+    texts: dict[str, str] = card.texts
+    return texts
 
 
 def _source(client: Any, chosen: Selected, retrained: str | None) -> "Run":

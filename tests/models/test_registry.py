@@ -15,7 +15,6 @@ from search.tracking import names
 from spaces.errors import UserError
 from tests.models.conftest import CLASSES
 
-
 # Of Keras, when saving.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 Store = tuple[str, MlflowClient]
