@@ -186,7 +186,7 @@ def _train_and_measure(
         patience=task.patience,
         objective=task.objective,
         seed=task.seed,
-        rates=tuple(task.rates),
+        rates=tuple(task.rates or ()),
         checkpoint=Path(task.folder) / "checkpoint",
         report=report,
     )

@@ -51,7 +51,7 @@ class Task:
     validate: bool = False  # measure the validation split too: the confirm stage alone does
     keep_model: bool = False
     #: Learning rates, one an epoch: train on monitor too, exactly so long, and keep the last weights.
-    rates: Sequence[float] = ()
+    rates: Sequence[float] | None = None
     max_parameters: int | None = None
     max_macs: int | None = None
     describe_only: bool = False  # draw and build, then end: a probe
