@@ -19,7 +19,7 @@ SECTIONS = {
     "sure": "How sure can one be",
     "overfit": "Learning and overfitting",
     "errors": "What goes wrong",
-    "network": "The selected architecture",
+    "network": "The architecture",
     "search": "How the search went",
     "test": "The test set",
 }

@@ -44,6 +44,13 @@ def compute(analysis: Analysis) -> Numbers:
     return Numbers(tuple(analysis.labels[name] for name in leaders), tuple(seeds), table)
 
 
+def _reach(numbers: Numbers) -> list[float]:
+    """The accuracies to show, a point of accuracy at least."""
+    known = np.array(numbers.accuracies)
+    air = max(0.08 * float(np.nanmax(known) - np.nanmin(known)), 0.005)
+    return [float(np.nanmin(known)) - air, float(np.nanmax(known)) + air]
+
+
 def draw(numbers: Numbers) -> go.Figure:
     """One line a seed."""
     places = list(range(len(numbers.labels)))
@@ -56,7 +63,7 @@ def draw(numbers: Numbers) -> go.Figure:
             "range": [-0.4, len(places) - 0.6],
             "ticks": "",
         },
-        yaxis=style.axis("validation accuracy", **style.PERCENT),
+        yaxis=style.axis("validation accuracy", range=_reach(numbers), **style.PERCENT),
     )
     for index, (seed, row) in enumerate(zip(numbers.seeds, numbers.accuracies, strict=True)):
         colour = style.colour(index)
@@ -79,6 +86,7 @@ def picture(numbers: Numbers) -> Figure:
             axes.plot(places, row, marker=mark, ms=4, lw=0.8, color=style.colour(index), label=f"seed {seed}")
         axes.set_xticks(places, [style.wrapped(label, "\n") for label in numbers.labels], fontsize=7)
         axes.margins(x=0.08)
+        axes.set_ylim(*_reach(numbers))
         axes.set_ylabel("validation accuracy")
         style.as_percent(axes.yaxis)
         if len(numbers.seeds) <= 12:

@@ -34,24 +34,31 @@ def importance(
     makes it grow: `chance` says how far, by shuffled scores.
     """
     random = np.random.default_rng(seed)
-    count = len(scores)
-    drawn = [random.integers(count, size=count) for _ in range(resamples)]
-    shuffled = [random.permutation(count) for _ in range(resamples)]
+    count, factors = codes.shape
+    again, by_chance = np.empty((2, resamples, factors))
+    for draw in range(resamples):
+        rows = random.integers(count, size=count)
+        again[draw] = _divergences(codes[rows], _best(scores[rows]))
+        by_chance[draw] = _divergences(codes, _best(random.permutation(scores)))
+    limits = np.quantile(by_chance, 1.0 - alpha, axis=0)
+    estimates = _divergences(codes, _best(scores))
+    return tuple(
+        Importance(float(estimate), *percentile_interval(draws, alpha), float(limit))
+        for estimate, draws, limit in zip(estimates, again.T, limits, strict=True)
+    )
+
+
+def _best(scores: Floats) -> NDArray[np.intp]:
+    """Places of the best tenth."""
+    return np.argsort(-scores, kind="stable")[: max(FEWEST, round(TENTH * len(scores)))]
+
+
+def _divergences(codes: Codes, best: NDArray[np.intp]) -> Floats:
+    """Of each factor: the sum over levels of (share in the best - share in all)^2 / share in all."""
     found = []
     for column in codes.T:
-        again = np.array([_divergence(column[rows], scores[rows]) for rows in drawn])
-        by_chance = np.array([_divergence(column, scores[rows]) for rows in shuffled])
-        low, high = percentile_interval(again, alpha)
-        limit = float(np.quantile(by_chance, 1.0 - alpha))
-        found.append(Importance(_divergence(column, scores), low, high, limit))
-    return tuple(found)
-
-
-def _divergence(codes: Codes, scores: Floats) -> float:
-    """Sum over levels of (share in the best - share in all)^2 / share in all."""
-    best = np.argsort(-scores, kind="stable")[: max(FEWEST, round(TENTH * len(scores)))]
-    levels = int(codes.max()) + 1
-    everywhere = np.bincount(codes, minlength=levels) / len(codes)
-    above = np.bincount(codes[best], minlength=levels) / len(best)
-    used = everywhere > 0
-    return float(((above[used] - everywhere[used]) ** 2 / everywhere[used]).sum())
+        everywhere = np.bincount(column) / len(column)
+        above = np.bincount(column[best], minlength=len(everywhere)) / len(best)
+        used = everywhere > 0
+        found.append(((above[used] - everywhere[used]) ** 2 / everywhere[used]).sum())
+    return np.array(found)
