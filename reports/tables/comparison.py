@@ -33,6 +33,8 @@ def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
 
 
 def _reading(analysis: Analysis, shown: pd.DataFrame) -> str:
+    if not (shown.stage == names.CONFIRM).any():
+        return "Nothing is confirmed yet. These rows are as published: context, which decides nothing."
     told = (
         "Every number is a mean over seeds on the validation split, ± its standard error over seeds and "
         "images. Differences are paired: same seeds, same images."

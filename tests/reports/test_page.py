@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import reports
+from reports import style
 from reports.analysis import analyse
 from reports.page.links import Links
 from reports.page.render import compute_figures, study_page
@@ -165,3 +166,27 @@ def test_pages_that_were_written_before_stay_in_the_index(tracking_uri: str, tmp
 
 def test_nothing_is_written_outside_the_folder(written: Path) -> None:
     assert all(os.path.commonpath([written, path]) == str(written) for path in written.rglob("*"))
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of "#rrggbb" (WCAG 2.2)."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+def test_every_text_colour_is_legible_on_every_ground(theme: int) -> None:
+    css = (Path(reports.__file__).parent / "page" / "style.css").read_text(encoding="utf-8")
+    found = re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", css)
+    colours = {name: pair[theme] for name, *pair in found}
+    for ink in ("ink", "muted", "accent", "good", "warn"):
+        for ground in ("paper", "sheet", "faint"):
+            assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
+    for series in (style.LIGHT, style.DARK)[theme].series:
+        assert contrast(series, colours["sheet"]) >= 3.0  # lines and marks
