@@ -174,7 +174,8 @@ def _the_contract_is_kept(workspace: Path, confirmed: list[Run]) -> None:
         "seed",
     }
     artifacts = {item.path for item in client.list_artifacts(run.info.run_id)}
-    assert artifacts == {names.HISTORY_CSV, names.PREDICTIONS_NPZ, names.MODEL_KERAS}
+    own = {names.HISTORY_CSV, names.PREDICTIONS_NPZ, names.MODEL_KERAS, names.EVALUATION_JSON}
+    assert artifacts == own | {names.LAYERS_JSON, names.GALLERY_PNG}
     steps = [m.step for m in client.get_metric_history(run.info.run_id, "train_loss")]
     assert steps == sorted(set(steps))
     parent = client.get_run(run.data.tags["mlflow.parentRunId"])
