@@ -102,6 +102,10 @@ def _pair(value: object) -> object:
     return (value, value) if isinstance(value, int) else tuple(value) if isinstance(value, list) else value
 
 
+def _tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
 Side = Annotated[int, Field(ge=8, le=1024)]
 
 
@@ -111,7 +115,8 @@ class Images(Section):
     source: Annotated[str, Field(min_length=1)] = "synthetic"
     image_size: Annotated[tuple[Side, Side], BeforeValidator(_pair)] | None = None  # height, width
     channels: Literal[1, 3] | None = None
-    limit: Count | None = None  # of training images
+    limit: Count | None = None  # of images, over all splits
+    classes: Annotated[tuple[str, ...], Field(min_length=2), BeforeValidator(_tuple)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
 
 

@@ -125,6 +125,7 @@ def prepare_data(spec: Spec, workspace: Workspace, say: Callable[[str], None]) -
         image_size=asked.image_size,
         channels=asked.channels,
         limit=asked.limit,
+        classes=asked.classes,
         seed=asked.seed,
         leaks=spec.protocol.leaks,
         say=say,

@@ -1,9 +1,10 @@
 """From a source to a prepared data set: read, decode, compare, split, store; once, then from the cache."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from search.datasets import cache as store
 from search.datasets.catalogue import Catalogue, Source
@@ -27,6 +28,7 @@ def prepare(
     image_size: tuple[int, int] | None = None,
     channels: int | None = None,
     limit: int | None = None,
+    classes: Sequence[str] | None = None,
     seed: int = 0,
     leaks: str = "purge-train",
     say: Callable[[str], None] = print,
@@ -34,14 +36,16 @@ def prepare(
     """Return the data set, from the cache if it is there.
 
     `image_size` is (height, width) and `channels` 1 or 3; both default to what most images have. `limit`
-    images are drawn with the shares of splits and classes kept. `seed` draws that subset, and validation
-    where the source has none. `leaks` is the policy for evaluation images that have a twin in train: `purge-
+    images are drawn with the shares of splits and classes kept. `classes` leaves all other classes out.
+    `seed` draws the subset, and validation where the source has none. `leaks` is the policy for evaluation images that have a twin in train: `purge-
     train` drops the twin, `report` keeps it, `refuse` raises. Raises UserError for whatever is wrong with the
     source.
     """
     _check(image_size, channels, limit, leaks)
     cache = cache.absolute()
-    options = {"image_size": image_size, "channels": channels, "limit": limit, "seed": seed, "leaks": leaks}
+    options: dict[str, Any] = {"image_size": image_size, "channels": channels, "limit": limit, "seed": seed, "leaks": leaks}
+    if classes is not None:
+        options["classes"] = sorted(classes)
     reader = reader_for(source)
     stamp = store.stamp_of(reader.stamp(source), options)
     known = store.recall(cache, stamp)
@@ -51,7 +55,7 @@ def prepare(
     from search.datasets.decode import decode
 
     with store.staging(cache) as folder:
-        catalogue = _timed(say, "files listed", lambda: reader.read(source))
+        catalogue = _narrowed(_timed(say, "files listed", lambda: reader.read(source)), classes)
         rows = _rows(catalogue, limit, seed)
         decoded = _timed(
             say,
@@ -91,8 +95,25 @@ def _timed(say: Callable[[str], None], done: str, work: Callable[[], Result]) ->
     return result
 
 
+def _narrowed(catalogue: Catalogue, classes: Sequence[str] | None) -> Catalogue:
+    """The catalogue with these classes alone to tell apart; its images stay, and `_rows` leaves them out."""
+    if classes is None:
+        return catalogue
+    unknown = sorted(set(classes) - set(catalogue.class_names))
+    if unknown or len(set(classes)) < 2:
+        raise UserError(
+            f"classes must name two or more of {', '.join(catalogue.class_names)}. "
+            f"Received: {', '.join(unknown or classes)}."
+        )
+    kept = tuple(name for name in catalogue.class_names if name in classes)
+    return replace(catalogue, class_names=kept)
+
+
 def _rows(catalogue: Catalogue, limit: int | None, seed: int) -> list[int]:
+    """The images to decode: all of the known classes, or so many of them."""
+    known = set(catalogue.class_names)
+    rows = [row for row, label in enumerate(catalogue.labels) if label in known]
     if limit is None:
-        return list(range(len(catalogue.ids)))
-    strata = [f"{role}/{label}" for role, label in zip(catalogue.roles, catalogue.labels, strict=True)]
-    return subset(strata, catalogue.ids, limit, seed)
+        return rows
+    strata = [f"{catalogue.roles[row]}/{catalogue.labels[row]}" for row in rows]
+    return [rows[place] for place in subset(strata, [catalogue.ids[row] for row in rows], limit, seed)]
