@@ -51,11 +51,17 @@ STUDIES = (
     Reduced("dense_layers", 5000, 6, FLIP, "flips alone, batches of 32"),
     Reduced("kernels_and_neurons", 1000, 3, FLIP, "flips alone, batches of 32"),
     Reduced(
-        "inception_wiring", 300, 2, ("--set", "recipe.batch_size=32"), "batches of 32; official FER-2013 split"
+        "inception_wiring",
+        300,
+        2,
+        ("--set", "recipe.batch_size=32"),
+        "batches of 32; official FER-2013 split",
     ),
     Reduced("basic_vs_lenet", 5000, 6, (), "official FER-2013 split; both train alike"),
     Reduced("reference_cnn", 5000, 6, (), "widths are ours: none are given"),
     Reduced("custom_vs_pretrained", 300, 2, (), "random weights: Keras has no trained ones"),
-    Reduced("lenet5_three_emotions", 1200, 4, EMOTIONS, "three classes of FER-2013; its own images are not public"),
+    Reduced(
+        "lenet5_three_emotions", 1200, 4, EMOTIONS, "three classes of FER-2013; its own images are not public"
+    ),
     Reduced("ladder_rungs", 1200, 3, (), "one crop, random weights"),
 )

@@ -16,6 +16,9 @@ from spaces.space import Space
 if TYPE_CHECKING:
     from experiments.spec import Spec
 
+#: With fewer pairs Wilcoxon's test cannot fall below its threshold of 0.1.
+FEWEST_STEPS = 5
+
 
 def check(spec: "Spec") -> None:
     """Raise UserError at the first contradiction."""
@@ -23,6 +26,7 @@ def check(spec: "Spec") -> None:
         raise UserError("a file has [search] or [grid], not both; make two experiments of it.")
     if spec.grid and not spec.cells:
         raise UserError("the only cell of [grid] is the baseline; a grid needs one that differs from it.")
+    _agreed(spec)
     arms = Space.parse(spec.space).families
     _said_once(spec)
     for recipe in _recipes(spec):
@@ -30,6 +34,42 @@ def check(spec: "Spec") -> None:
     for cell in (*spec.cells, *([spec.baseline_cell] if spec.baseline_cell else [])):
         _one_candidate(cell, arms)
     _known_names(spec)
+
+
+def _agreed(spec: "Spec") -> None:
+    """What several keys of [protocol] and [data] ask for must be possible at once."""
+    protocol, several = spec.protocol, spec.protocol.explore_seeds > 1
+    if protocol.pruner == "wilcoxon" and protocol.explore_seeds < FEWEST_STEPS:
+        raise UserError(
+            f'pruner = "wilcoxon" compares seeds, not epochs: ask for protocol.explore_seeds = {FEWEST_STEPS}'
+            " or more."
+        )
+    if several and protocol.pruner not in ("wilcoxon", "none"):
+        raise UserError(
+            f'protocol.explore_seeds = {protocol.explore_seeds} goes with pruner = "wilcoxon" (over seeds) '
+            f'or "none": "{protocol.pruner}" compares epochs of one training.'
+        )
+    if protocol.also_minimize and protocol.pruner != "none":
+        raise UserError(
+            'protocol.also_minimize needs pruner = "none": with two objectives no trial is surely behind.'
+        )
+    if protocol.also_minimize and protocol.sampler == "cmaes":
+        raise UserError(
+            'sampler = "cmaes" knows one objective: take tpe, nsga2, gp, qmc or random with '
+            "protocol.also_minimize."
+        )
+    if spec.data.folds and not spec.grid:
+        raise UserError(
+            "data.folds needs a [grid]: a search would choose its leaders by the images that later "
+            "judge them."
+        )
+    ranges = [name for name, entry in spec.search.items() if not isinstance(entry, list)]
+    if protocol.sampler == "grid" and not spec.grid and (ranges or not spec.search):
+        raise UserError(
+            'sampler = "grid" tries every combination of the lists in [search]'
+            + (f': "{ranges[0]}" is no list.' if ranges else ", and there is none.")
+            + " Write a [grid] instead to train each cell on every seed at once."
+        )
 
 
 def families(space: Sequence[str]) -> tuple[Family, ...]:

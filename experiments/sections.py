@@ -71,16 +71,18 @@ class Protocol(Section):
     trials: Count = 60  # total of explore
     seeds: Count = 5  # confirm, for each leader or cell
     leaders: Count = 5
+    explore_seeds: Count = 1  # of a candidate in explore; their mean ranks it
+    also_minimize: Literal["parameters", "macs"] | None = None  # a second objective of explore
     epochs: Count = 100
     patience: Count = 5
     hours: Positive | None = None
     max_parameters: Count | None = None
     max_macs: Count | None = None
     leaks: Literal["purge-train", "report", "refuse"] = "purge-train"
-    sampler: Literal["tpe", "random", "qmc", "cmaes", "nsga2", "gp"] = "tpe"
+    sampler: Literal["tpe", "random", "grid", "qmc", "cmaes", "nsga2", "gp"] = "tpe"
     sampler_options: dict[str, Any] = {}
     pruner: Literal[
-        "median", "hyperband", "successive_halving", "percentile", "threshold", "patient", "none"
+        "median", "hyperband", "successive_halving", "percentile", "threshold", "patient", "wilcoxon", "none"
     ] = "median"
     pruner_options: dict[str, Any] = {}
     tau: Rate = 0.35  # a relative_overfit surely above it disqualifies
@@ -118,6 +120,7 @@ class Images(Section):
     limit: Count | None = None  # of images, over all splits
     classes: Annotated[tuple[str, ...], Field(min_length=2), BeforeValidator(_tuple)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
+    folds: Annotated[int, Field(ge=2, le=20)] | None = None  # of train and validation together
 
 
 class Published(Section):

@@ -20,6 +20,7 @@ from search.execution.children import ForkServer
 from search.execution.coordinator import Coordinator
 from search.execution.devices import environments
 from search.execution.patience import BrokenStudy
+from search.rehearsal import check_names
 from search.setting import Protocol, Setting
 from search.storage import GRACE_SECONDS, masked, open_storage
 from search.study import Study, join
@@ -96,6 +97,7 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
     try:
         if not server.wait_until_ready(180):
             raise BrokenStudy(f"Keras could not be loaded: see {means.workspace.logs / 'children.log'}")
+        check_names(server, setting)
         with _stops(coordinator, progress), progress.live():
             over = study.run(coordinator, progress.began)
     finally:
@@ -153,6 +155,7 @@ def setting_of(spec: Spec, data: Prepared) -> Setting:
         recipe_domains={n.removeprefix("recipe."): d for n, d in domains.items() if n.startswith("recipe.")},
         cells=tuple(spec.cells),
         baseline=spec.baseline_cell,
+        folds=spec.data.folds,
         identity=spec.identity(),
     )
 
@@ -296,7 +299,7 @@ def _introduce(study: Study, workers: int, progress: Progress) -> None:
     data = setting.data
     counts = ", ".join(f"{n:,} {part}" for part, n in data.counts.items())
     progress.say(f"[bold]{setting.experiment}[/]: {setting.question}")
-    progress.say(f"data: {data.name}, {counts} images of {_size(data)}, {len(data.class_names)} classes")
+    progress.say(f"data: {data.name}, {counts} images of {size(data)}, {len(data.class_names)} classes")
     for note in data.notes:
         progress.say(f"  {note}")
     progress.say(
@@ -308,7 +311,8 @@ def _introduce(study: Study, workers: int, progress: Progress) -> None:
         progress.say(f"  a new study: it differs from study {earlier.study} in {changed}")
 
 
-def _size(data: Prepared) -> str:
+def size(data: Prepared) -> str:
+    """Height, width and colours of the images."""
     height, width, channels = data.image_shape
     return f"{height}x{width} {'gray' if channels == 1 else 'RGB'}"
 

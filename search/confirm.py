@@ -49,6 +49,7 @@ class Confirm(Stage):
             "monitor_seed": attributes["seed"],
             "validate": True,
             "keep_model": self.setting.protocol.keep_models != "none",
+            "folds": self.setting.folds,
         }
         if "candidate" in attributes:
             return fields | {"candidate": attributes["candidate"]}

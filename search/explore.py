@@ -2,14 +2,16 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search.execution.protocol import Answer, Built
+from search.execution.protocol import Answer, Built, Value
 from search.setting import Setting
-from search.stage import Outcome, Stage, Wait, Work
+from search.stage import Direction, Outcome, Stage, Wait, Work
 from search.tracking import names
+from spaces.domains import Domain
 
 #: States that use up one of the study's trials. Infeasible and duplicate draws cost next to nothing.
 COUNTED = (names.COMPLETE, names.PRUNED, names.DIVERGED, names.FAILED)
@@ -21,12 +23,24 @@ class Explore(Stage):
     """Trials up to the protocol's total, shared equally among families, the baseline first."""
 
     name = names.EXPLORE
-    prunes = True
 
     def __init__(self, setting: Setting, *args: Any, hours_left: Any = None, **kwargs: Any) -> None:
         super().__init__(setting, *args, **kwargs)
+        if setting.protocol.also_minimize is None:  # Optuna prunes by one objective alone
+            self.prunes_by = "seed" if setting.protocol.explore_seeds > 1 else "epoch"
+        self._grid = _grid(setting) if setting.protocol.sampler == "grid" else None
         self._hours_left = hours_left
         self.ended_because = ""
+
+    def directions(self) -> list[Direction]:
+        """The objective's, and that of a size beside it."""
+        objective = super().directions()
+        return [*objective, "minimize"] if self.setting.protocol.also_minimize else objective
+
+    def values(self, outcome: Outcome) -> list[float]:
+        """The score, and the size beside it."""
+        size = self.setting.protocol.also_minimize
+        return [outcome.score, *([outcome.metrics[size]] if size else [])]
 
     def _count(self) -> int:
         return sum(state in COUNTED for state in _states(self.trials()))
@@ -47,15 +61,23 @@ class Explore(Stage):
         if done + running >= total:
             return Wait
         first = not trials and self.setting.baseline is not None
-        attributes: dict[str, Any] = {"baseline": True} if first else self._arm(trials)
-        self.enqueue(len(trials), 0, **attributes)
+        self.enqueue(len(trials), 0, **({"baseline": True} if first else self._place(trials)))
         return None
+
+    def _place(self, trials: list[FrozenTrial]) -> dict[str, Any]:
+        """What the plan says of the next trial: a cell of the grid, or the family whose turn it is."""
+        if self._grid is None:
+            return self._arm(trials)
+        return {"cell": self._grid[_without_baseline(trials)]}
 
     def _reason_to_end(self, states: list[str], done: int, total: int) -> str:
         if done >= total:
             return f"all {total} trials are done"
+        if self._grid is not None and _without_baseline(self.trials()) >= len(self._grid):
+            running = len(self.trials()) - len(states)
+            return "" if running else f"all {len(self._grid)} cells of the grid are done"
         last = states[-DUPLICATES_IN_A_ROW:]
-        if len(last) == DUPLICATES_IN_A_ROW and set(last) == {names.DUPLICATE}:
+        if self._grid is None and len(last) == DUPLICATES_IN_A_ROW and set(last) == {names.DUPLICATE}:
             return f"the last {DUPLICATES_IN_A_ROW} draws were known already: the space is used up"
         if states.count(names.INFEASIBLE) >= INFEASIBLE_PER_TRIAL * total:
             count = states.count(names.INFEASIBLE)
@@ -78,34 +100,62 @@ class Explore(Stage):
 
     def task_fields(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """The baseline is fixed, the family of an arm is given, everything else is drawn."""
-        fields: dict[str, Any] = {"keep_model": self.setting.protocol.keep_models == "all"}
+        protocol = self.setting.protocol
+        fields: dict[str, Any] = {
+            "rounds": protocol.explore_seeds,
+            "keep_model": protocol.keep_models == "all",
+        }
         if attributes.get("baseline") and self.setting.baseline is not None:
             return fields | cell_fields(self.setting, self.setting.baseline)
+        if "cell" in attributes:
+            return fields | cell_fields(self.setting, attributes["cell"])
         if "family" in attributes:
             return fields | {"fix": {**self.setting.fix, "family": attributes["family"]}}
         return fields
+
+    def suggest(self, work: Work, name: str, domain: Domain) -> Value:
+        """Drawn by the sampler; in a grid what no list names stands at its default."""
+        if self._grid is None or work.baseline:
+            return super().suggest(work, name, domain)
+        assert domain.default is not None  # noqa: S101  whoever declares a hyperparameter gives one
+        return domain.default
 
     def built(self, work: Work, built: Built) -> Answer:
         """Refuse what was drawn before: its value is known."""
         work.built = built
         with self.exclusive():
-            work.known = self._twin(work, built.candidate_fingerprint)
+            work.known = self._twin(work, built)
             work.trial.set_user_attr("family", built.family)
             if work.known is None:
                 work.trial.set_user_attr("fingerprint", built.candidate_fingerprint)
         return Answer.GO if work.known is None else Answer.DUPLICATE
 
-    def _twin(self, work: Work, fingerprint: str) -> Outcome | None:
+    def _twin(self, work: Work, built: Built) -> Outcome | None:
         """What is known of the same candidate, from whichever trial has it."""
         for trial in self.trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING):
-            if trial.user_attrs.get("fingerprint") != fingerprint or trial.number == work.trial.number:
+            twin = trial.user_attrs.get("fingerprint") == built.candidate_fingerprint
+            if not twin or trial.number == work.trial.number:
                 continue
             if trial.state == TrialState.RUNNING:
                 return Outcome(names.DUPLICATE, "the same candidate is being evaluated now")
             reason = f"the same candidate as trial {trial.user_attrs['slot']}"
-            score = trial.value if trial.state == TrialState.COMPLETE else None
-            return Outcome(names.DUPLICATE, reason, float("nan") if score is None else score)
+            score = trial.values[0] if trial.state == TrialState.COMPLETE else float("nan")
+            sizes = {names.PARAMETERS: float(built.parameters), names.MACS: float(built.macs)}
+            return Outcome(names.DUPLICATE, reason, score, sizes)
         return None
+
+
+def _without_baseline(trials: list[FrozenTrial]) -> int:
+    return sum(not t.user_attrs.get("baseline") for t in trials)
+
+
+def _grid(setting: Setting) -> tuple[Mapping[str, Any], ...]:
+    """Every combination of the lists that are searched, in each family if there are several."""
+    axes = {name: domain["choices"] for name, domain in setting.domains.items()}
+    axes |= {names.RECIPE + name: domain["choices"] for name, domain in setting.recipe_domains.items()}
+    if not isinstance(setting.space, str):
+        axes["family"] = setting.space
+    return tuple(dict(zip(axes, values, strict=True)) for values in product(*axes.values()))
 
 
 def _states(trials: list[FrozenTrial]) -> list[str]:

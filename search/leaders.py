@@ -1,4 +1,7 @@
-"""Who goes on to the confirm stage: whatever the noise of one run on monitor cannot tell from the best."""
+"""Who goes on to the confirm stage: whatever the noise of one run on monitor cannot tell from the best.
+
+Where size is an objective too, those go on that nothing beats in both.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,8 +26,7 @@ def leaders(trials: Sequence[FrozenTrial], *, limit: int, images: int, minimize:
     A leader lies within one standard error, sqrt(p (1 - p) / n) for n monitor images, of the best.
     Losses have no such formula: there the limit alone decides.
     """
-    done = [t for t in trials if t.state == TrialState.COMPLETE and t.user_attrs.get("state") == "complete"]
-    ranked = sorted(done, key=lambda t: (_value(t) if minimize else -_value(t), t.number))
+    ranked = sorted(_complete(trials), key=lambda t: (_value(t) if minimize else -_value(t), t.number))
     if not ranked:
         return ()
     best = _value(ranked[0])
@@ -44,6 +46,28 @@ def leaders(trials: Sequence[FrozenTrial], *, limit: int, images: int, minimize:
             room -= 1
     chosen += [t for t in ranked if t.user_attrs.get("baseline") and t not in chosen]
     return tuple(_leader(trial) for trial in chosen)
+
+
+def front(trials: Sequence[FrozenTrial], *, limit: int, minimize: bool) -> tuple[Leader, ...]:
+    """The leaders of a study of two objectives: its Pareto front from small to large, and the baseline.
+
+    A candidate is on the front if none that is as small has a better score. Of a front longer than `limit`,
+    members at equal distances are taken, the smallest and the best among them.
+    """
+    sign = 1 if minimize else -1
+    members: list[FrozenTrial] = []
+    for trial in sorted(_complete(trials), key=lambda t: (t.values[1], sign * t.values[0], t.number)):
+        if not members or sign * trial.values[0] < sign * members[-1].values[0]:
+            members.append(trial)
+    if len(members) > limit:
+        steps = [round(place * (len(members) - 1) / max(limit - 1, 1)) for place in range(limit)]
+        members = [members[step] for step in steps] if limit > 1 else members[-1:]
+    members += [t for t in _complete(trials) if t.user_attrs.get("baseline") and t not in members]
+    return tuple(_leader(trial) for trial in members)
+
+
+def _complete(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    return [t for t in trials if t.state == TrialState.COMPLETE and t.user_attrs.get("state") == "complete"]
 
 
 def _value(trial: FrozenTrial) -> float:

@@ -13,6 +13,7 @@ from search.execution.protocol import (
     Epoch,
     Failed,
     Result,
+    Round,
     Task,
     answer,
     receive,
@@ -53,6 +54,8 @@ def train_again(
                 case Epoch() as epoch:
                     heard(epoch)
                     answer(child.pipe, Answer.PRUNE if epoch.epoch == last_epoch else Answer.GO)
+                case Round():
+                    answer(child.pipe, Answer.GO)
                 case Result() as result:
                     return result
                 case Failed("diverged", message):

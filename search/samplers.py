@@ -16,6 +16,7 @@ _SAMPLERS = {
     "cmaes": optuna.samplers.CmaEsSampler,
     "nsga2": optuna.samplers.NSGAIISampler,
     "gp": optuna.samplers.GPSampler,
+    "grid": optuna.samplers.RandomSampler,  # asked for nothing: explore plans the cells itself
 }
 _PRUNERS = {
     "median": optuna.pruners.MedianPruner,
@@ -24,6 +25,7 @@ _PRUNERS = {
     "percentile": optuna.pruners.PercentilePruner,
     "threshold": optuna.pruners.ThresholdPruner,
     "patient": optuna.pruners.PatientPruner,
+    "wilcoxon": optuna.pruners.WilcoxonPruner,  # over the seeds of explore, not over epochs
     "none": optuna.pruners.NopPruner,
 }
 SAMPLER_NAMES = tuple(_SAMPLERS)
@@ -51,6 +53,7 @@ def make_pruner(name: str, options: Mapping[str, Any], epochs: int) -> optuna.pr
         "percentile": {**median, "percentile": 25.0},
         "hyperband": {"min_resource": max(1, epochs // 9), "max_resource": epochs},
         "patient": {"wrapped_pruner": optuna.pruners.MedianPruner(**median), "patience": 2},
+        "wilcoxon": {"p_threshold": 0.1, "n_startup_steps": 2},
     }
     kind = _known(name, _PRUNERS, "pruner")
     pruner: optuna.pruners.BasePruner = _make(kind, {**defaults.get(name, {}), **options}, f"pruner {name!r}")

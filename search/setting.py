@@ -4,10 +4,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from search.datasets.prepare import Prepared
-from search.execution.protocol import Value
+from search.execution.protocol import Task, Value
 
 Cell = Mapping[str, Any]  # name of a hyperparameter, "variant" or "recipe.<field>" -> value
 
@@ -20,6 +20,8 @@ class Protocol:
     trials: int = 20
     seeds: int = 5
     leaders: int = 5
+    explore_seeds: int = 1
+    also_minimize: str | None = None  # a second objective of explore: parameters or macs
     epochs: int = 30
     patience: int = 5
     hours: float | None = None
@@ -38,7 +40,7 @@ class Protocol:
     max_consecutive_failures: int = 5
 
     @property
-    def direction(self) -> str:
+    def direction(self) -> Literal["minimize", "maximize"]:
         """Optuna's direction of the objective."""
         return "minimize" if self.objective == "loss" else "maximize"
 
@@ -66,12 +68,35 @@ class Setting:
     recipe_domains: Mapping[str, Any] = field(default_factory=dict)
     cells: tuple[Cell, ...] = ()  # a grid; empty for a search
     baseline: Cell | None = None
+    folds: int | None = None  # in place of a validation part: see search.execution.rounds
     identity: Mapping[str, Any] = field(default_factory=dict)  # of the experiment, without totals and paths
 
     @property
     def study(self) -> str:
         """The study's id: 12 hex digits over everything that makes results comparable."""
         return hashlib.sha256(json.dumps(self.identified_by(), sort_keys=True).encode()).hexdigest()[:12]
+
+    def task(self, **fields: Any) -> Task:
+        """The task of an evaluation of this study; `fields`: key, seed, folder, and what differs."""
+        protocol = self.protocol
+        common: dict[str, Any] = {
+            "space": self.space,
+            "dataset": str(self.data.folder),
+            "recipe": self.recipe,
+            "epochs": protocol.epochs,
+            "patience": protocol.patience,
+            "objective": protocol.objective,
+            "precision": self.precision,
+            "threads": self.threads,
+            "monitor_fraction": protocol.monitor_fraction,
+            "monitor_seed": 0,
+            "fix": self.fix,
+            "domains": self.domains,
+            "recipe_domains": self.recipe_domains,
+            "max_parameters": protocol.max_parameters,
+            "max_macs": protocol.max_macs,
+        }
+        return Task(**(common | fields))
 
     def identified_by(self) -> dict[str, Any]:
         """What the id is the hash of; kept with the study, so that a difference can be named."""

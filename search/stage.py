@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -33,6 +33,8 @@ from spaces.domains import Categorical, Domain, Integer, Real
 STOPPED = "stopped"
 LOST = "lost"
 _OWNER = "owner"
+
+Direction = Literal["minimize", "maximize"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Stage(ABC):
     """What explore and confirm share. Thread-safe: every worker slot calls it."""
 
     name: str
-    prunes = False
+    prunes_by: Literal["epoch", "seed"] | None = None  # what a step is to the pruner
 
     def __init__(self, setting: Setting, storage: Storage, workspace: Path, study_name: str) -> None:
         self.setting = setting
@@ -93,7 +95,7 @@ class Stage(ABC):
         self.study = optuna.create_study(
             study_name=study_name,
             storage=storage,
-            direction="minimize" if setting.protocol.direction == "minimize" else "maximize",
+            directions=self.directions(),
             load_if_exists=True,
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
@@ -106,6 +108,10 @@ class Stage(ABC):
         return [score, "size"][: len(self.study.directions)]
 
     # What a stage decides
+
+    def directions(self) -> list[Direction]:
+        """Optuna's directions: the objective's alone."""
+        return [self.setting.protocol.direction]
 
     @abstractmethod
     def plan_next(self) -> type[Wait] | None:
@@ -215,29 +221,13 @@ class Stage(ABC):
         return self._studies[worker]
 
     def _work(self, trial: optuna.Trial) -> Work:
-        setting, attributes = self.setting, trial.user_attrs
-        protocol = setting.protocol
-        fields: dict[str, Any] = {
-            "key": attributes["key"],
-            "seed": attributes["seed"],
-            "space": setting.space,
-            "dataset": str(setting.data.folder),
-            "folder": str(self.folder_of(attributes["key"])),
-            "recipe": setting.recipe,
-            "epochs": protocol.epochs,
-            "patience": protocol.patience,
-            "objective": protocol.objective,
-            "precision": setting.precision,
-            "threads": setting.threads,
-            "monitor_fraction": protocol.monitor_fraction,
-            "monitor_seed": 0,
-            "fix": setting.fix,
-            "domains": setting.domains,
-            "recipe_domains": setting.recipe_domains,
-            "max_parameters": protocol.max_parameters,
-            "max_macs": protocol.max_macs,
-        }
-        task = Task(**(fields | self.task_fields(attributes)))
+        attributes = trial.user_attrs
+        task = self.setting.task(
+            key=attributes["key"],
+            seed=attributes["seed"],
+            folder=str(self.folder_of(attributes["key"])),
+            **self.task_fields(attributes),
+        )
         return Work(
             stage=self.name,
             slot=attributes["slot"],
@@ -264,12 +254,21 @@ class Stage(ABC):
         return value
 
     def epoch(self, work: Work, message: Epoch) -> Answer:
-        """Take note of an epoch; prune where the stage prunes."""
-        work.trial.report(float(message.metrics[self.setting.protocol.monitor_metric]), message.epoch)
-        prune = self.prunes and work.trial.should_prune()
+        """Take note of an epoch; prune where the stage prunes by epoch."""
+        prune = False
+        if self.prunes_by == "epoch":
+            work.trial.report(float(message.metrics[self.setting.protocol.monitor_metric]), message.epoch)
+            prune = work.trial.should_prune()
         work.last_epoch = message.epoch
         work.trained_seconds += message.metrics[names.EPOCH_SECONDS]  # last: what fails before is repeated
         return Answer.PRUNE if prune else Answer.GO
+
+    def round(self, work: Work, number: int, score: float) -> Answer:
+        """Take note of one training of several; prune where the stage prunes by seed."""
+        if self.prunes_by != "seed":
+            return Answer.GO
+        work.trial.report(score, number)
+        return Answer.PRUNE if work.trial.should_prune() else Answer.GO
 
     # The end
 
@@ -297,9 +296,22 @@ class Stage(ABC):
                 trial.set_constraint(name, violation)
             if outcome.metrics:
                 trial.set_user_attr("metrics", {k: v for k, v in outcome.metrics.items() if v == v})
-        value, state = _as_optuna(outcome)
+        values, state = self._as_optuna(outcome)
         with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
-            self.study.tell(trial, value, state=state, skip_if_finished=True)
+            self.study.tell(trial, values, state=state, skip_if_finished=True)
+
+    def _as_optuna(self, outcome: Outcome) -> tuple[list[float] | None, TrialState]:
+        """What Optuna is told. TPE ignores FAIL and would draw it again, so only breakdowns are failures."""
+        known = outcome.state == names.DUPLICATE and outcome.score == outcome.score
+        if outcome.state == names.COMPLETE or known:
+            return self.values(outcome), TrialState.COMPLETE
+        if outcome.state in (names.FAILED, names.DUPLICATE):
+            return None, TrialState.FAIL
+        return None, TrialState.PRUNED
+
+    def values(self, outcome: Outcome) -> list[float]:
+        """What a complete evaluation is worth, in the order of the directions."""
+        return [outcome.score]
 
     def _violations(self, built: Built) -> dict[str, float]:
         protocol = self.setting.protocol
@@ -320,17 +332,6 @@ class Stage(ABC):
     def running(self) -> list[Work]:
         """What is being evaluated now."""
         return list(self._running.values())
-
-
-def _as_optuna(outcome: Outcome) -> tuple[float | None, TrialState]:
-    """What Optuna is told. TPE ignores FAIL and would draw it again, so only breakdowns are failures."""
-    if outcome.state == names.COMPLETE or (
-        outcome.state == names.DUPLICATE and outcome.score == outcome.score
-    ):
-        return outcome.score, TrialState.COMPLETE
-    if outcome.state in (names.FAILED, names.DUPLICATE):
-        return None, TrialState.FAIL
-    return None, TrialState.PRUNED
 
 
 def suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:

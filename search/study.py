@@ -13,7 +13,7 @@ from search.execution.coordinator import Coordinator
 from search.execution.devices import cores
 from search.explore import Explore
 from search.final import Final
-from search.leaders import Leader, leaders
+from search.leaders import Leader, front, leaders
 from search.setting import Setting
 from search.stage import Stage
 from search.storage import Storage
@@ -108,9 +108,10 @@ class Study:
         protocol = self.setting.protocol
         images = round(self.setting.data.counts["train"] * protocol.monitor_fraction)
         trials = self.explore.trials() if self.explore is not None else []
-        return leaders(
-            trials, limit=protocol.leaders, images=images, minimize=protocol.direction == "minimize"
-        )
+        minimize = protocol.direction == "minimize"
+        if protocol.also_minimize:
+            return front(trials, limit=protocol.leaders, minimize=minimize)
+        return leaders(trials, limit=protocol.leaders, images=images, minimize=minimize)
 
     def _hours_left(self, explore: Explore) -> float:
         """Hours of the budget that explore may still use; confirm keeps its share, by what trials take."""

@@ -41,7 +41,7 @@ def _optimizer_of(model: keras.Model) -> dict[str, Any]:
         return {}
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     options = optimizer.get_config()
-    kept = {name: options[name] for name in ("momentum", "weight_decay") if options.get(name)}
+    kept = {n: options[n] for n in ("momentum", "weight_decay") if options.get(n) is not None}
     rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
     # The variable is float32: 0.01 comes back as 0.00999999978.
     return {"optimizer": type(optimizer).__name__.lower(), "learning_rate": float(f"{rate:.6g}"), **kept}

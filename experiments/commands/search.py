@@ -27,6 +27,9 @@ def command(
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Epochs of an evaluation, at most.")] = None,
     hours: Annotated[float | None, typer.Option("--hours", help="A budget for the whole study.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would run and how long it takes; run nothing.")
+    ] = False,
     workspace: Workspace = Path("runs"),
     storage: Storage = None,
     tracking_uri: TrackingUri = None,
@@ -49,7 +52,13 @@ def command(
     from search.workspace import Workspace as Place
 
     means = stages.Means(Place.at(workspace), workers, storage, tracking_uri)
-    finished = stages.search(spec, means, Progress(Console(), quiet))
+    progress = Progress(Console(), quiet)
+    if dry_run:
+        from experiments import rehearsal
+
+        rehearsal.dry_run(spec, means, progress.say)
+        return
+    finished = stages.search(spec, means, progress)
     tell(finished, workspace, tracking_uri)
     if not finished.over:
         raise typer.Exit(130)

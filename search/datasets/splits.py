@@ -22,15 +22,35 @@ def carve(
     the class of its first image in the order of ids, and comes up in the order of a hash of (seed, that id).
     Every class that has two groups has images on both sides.
     """
-    by_id = np.argsort(ids, kind="stable")
-    _, first, sizes = np.unique(groups[by_id], return_index=True, return_counts=True)
-    leaders = by_id[first]
-    strata: dict[int, list[tuple[bytes, int, int]]] = defaultdict(list)
-    for leader, size in zip(leaders.tolist(), sizes.tolist(), strict=True):
-        strata[int(labels[leader])].append((_key(seed, str(ids[leader])), int(groups[leader]), size))
-    chosen = [group for stratum in strata.values() for group in _fill(sorted(stratum), fraction)]
+    strata = _strata(labels, groups, seed, ids).values()
+    chosen = [group for stratum in strata for group in _fill(sorted(stratum), fraction)]
     carved = np.isin(groups, chosen)
     return np.flatnonzero(~carved), np.flatnonzero(carved)
+
+
+def folds(
+    labels: NDArray[np.int64], groups: NDArray[np.int64], count: int, seed: int, ids: NDArray[np.str_]
+) -> Rows:
+    """The fold of each image, shape (n,), from 0 below `count`: stratified, groups whole, drawn by `seed`.
+
+    Each group goes to the fold that has fewest images of its class so far, of those to the smallest.
+    Raises UserError where a class has fewer groups than there are folds.
+    """
+    fold = np.zeros(len(labels), dtype=np.int64)
+    sizes = np.zeros(count, dtype=np.int64)
+    for label, stratum in sorted(_strata(labels, groups, seed, ids).items()):
+        if len(stratum) < count:
+            raise UserError(
+                f"Class {label} has {len(stratum)} images that are no twins of each other: too few for "
+                f"{count} folds."
+            )
+        of_class = np.zeros(count, dtype=np.int64)
+        for _, group, size in sorted(stratum):
+            place = min(range(count), key=lambda number: (of_class[number], sizes[number], number))
+            fold[groups == group] = place
+            of_class[place] += size
+            sizes[place] += size
+    return fold
 
 
 def subset(strata: Sequence[str], ids: Sequence[str], limit: int, seed: int) -> list[int]:
@@ -63,6 +83,19 @@ def _quotas(sizes: dict[str, int], limit: int) -> dict[str, int]:
     for stratum in by_remainder[: limit - sum(quotas.values())]:
         quotas[stratum] += 1
     return quotas
+
+
+def _strata(
+    labels: NDArray[np.int64], groups: NDArray[np.int64], seed: int, ids: NDArray[np.str_]
+) -> dict[int, list[tuple[bytes, int, int]]]:
+    """The groups of each class: what puts them in order, number, size."""
+    by_id = np.argsort(ids, kind="stable")
+    _, first, sizes = np.unique(groups[by_id], return_index=True, return_counts=True)
+    leaders = by_id[first]
+    strata: dict[int, list[tuple[bytes, int, int]]] = defaultdict(list)
+    for leader, size in zip(leaders.tolist(), sizes.tolist(), strict=True):
+        strata[int(labels[leader])].append((_key(seed, str(ids[leader])), int(groups[leader]), size))
+    return strata
 
 
 def _fill(stratum: list[tuple[bytes, int, int]], fraction: float) -> list[int]:

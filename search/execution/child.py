@@ -10,15 +10,16 @@ import os
 import resource
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
-from search.datasets.prepare import Part, Prepared
-from search.datasets.splits import carve
+from search.datasets.prepare import Prepared
+from search.execution import protocol
 from search.execution.files import disk_is_full, settle, write_whole
 from search.execution.protocol import (
     REPEATED,
@@ -36,12 +37,19 @@ from search.execution.protocol import (
     receive,
     send,
 )
-from search.models.temperature import fit_temperature
+from search.execution.rounds import (
+    Judged,
+    Round,
+    final_metrics,
+    judge,
+    predictions,
+    rounds,
+    telling_images,
+)
 from search.tracking import names
 from search.tracking.conditions import conditions
-from search.training import measures
 from search.training.fit import Decision, Diverged, Trained, train
-from search.training.gallery import telling, write_gallery
+from search.training.gallery import write_gallery
 from search.training.recipe import Recipe
 from spaces.domains import Domain, domain_from_dict
 from spaces.errors import UserError
@@ -51,6 +59,7 @@ from spaces.outline import outline
 from spaces.space import Realised, Space
 
 _DECISIONS = {Answer.GO: Decision.CONTINUE, Answer.PRUNE: Decision.PRUNE, Answer.STOP: Decision.STOP}
+_OUTCOMES = {Answer.GO: "complete", Answer.PRUNE: "pruned", Answer.STOP: "stopped"}
 
 
 def run(pipe: Connection) -> None:
@@ -78,11 +87,11 @@ def _evaluate(pipe: Connection, task: Task) -> None:
     keras.utils.set_random_seed(task.seed)
     dataset = Prepared.open(Path(task.dataset))
     try:
-        realised, recipe = _candidate(pipe, task, dataset)
+        realised, recipe, unmet = _candidate(pipe, task, dataset)
     except InfeasibleArchitecture as error:
         send(pipe, _infeasible(error))
         return
-    built = _built(realised, recipe)
+    built = _built(realised, recipe, unmet)
     if ask(pipe, built) != Answer.GO or task.describe_only:
         return
     if finished.exists():  # trained to the end before, told to nobody
@@ -90,7 +99,7 @@ def _evaluate(pipe: Connection, task: Task) -> None:
         return
     _write_record(folder / "artifacts", task, dataset, built)
     result = _train_and_measure(pipe, task, dataset, realised, recipe)
-    if result.outcome != "stopped":
+    if result.outcome != "stopped" and not task.sample:
         settle(folder / "artifacts", files=True)
         write_whole(finished, json.dumps(dataclasses.asdict(result)))
     send(pipe, result)
@@ -104,15 +113,15 @@ def _use(precision: str, threads: int) -> None:
     keras.config.set_dtype_policy(precision)
 
 
-def _candidate(pipe: Connection, task: Task, dataset: Prepared) -> tuple[Realised, Recipe]:
-    """The candidate of this task: fixed by the plan, or drawn through the pipe."""
+def _candidate(pipe: Connection, task: Task, dataset: Prepared) -> tuple[Realised, Recipe, frozenset[str]]:
+    """The candidate of this task: fixed by the plan, or drawn through the pipe; and names without use."""
     space = Space.parse(task.space)
     classes = len(dataset.class_names)
     if task.candidate is not None:
         realised = space.rebuild(
             task.candidate["family"], task.candidate["architecture"], dataset.image_shape, classes
         )
-        return realised, Recipe.from_dict(task.candidate["recipe"])
+        return realised, _decided(task.candidate["recipe"], realised), frozenset()
 
     def suggest(name: str, domain: Domain) -> Value:
         value: Value = ask(pipe, Suggest(name, domain.to_dict()))
@@ -122,21 +131,28 @@ def _candidate(pipe: Connection, task: Task, dataset: Prepared) -> tuple[Realise
     for field, domain in task.recipe_domains.items():
         recipe[field] = suggest(names.RECIPE + field, domain_from_dict(domain))
     narrowed = {name: domain_from_dict(domain) for name, domain in task.domains.items()}
+    hp = DrawnHyperParameters(suggest, fixed=task.fix, domains=narrowed)
     realised = space.realise(
-        DrawnHyperParameters(suggest, fixed=task.fix, domains=narrowed),
+        hp,
         dataset.image_shape,
         classes,
         max_parameters=task.max_parameters,
         max_macs=task.max_macs,
     )
-    return realised, Recipe.from_dict(recipe)
+    return realised, _decided(recipe, realised), hp.unmet
+
+
+def _decided(recipe: Mapping[str, Any], realised: Realised) -> Recipe:
+    """The recipe with what a hypermodel decides of its own training in place of it."""
+    known = {field.name for field in dataclasses.fields(Recipe)}
+    return Recipe.from_dict({**recipe, **{k: v for k, v in realised.training.items() if k in known}})
 
 
 def _infeasible(error: InfeasibleArchitecture) -> Infeasible:
     return Infeasible(str(error), error.violation, error.parameters, error.macs)
 
 
-def _built(realised: Realised, recipe: Recipe) -> Built:
+def _built(realised: Realised, recipe: Recipe, unmet: frozenset[str]) -> Built:
     architecture = {"family": realised.family, **realised.architecture}
     return Built(
         family=realised.family,
@@ -149,6 +165,7 @@ def _built(realised: Realised, recipe: Recipe) -> Built:
         candidate_fingerprint=fingerprint({"architecture": architecture, "recipe": recipe.to_dict()}),
         parameters=realised.parameters,
         macs=realised.macs,
+        unmet=sorted(unmet),
     )
 
 
@@ -168,54 +185,84 @@ def _train_and_measure(
     pipe: Connection, task: Task, dataset: Prepared, realised: Realised, recipe: Recipe
 ) -> Result:
     started = time.perf_counter()
-    whole = dataset.train()
-    rest, carved = carve(whole.labels, whole.groups, task.monitor_fraction, task.monitor_seed, whole.ids)
-    monitor = _take(whole, carved)
-    training = whole if task.rates else _take(whole, rest)
-
-    def report(epoch: int, metrics: Mapping[str, float]) -> Decision:
-        return _DECISIONS[ask(pipe, Epoch(epoch, dict(metrics)))]
-
-    trained = train(
-        realised.model,
-        recipe,
-        (training.images, training.labels),
-        (monitor.images, monitor.labels),
-        num_classes=len(dataset.class_names),
-        epochs=task.epochs,
-        patience=task.patience,
-        objective=task.objective,
-        seed=task.seed,
-        rates=tuple(task.rates or ()),
-        checkpoint=Path(task.folder) / "checkpoint",
-        report=report,
-    )
+    planned = rounds(task, dataset)
+    history: list[dict[str, float]] = []
+    trainings: list[Trained] = []
+    judged: list[Judged] = []
+    outcome = "complete"
+    for number, one in enumerate(planned):
+        network = realised if number == 0 else _again(task, dataset, realised, one.seed)
+        trained = _train(pipe, task, network, recipe, one, number, len(history))
+        trainings.append(trained)
+        history += [{**row, "epoch": len(history) + n} for n, row in enumerate(trained.history, start=1)]
+        outcome = trained.outcome
+        if outcome != "complete" or task.sample:
+            break
+        judged.append(judge(one, trained))
+        if len(planned) > 1:
+            outcome = _OUTCOMES[ask(pipe, protocol.Round(number + 1, _score(trained, task.objective)))]
+            if outcome != "complete":
+                break
     metrics = {
-        names.BEST_EPOCH: float(trained.best_epoch),
-        names.EPOCHS: float(trained.epochs),
+        names.BEST_EPOCH: _mean(one.best_epoch for one in trainings),
+        names.EPOCHS: _mean(one.epochs for one in trainings),
         names.PARAMETERS: float(realised.parameters),
         names.MACS: float(realised.macs),
-        names.IMAGES_PER_SECOND: trained.images_per_second,
+        names.IMAGES_PER_SECOND: _mean(one.images_per_second for one in trainings),
     }
-    if trained.outcome != "stopped":
+    if outcome != "stopped" and not task.sample:
         artifacts = Path(task.folder) / "artifacts"
-        _write_history(artifacts / names.HISTORY_CSV, trained)
+        _write_history(artifacts / names.HISTORY_CSV, history)
         if task.validate:
             (artifacts / names.LAYERS_JSON).write_text(json.dumps(outline(realised.model)))
-        if trained.outcome == "complete":
-            metrics |= _measure(task, dataset, training, monitor, trained, artifacts)
+        if outcome == "complete":
+            metrics |= final_metrics(judged, validated=task.validate)
+            np.savez_compressed(artifacts / names.PREDICTIONS_NPZ, **predictions(judged))
+            if task.validate:
+                write_gallery(artifacts / names.GALLERY_PNG, *telling_images(judged))
+            if task.keep_model:  # of several, the first: what they promise is one network's worth
+                trainings[0].inference_model.save(artifacts / names.MODEL_KERAS)
     metrics[names.PEAK_RSS_MIB] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     metrics[names.SECONDS] = time.perf_counter() - started
-    return Result(trained.outcome, _score(trained, task.objective), metrics)
+    return Result(outcome, _mean(_score(one, task.objective) for one in trainings), metrics)
 
 
-def _take(part: Part, index: np.ndarray) -> Part:
-    return Part(
-        images=part.images[index],
-        labels=part.labels[index],
-        ids=part.ids[index],
-        groups=part.groups[index],
-        has_twin=part.has_twin[index],
+def _train(
+    pipe: Connection,
+    task: Task,
+    realised: Realised,
+    recipe: Recipe,
+    one: Round,
+    number: int,
+    epochs_before: int,
+) -> Trained:
+    """One training. What a hypermodel decides of epochs and order is honoured within the protocol."""
+
+    def report(epoch: int, metrics: Mapping[str, float]) -> Decision:
+        return _DECISIONS[ask(pipe, Epoch(epochs_before + epoch, dict(metrics)))]
+
+    return train(
+        realised.model,
+        recipe,
+        (one.training.images, one.training.labels),
+        (one.monitor.images, one.monitor.labels),
+        num_classes=realised.model.output_shape[-1],
+        epochs=min(task.epochs, realised.training.get("epochs", task.epochs)),
+        patience=task.patience,
+        objective=task.objective,
+        seed=one.seed,
+        checkpoint=Path(task.folder) / ("checkpoint" if number == 0 else f"checkpoint-{number + 1}"),
+        report=report,
+        rates=tuple(task.rates or ()),
+        shuffle=bool(realised.training.get("shuffle", True)),
+    )
+
+
+def _again(task: Task, dataset: Prepared, realised: Realised, seed: int) -> Realised:
+    """The same architecture with the first weights of another seed."""
+    keras.utils.set_random_seed(seed)
+    return Space.parse(task.space).rebuild(
+        realised.family, realised.architecture, dataset.image_shape, len(dataset.class_names)
     )
 
 
@@ -225,49 +272,12 @@ def _score(trained: Trained, objective: str) -> float:
     return float(kept.get({"val_accuracy": "monitor_accuracy"}.get(objective, f"monitor_{objective}"), "nan"))
 
 
-def _measure(
-    task: Task, dataset: Prepared, training: Part, monitor: Part, trained: Trained, artifacts: Path
-) -> dict[str, float]:
-    """Final metrics with the kept weights, in inference mode; predictions of the ranking split on disk."""
-    on_monitor = trained.predict(monitor.images)
-    metrics = _named(names.MONITOR_FINAL, measures.scores(monitor.labels, on_monitor))
-    ranking, probabilities = monitor, on_monitor
-    if task.validate:
-        ranking = dataset.validation()
-        probabilities = trained.predict(ranking.images)
-        metrics |= _named(names.VAL, measures.scores(ranking.labels, probabilities))
-    subset = measures.stratified_subset(training.labels, len(ranking.labels), seed=0)
-    metrics |= measures.final_measures(
-        ranking.labels,
-        probabilities,
-        training.labels[subset],
-        trained.predict(training.images[subset]),
-        trained.history,
-        trained.best_epoch,
-    )
-    metrics[names.TEMPERATURE] = fit_temperature(probabilities, ranking.labels)
-    np.savez_compressed(
-        artifacts / names.PREDICTIONS_NPZ,
-        ids=ranking.ids,
-        labels=ranking.labels,
-        probabilities=probabilities.astype(np.float32),
-        groups=ranking.groups,
-        has_twin=ranking.has_twin,
-    )
-    if task.validate:
-        chosen = telling(ranking.labels, probabilities)
-        write_gallery(artifacts / names.GALLERY_PNG, ranking.images[chosen], ranking.ids[chosen])
-    if task.keep_model:
-        trained.inference_model.save(artifacts / names.MODEL_KERAS)
-    return metrics
+def _mean(numbers: Iterable[float]) -> float:
+    return float(np.mean(list(numbers)))
 
 
-def _named(prefix: str, scores: Mapping[str, float]) -> dict[str, float]:
-    return {prefix + name: scores[name] for name in ("accuracy", "loss", "macro_f1")}
-
-
-def _write_history(path: Path, trained: Trained) -> None:
+def _write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
     columns = ("epoch", *names.EPOCH_METRICS)
     lines = [",".join(columns)]
-    lines += [",".join(repr(row[column]) for column in columns) for row in trained.history]
+    lines += [",".join(repr(row[column]) for column in columns) for row in history]
     path.write_text("\n".join(lines) + "\n")

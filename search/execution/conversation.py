@@ -24,6 +24,7 @@ from search.execution.protocol import (
     Failed,
     Infeasible,
     Result,
+    Round,
     Suggest,
     answer,
     receive,
@@ -119,6 +120,9 @@ class Conversation:
                 verdict = insist(partial(stage.epoch, work, message))
                 for observer in self.observers:
                     insist(partial(observer.epoch, work, message))
+                answer(child.pipe, Answer.STOP if self.stopping.is_set() else verdict)
+            case Round(number, score):
+                verdict = insist(partial(stage.round, work, number, score))
                 answer(child.pipe, Answer.STOP if self.stopping.is_set() else verdict)
             case Result(outcome, score, metrics, reason, violations):
                 return Outcome(outcome, reason, score, metrics, violations)

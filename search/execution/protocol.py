@@ -55,6 +55,9 @@ class Task:
     max_parameters: int | None = None
     max_macs: int | None = None
     describe_only: bool = False  # draw and build, then end: a probe
+    sample: int | None = None  # train on so many images, to learn how fast: a calibration
+    rounds: int = 1  # trainings with different seeds, pooled
+    folds: int | None = None  # in place of rounds: one for each fold of train and validation together
     environment: Mapping[str, str] = field(
         default_factory=dict
     )  # variables of the child: which GPU it may see
@@ -63,7 +66,7 @@ class Task:
 #: Fields of a task that decide its result, beside the candidate, the images, precision and threads.
 REPEATED = (
     *("key", "seed", "space", "epochs", "patience", "objective"),
-    *("monitor_fraction", "monitor_seed", "validate"),
+    *("monitor_fraction", "monitor_seed", "validate", "rounds", "folds"),
 )
 
 
@@ -89,6 +92,9 @@ class Built:
     candidate_fingerprint: str
     parameters: int
     macs: int
+    unmet: Sequence[str] = field(
+        default_factory=list
+    )  # names that the task fixes or narrows, and this candidate has not
 
     def candidate(self) -> dict[str, Any]:
         """The candidate as a plan stores it, so that a later task can build it again."""
@@ -122,6 +128,14 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class Round:
+    """One training of several is over, all of which were to the end so far. Answered go, prune or stop."""
+
+    number: int  # from 1
+    score: float  # the objective's monitor twin at the kept epoch
+
+
+@dataclass(frozen=True)
 class Result:
     """The evaluation is over. Files lie in the task's folder, under `artifacts`.
 
@@ -146,9 +160,9 @@ class Failed:
     epoch: int | None = None
 
 
-Message = Task | Suggest | Built | Infeasible | Epoch | Result | Failed
+Message = Task | Suggest | Built | Infeasible | Epoch | Round | Result | Failed
 _MESSAGES: dict[str, type[Any]] = {
-    c.__name__: c for c in (Task, Suggest, Built, Infeasible, Epoch, Result, Failed)
+    c.__name__: c for c in (Task, Suggest, Built, Infeasible, Epoch, Round, Result, Failed)
 }
 
 

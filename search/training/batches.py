@@ -17,6 +17,7 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
         images: uint8, (images, height, width, channels); a memory map is read batch by batch.
         targets: float32, one-hot, (images, classes).
         weights: float32, (images,), or None: all alike.
+        shuffle: False serves them as they lie.
     """
 
     def __init__(
@@ -26,11 +27,13 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
         weights: NDArray[np.float32] | None,
         batch_size: int,
         seed: int,
+        shuffle: bool = True,
     ) -> None:
         super().__init__()
         self._columns: list[NDArray[Any]] = [images, targets, *([] if weights is None else [weights])]
         self._batch_size = batch_size
         self.seed = seed
+        self._shuffle = shuffle
         self.epoch = 0
 
     @property
@@ -46,7 +49,8 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
     @epoch.setter
     def epoch(self, epoch: int) -> None:
         self._epoch = epoch
-        self._order = np.random.default_rng([self.seed, epoch]).permutation(self.images)
+        generator = np.random.default_rng([self.seed, epoch])
+        self._order = generator.permutation(self.images) if self._shuffle else np.arange(self.images)
 
     def __len__(self) -> int:
         return -(-self.images // self._batch_size)

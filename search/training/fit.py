@@ -69,6 +69,7 @@ def train(
     checkpoint: Path | None,
     report: Report,
     rates: tuple[float, ...] = (),
+    shuffle: bool = True,
 ) -> Trained:
     """Train `network` by `recipe` until `epochs`, `patience` or `report` ends it.
 
@@ -88,6 +89,7 @@ def train(
             listens has them all; only the answer to the last of these counts.
         rates: the learning rate of each epoch, in place of what the recipe, `epochs` and `patience` say; then
             monitor decides nothing, and the last epoch's weights are kept.
+        shuffle: False keeps the images in their order, as a hypermodel may want it.
 
     Raises:
         Diverged: when a loss is not finite.
@@ -98,7 +100,7 @@ def train(
     models = compose(network, recipe, images.shape[1:], seed)
     targets = np.eye(num_classes, dtype=np.float32)[labels]
     weights = balanced_weights(labels, num_classes) if recipe.class_weights else None
-    batches = ShuffledBatches(images, targets, weights, recipe.batch_size, seed)
+    batches = ShuffledBatches(images, targets, weights, recipe.batch_size, seed, shuffle)
     schedule = Schedule(recipe, epochs, patience, objective)
     if rates:
         schedule = Rehearsed(recipe, len(rates), patience, objective, rates)

@@ -3,7 +3,7 @@
 Shapes throughout: labels (images,) of whole numbers from 0, probabilities (images, classes), rows sum to 1.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -97,8 +97,6 @@ def final_measures(
     ranking_probabilities: Probabilities,
     train_labels: Labels,
     train_probabilities: Probabilities,
-    history: Sequence[Mapping[str, float]],
-    best_epoch: int,
 ) -> dict[str, float]:
     """The final metrics that compare train with the ranking split, under their names in MLflow.
 
@@ -107,19 +105,15 @@ def final_measures(
         ranking_probabilities: with the kept weights, in inference mode; (images, classes).
         train_labels: of a fixed stratified subset of train (`stratified_subset`); (images,).
         train_probabilities: on that subset, with the kept weights, in inference mode; (images, classes).
-        history: one mapping an epoch, with `monitor_loss`.
-        best_epoch: whose weights were kept, counted from 1.
     """
     ranking = scores(ranking_labels, ranking_probabilities)
     train = scores(train_labels, train_probabilities)
-    losses = [epoch["monitor_loss"] for epoch in history]
     return {
         f"{names.TRAIN_CLEAN}accuracy": train["accuracy"],
         f"{names.TRAIN_CLEAN}loss": train["loss"],
         names.GAP_ACCURACY: train["accuracy"] - ranking["accuracy"],
         names.GAP_LOSS: ranking["loss"] - train["loss"],
         names.RELATIVE_OVERFIT: relative_overfit(train["accuracy"], ranking_labels, ranking_probabilities),
-        names.OVERFIT_SLOPE: overfit_slope(losses, best_epoch),
         names.ECE: expected_calibration_error(ranking_labels, ranking_probabilities),
     }
 

@@ -1,0 +1,35 @@
+"""Keys that cannot be had at once are refused with a sentence that says what to change."""
+
+from typing import Any
+
+import pytest
+
+from experiments.spec import Spec
+from spaces.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"protocol.pruner": "wilcoxon"}, "ask for protocol.explore_seeds = 5"),
+        ({"protocol.explore_seeds": 5}, '"median" compares epochs'),
+        ({"protocol.also_minimize": "parameters"}, 'needs pruner = "none"'),
+        (
+            {"protocol.also_minimize": "macs", "protocol.pruner": "none", "protocol.sampler": "cmaes"},
+            "knows one objective",
+        ),
+        ({"protocol.sampler": "grid"}, '"recipe.learning_rate" is no list'),
+        ({"data.folds": 5}, r"needs a \[grid\]"),
+    ],
+)
+def test_a_search_refuses(settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        Spec.load("joint").override(settings)
+
+
+def test_what_agrees_is_taken() -> None:
+    several = Spec.load("joint").override({"protocol.pruner": "wilcoxon", "protocol.explore_seeds": 5})
+    assert several.protocol.explore_seeds == 5
+    two = Spec.load("joint").override({"protocol.also_minimize": "parameters", "protocol.pruner": "none"})
+    assert two.protocol.also_minimize == "parameters"
+    assert Spec.load("conv_stages").override({"data.folds": 5}).data.folds == 5

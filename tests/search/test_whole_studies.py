@@ -1,0 +1,177 @@
+"""Whole small studies with real children: hypermodels, folds, pruning by seed, two objectives, rehearsals."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from optuna.trial import TrialState
+
+from search.datasets.prepare import Prepared, prepare
+from search.execution.children import ForkServer
+from search.execution.coordinator import Coordinator
+from search.rehearsal import check_names, rehearse
+from search.setting import Protocol, Setting
+from search.storage import open_storage
+from search.study import Study
+from search.workspace import Workspace
+from spaces.errors import UserError
+
+pytestmark = pytest.mark.trains
+OTHERS = "tests.spaces.hypermodels_of_others"
+#: A network that trains in a second.
+TINY = {"convs_per_stage": 1, "kernel_size": 3, "batch_norm": False, "head": "average", "dropout": 0.0}
+
+Make = Callable[..., Setting]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    started = ForkServer(tmp_path_factory.mktemp("server") / "children.log")
+    started.start()
+    assert started.wait_until_ready(120)
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """Three classes of 16x16 images that differ in brightness."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(150) % 3
+    images = (generator.integers(0, 90, (150, 16, 16)) + 60 * labels[:, None, None]).astype(np.uint8)
+    cache = tmp_path_factory.mktemp("cache")
+    return prepare((images, labels.astype(str)), cache, say=lambda text: None)
+
+
+@pytest.fixture
+def make(small: Prepared) -> Make:
+    def setting(space: str, protocol: dict[str, Any], **fields: Any) -> Setting:
+        common: dict[str, Any] = {
+            "experiment": "small",
+            "question": "?",
+            "precision": "float32",
+            "threads": 1,
+        }
+        recipe = {"batch_size": 64, **fields.pop("recipe", {})}
+        identity = {"space": space, "protocol": protocol}
+        return Setting(
+            space=space,
+            recipe=recipe,
+            data=small,
+            protocol=Protocol(**{"epochs": 3, "patience": 3, "leaders": 2, "seeds": 1, **protocol}),
+            **{**common, "identity": identity, **fields},
+        )
+
+    return setting
+
+
+def _run(server: ForkServer, setting: Setting, folder: Path, workers: int = 2) -> Study:
+    storage = open_storage(f"sqlite:///{folder / 'studies.db'}")
+    study = Study(setting, storage, Workspace.at(folder))
+    assert study.run(Coordinator(server, workers, []), lambda stage: None)
+    return study
+
+
+def _attributes(stage: Any, name: str) -> list[Any]:
+    return [trial.user_attrs[name] for trial in stage.trials()]
+
+
+def test_a_hypermodel_runs_under_two_workers_with_pruning_and_is_rebuilt_the_same(
+    server: ForkServer, make: Make, tmp_path: Path
+) -> None:
+    pruning = {"pruner_options": {"n_startup_trials": 1, "n_warmup_steps": 0}}
+    study = _run(server, make(f"{OTHERS}:build", {"trials": 6, "seeds": 2, **pruning}), tmp_path)
+    assert study.explore is not None
+    states = _attributes(study.explore, "state")
+    assert set(states) <= {"complete", "pruned", "infeasible", "duplicate"}
+    explored = {t.user_attrs["fingerprint"]: t.user_attrs["candidate"] for t in study.explore.trials()
+                if "candidate" in t.user_attrs}  # fmt: skip
+    assert set(_attributes(study.confirm, "state")) == {"complete"}
+    for trial in study.confirm.trials():
+        assert trial.user_attrs["candidate"] == explored[trial.user_attrs["fingerprint"]]
+        recipe, drawn = (trial.user_attrs["candidate"][part] for part in ("recipe", "architecture"))
+        assert recipe["optimizer"] == drawn["optimizer"]
+        assert recipe["learning_rate"] == pytest.approx(drawn["learning_rate"], rel=1e-5)
+        assert recipe["momentum"] == (0.0 if drawn["optimizer"] in ("sgd", "rmsprop") else 0.9)
+
+
+def test_what_a_fit_of_ones_own_decides_is_done(server: ForkServer, make: Make, tmp_path: Path) -> None:
+    setting = make(f"{OTHERS}:OwnFit", {"trials": 2, "pruner": "none"}, fix={"shuffle": False, "epochs": 2})
+    study = _run(server, setting, tmp_path)
+    for trial in study.confirm.trials():
+        candidate = trial.user_attrs["candidate"]
+        assert candidate["recipe"]["batch_size"] == candidate["architecture"]["batch_size"]
+        assert candidate["recipe"]["momentum"] == 0.8
+        assert trial.user_attrs["metrics"]["epochs"] == 2
+
+
+def test_a_misspelt_name_of_a_hypermodel_is_refused_with_the_nearest(server: ForkServer, make: Make) -> None:
+    protocol = {"trials": 2}
+    with pytest.raises(UserError, match=r'no hyperparameter "unit" turned up .* the nearest is "units"'):
+        check_names(server, make(f"{OTHERS}:build", protocol, fix={"unit": 8}))
+    check_names(server, make(f"{OTHERS}:build", protocol, fix={"block_1/kernels": 8}))  # some have it
+
+
+def test_folds_judge_every_image_once_a_seed(server: ForkServer, make: Make, tmp_path: Path) -> None:
+    cells = ({**TINY, "conv_stages": 1, "kernels_1": 4}, {**TINY, "conv_stages": 1, "kernels_1": 8})
+    study = _run(server, make("plain_cnn", {"seeds": 1}, cells=cells, folds=3), tmp_path)
+    assert _attributes(study.confirm, "state") == ["complete", "complete"]
+    images = study.setting.data.counts["train"] + study.setting.data.counts["validation"]
+    for metrics in _attributes(study.confirm, "metrics"):
+        assert metrics["epochs"] == 3
+        right = metrics["val_accuracy"] * images
+        assert right == pytest.approx(round(right), abs=1e-6)
+
+
+def test_wilcoxon_drops_candidates_over_seeds_and_never_over_epochs(
+    server: ForkServer, make: Make, tmp_path: Path
+) -> None:
+    protocol = {"trials": 4, "pruner": "wilcoxon", "explore_seeds": 5, "epochs": 1, "sampler": "random"}
+    fix = {**TINY, "conv_stages": 1, "dense_layers": 1, "neurons_1": 8}
+    rates = {"learning_rate": {"kind": "categorical", "choices": [1e-8, 0.05], "default": 0.05}}
+    study = _run(server, make("plain_cnn", protocol, fix=fix, recipe_domains=rates), tmp_path)
+    assert study.explore is not None
+    for trial in study.explore.trials():
+        steps = len(trial.intermediate_values)
+        if trial.user_attrs["state"] == "complete":
+            assert (steps, trial.value) == (5, pytest.approx(np.mean([*trial.intermediate_values.values()])))
+        elif trial.state == TrialState.PRUNED:
+            assert 2 <= steps <= 5
+
+
+def test_two_objectives_confirm_the_front(server: ForkServer, make: Make, tmp_path: Path) -> None:
+    protocol = {"trials": 4, "pruner": "none", "also_minimize": "parameters", "epochs": 1, "sampler": "nsga2"}
+    fix = {**TINY, "conv_stages": 1, "dense_layers": 1, "neurons_1": 8}
+    widths = {"kernels_1": {"kind": "categorical", "choices": [4, 8, 16, 32], "default": 4}}
+    study = _run(server, make("plain_cnn", protocol, fix=fix, domains=widths), tmp_path)
+    assert study.explore is not None
+    values = [t.values for t in study.explore.trials(TrialState.COMPLETE)]
+    sizes = [leader.candidate["parameters"] for leader in study.leaders()]
+    assert sizes[0] == min(size for _, size in values)
+    assert sizes == sorted(sizes)
+    assert set(_attributes(study.confirm, "state")) == {"complete"}
+
+
+def test_a_grid_sampler_tries_every_combination_once(server: ForkServer, make: Make, tmp_path: Path) -> None:
+    protocol = {"trials": 50, "sampler": "grid", "pruner": "none", "epochs": 1}
+    domains = {
+        "kernels_1": {"kind": "categorical", "choices": [4, 8], "default": 4},
+        "neurons_1": {"kind": "categorical", "choices": [4, 8], "default": 4},
+    }
+    fix = {**TINY, "conv_stages": 1, "dense_layers": 1}
+    study = _run(server, make("plain_cnn", protocol, fix=fix, domains=domains), tmp_path)
+    assert study.explore is not None
+    drawn = [t.user_attrs["candidate"]["architecture"] for t in study.explore.trials()]
+    assert sorted((a["kernels"][0], a["neurons"][0]) for a in drawn) == [(4, 4), (4, 8), (8, 4), (8, 8)]
+    assert study.explore.ended_because == "all 4 cells of the grid are done"
+
+
+def test_a_rehearsal_builds_and_times_and_leaves_nothing(server: ForkServer, make: Make) -> None:
+    fix = {**TINY, "conv_stages": 1, "dense_layers": 1}
+    found = rehearse(server, make("plain_cnn", {"trials": 10, "seeds": 2}, fix=fix), workers=2)
+    assert set(found.domains) == {"kernels_1", "neurons_1"}
+    assert found.evaluations == (("explore", 10), ("confirm", 4))
+    assert all(one.seconds > 0 for one in found.candidates)
+    assert found.seconds > 0
