@@ -85,8 +85,6 @@ class Protocol(Section):
         "median", "hyperband", "successive_halving", "percentile", "threshold", "patient", "wilcoxon", "none"
     ] = "median"
     pruner_options: dict[str, Any] = {}
-    tau: Rate = 0.35  # a relative_overfit surely above it disqualifies
-    margin: Annotated[float, Field(gt=0, le=0.5)] = 0.01  # a difference surely within it is a tie
     monitor_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
     keep_models: Literal["none", "leaders", "all"] = "leaders"
     keep_models_mb: Count | None = None  # of all models of the study, once it is over
@@ -98,6 +96,15 @@ class Protocol(Section):
     max_consecutive_failures: Count = 5
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     threads: Literal["auto"] | Count = "auto"  # of one child
+
+
+class Verdict(Section):
+    """`[verdict]`: the rule, written before the search. Chosen is the smallest candidate within one standard
+    error of the best whose relative overfit is not surely above tau.
+    """
+
+    tau: Rate = 0.35
+    margin: Annotated[float, Field(gt=0, le=0.5)] = 0.01  # a difference surely within it is a tie
 
 
 def _pair(value: object) -> object:

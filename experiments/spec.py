@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 
 from experiments import catalog, checks, refusals, toml_text
 from experiments.cells import cells, expand, is_recipe
-from experiments.sections import TOTALS, Images, Protocol, Published, Range, Section
+from experiments.sections import TOTALS, Images, Protocol, Published, Range, Section, Verdict
 from search.training.recipe import Recipe
 from spaces.domains import Categorical, Domain, Integer, Real
 from spaces.errors import UserError
@@ -79,6 +79,7 @@ class Spec(Section):
     baseline: Settings | None = None
     published: Annotated[tuple[Published, ...], BeforeValidator(_rows)] = ()
     protocol: Protocol = Protocol()
+    verdict: Verdict = Verdict()
     data: Images = Images()
 
     @classmethod
@@ -192,7 +193,7 @@ def _put(document: dict[str, Any], key: str, value: Any) -> None:
     if section == "grid" and name:
         _put_axis(document, name, value)
         return
-    path = name.split(".") if section in ("protocol", "data") else [name] if name else []
+    path = name.split(".") if section in ("protocol", "verdict", "data") else [name] if name else []
     target, keys = document, [section, *path]
     for part in keys[:-1]:
         target = target.setdefault(part, {})

@@ -168,7 +168,7 @@ def study_facts(spec: Spec, setting: Setting) -> dict[str, Any]:
         "question": spec.question,
         "study": setting.study,
         "space": list(spec.space),
-        "protocol": resolved["protocol"],
+        "protocol": {**resolved["protocol"], **resolved["verdict"]},
         "recipe": resolved["recipe"],
         "search": resolved.get("search", {}),
         "fix": resolved.get("fix", {}),

@@ -37,6 +37,7 @@ def test_it_opens_with_its_question_its_command_and_its_cost(name: str) -> None:
 def test_it_asks_for_enough_seeds_to_tell_and_shows_published_numbers(name: str) -> None:
     spec = Spec.load(name)
     assert spec.protocol.seeds >= 5
+    assert "\n[verdict]" in (FOLDER / f"{name}.toml").read_text(encoding="utf-8")
     assert spec.published
 
 

@@ -271,7 +271,7 @@ def test_totals_paths_and_words_leave_the_study_the_same(settings: dict[str, Any
     "settings",
     [
         {"protocol.epochs": 3},
-        {"protocol.tau": 0.5},
+        {"verdict.tau": 0.5},
         {"protocol.sampler": "random"},
         {"recipe.momentum": 0.5},
         {"fix.dropout": 0.1},
@@ -331,7 +331,7 @@ def test_a_grid_of_several_tables_is_edited_in_a_file() -> None:
     ("text", "setting"),
     [
         ("protocol.epochs=3", ("protocol.epochs", 3)),
-        ("protocol.tau = 0.5", ("protocol.tau", 0.5)),
+        ("verdict.tau = 0.5", ("verdict.tau", 0.5)),
         ("search.conv_stages=[2, 3]", ("search.conv_stages", [2, 3])),
         ("recipe.augmentation={rotation = 5}", ("recipe.augmentation", {"rotation": 5})),
         ("recipe.class_weights=true", ("recipe.class_weights", True)),
