@@ -1,4 +1,4 @@
-"""One file each; the file's name is the family's. CANDOR_FAMILIES names folders with families of one's own."""
+"""One file for each family, named as it is. CANDOR_FAMILIES names folders with families of one's own."""
 
 import os
 
