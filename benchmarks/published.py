@@ -68,7 +68,7 @@ STUDIES = (
         "lenet5_three_emotions",
         1200,
         4,
-        "three classes of FER-2013, resized and in gray three times, since its own photographs are not public",
+        "three classes of FER-2013, resized: its own photographs are not public",
         _EMOTIONS,
     ),
     Reduced("ladder_rungs", 1200, 3, "one crop, no weights from other images; validation, not PrivateTest"),
@@ -98,8 +98,8 @@ def part(one: Reduced, tracking: str) -> Iterator[str]:
     yield f"\n## {one.experiment}\n\n{spec.question}\n"
     yield (
         f"Ours: {counts['train']:,} training and {counts['validation']:,} validation images of "
-        f"{study.data['name']}, at most {protocol['epochs']} epochs, {protocol['seeds']} seeds, {study.about['precision']}. "
-        f"Differs: {one.differs}.\n"
+        f"{study.data['name']}, at most {protocol['epochs']} epochs, {protocol['seeds']} seeds, "
+        f"{study.about['precision']}. Differs: {one.differs}.\n"
     )
     yield f"    {one.command('fer2013.zip', Path('runs/published'))}\n"
     yield "| Published | Validation, % | Test, % | Ours | Parameters | Validation, %, by seed | Train, % |"
@@ -139,7 +139,8 @@ def _stands_for(run: dict[str, Any], row: Published, spec: Spec) -> bool:
 def _lines(row: Published, found: list[dict[str, Any]]) -> Iterator[str]:
     told = f"| {row.architecture} | {_percent(row.val_accuracy, row.n)} | {_test(row)} "
     if not found:
-        yield told + f"| not run: {row.note or 'its images are another set'} | | | |"
+        reason = "not run" if row.variant else f"nothing of ours to run: {row.note}"
+        yield f"{told}| {reason} | | | |"
     for run in found:
         seeds = ", ".join(f"{100 * value:.1f}" for value in run["by_seed"])
         name = f"{run['label']}, augmentation {run['augmentation']}"

@@ -45,7 +45,7 @@ class Confirm(Stage):
 
     def task_fields(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """A fixed candidate or cell; the seed draws the monitor split too."""
-        fields = {
+        fields: dict[str, Any] = {
             "monitor_seed": attributes["seed"],
             "validate": True,
             "keep_model": self.setting.protocol.keep_models != "none",

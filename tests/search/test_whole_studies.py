@@ -42,7 +42,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     labels = np.arange(150) % 3
     images = (generator.integers(0, 90, (150, 16, 16)) + 60 * labels[:, None, None]).astype(np.uint8)
     cache = tmp_path_factory.mktemp("cache")
-    return prepare((images, labels.astype(str)), cache, say=lambda text: None)
+    return prepare((images, labels), cache, say=lambda text: None)
 
 
 @pytest.fixture
