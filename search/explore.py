@@ -58,7 +58,8 @@ class Explore(Stage):
         self.ended_because = self._reason_to_end(states, done, total)
         if self.ended_because:
             return None
-        if done + running >= total:
+        used_up = self._grid is not None and _without_baseline(trials) >= len(self._grid)
+        if done + running >= total or used_up:
             return Wait
         first = not trials and self.setting.baseline is not None
         self.enqueue(len(trials), 0, **({"baseline": True} if first else self._place(trials)))

@@ -60,7 +60,7 @@ def make(small: Prepared) -> Make:
             space=space,
             recipe=recipe,
             data=small,
-            protocol=Protocol(**{"epochs": 3, "patience": 3, "leaders": 2, "seeds": 1, **protocol}),
+            protocol=Protocol(**{"epochs": 2, "patience": 2, "leaders": 1, "seeds": 1, **protocol}),
             **{**common, "identity": identity, **fields},
         )
 
@@ -82,7 +82,7 @@ def test_a_hypermodel_runs_under_two_workers_with_pruning_and_is_rebuilt_the_sam
     server: ForkServer, make: Make, tmp_path: Path
 ) -> None:
     pruning = {"pruner_options": {"n_startup_trials": 1, "n_warmup_steps": 0}}
-    study = _run(server, make(f"{OTHERS}:build", {"trials": 6, "seeds": 2, **pruning}), tmp_path)
+    study = _run(server, make(f"{OTHERS}:build", {"trials": 4, **pruning}), tmp_path)
     assert study.explore is not None
     states = _attributes(study.explore, "state")
     assert set(states) <= {"complete", "pruned", "infeasible", "duplicate"}
@@ -98,7 +98,12 @@ def test_a_hypermodel_runs_under_two_workers_with_pruning_and_is_rebuilt_the_sam
 
 
 def test_what_a_fit_of_ones_own_decides_is_done(server: ForkServer, make: Make, tmp_path: Path) -> None:
-    setting = make(f"{OTHERS}:OwnFit", {"trials": 2, "pruner": "none"}, fix={"shuffle": False, "epochs": 2})
+    setting = make(
+        f"{OTHERS}:OwnFit",
+        {"trials": 1, "pruner": "none", "epochs": 5},
+        fix={"shuffle": False, "epochs": 2},
+        recipe={"l2": 1e-4},
+    )
     study = _run(server, setting, tmp_path)
     for trial in study.confirm.trials():
         candidate = trial.user_attrs["candidate"]
@@ -116,11 +121,11 @@ def test_a_misspelt_name_of_a_hypermodel_is_refused_with_the_nearest(server: For
 
 def test_folds_judge_every_image_once_a_seed(server: ForkServer, make: Make, tmp_path: Path) -> None:
     cells = ({**TINY, "conv_stages": 1, "kernels_1": 4}, {**TINY, "conv_stages": 1, "kernels_1": 8})
-    study = _run(server, make("plain_cnn", {"seeds": 1}, cells=cells, folds=3), tmp_path)
+    study = _run(server, make("plain_cnn", {"seeds": 1}, cells=cells, folds=2), tmp_path)
     assert _attributes(study.confirm, "state") == ["complete", "complete"]
     images = study.setting.data.counts["train"] + study.setting.data.counts["validation"]
     for metrics in _attributes(study.confirm, "metrics"):
-        assert metrics["epochs"] == 3
+        assert metrics["epochs"] == 2
         right = metrics["val_accuracy"] * images
         assert right == pytest.approx(round(right), abs=1e-6)
 
@@ -128,7 +133,7 @@ def test_folds_judge_every_image_once_a_seed(server: ForkServer, make: Make, tmp
 def test_wilcoxon_drops_candidates_over_seeds_and_never_over_epochs(
     server: ForkServer, make: Make, tmp_path: Path
 ) -> None:
-    protocol = {"trials": 4, "pruner": "wilcoxon", "explore_seeds": 5, "epochs": 1, "sampler": "random"}
+    protocol = {"trials": 2, "pruner": "wilcoxon", "explore_seeds": 5, "epochs": 1, "sampler": "random"}
     fix = {**TINY, "conv_stages": 1, "dense_layers": 1, "neurons_1": 8}
     rates = {"learning_rate": {"kind": "categorical", "choices": [1e-8, 0.05], "default": 0.05}}
     study = _run(server, make("plain_cnn", protocol, fix=fix, recipe_domains=rates), tmp_path)
@@ -142,7 +147,14 @@ def test_wilcoxon_drops_candidates_over_seeds_and_never_over_epochs(
 
 
 def test_two_objectives_confirm_the_front(server: ForkServer, make: Make, tmp_path: Path) -> None:
-    protocol = {"trials": 4, "pruner": "none", "also_minimize": "parameters", "epochs": 1, "sampler": "nsga2"}
+    protocol = {
+        "trials": 3,
+        "pruner": "none",
+        "leaders": 3,
+        "also_minimize": "parameters",
+        "epochs": 1,
+        "sampler": "nsga2",
+    }
     fix = {**TINY, "conv_stages": 1, "dense_layers": 1, "neurons_1": 8}
     widths = {"kernels_1": {"kind": "categorical", "choices": [4, 8, 16, 32], "default": 4}}
     study = _run(server, make("plain_cnn", protocol, fix=fix, domains=widths), tmp_path)
@@ -156,22 +168,23 @@ def test_two_objectives_confirm_the_front(server: ForkServer, make: Make, tmp_pa
 
 def test_a_grid_sampler_tries_every_combination_once(server: ForkServer, make: Make, tmp_path: Path) -> None:
     protocol = {"trials": 50, "sampler": "grid", "pruner": "none", "epochs": 1}
-    domains = {
-        "kernels_1": {"kind": "categorical", "choices": [4, 8], "default": 4},
-        "neurons_1": {"kind": "categorical", "choices": [4, 8], "default": 4},
-    }
+    domains = {"kernels_1": {"kind": "categorical", "choices": [4, 8], "default": 4}}
+    rates = {"learning_rate": {"kind": "categorical", "choices": [0.01], "default": 0.01}}
     fix = {**TINY, "conv_stages": 1, "dense_layers": 1}
-    study = _run(server, make("plain_cnn", protocol, fix=fix, domains=domains), tmp_path)
+    study = _run(
+        server, make("plain_cnn", protocol, fix=fix, domains=domains, recipe_domains=rates), tmp_path
+    )
     assert study.explore is not None
-    drawn = [t.user_attrs["candidate"]["architecture"] for t in study.explore.trials()]
-    assert sorted((a["kernels"][0], a["neurons"][0]) for a in drawn) == [(4, 4), (4, 8), (8, 4), (8, 8)]
-    assert study.explore.ended_because == "all 4 cells of the grid are done"
+    drawn = [t.user_attrs["candidate"] for t in study.explore.trials()]
+    assert sorted(one["architecture"]["kernels"][0] for one in drawn) == [4, 8]
+    assert {one["recipe"]["learning_rate"] for one in drawn} == {0.01}
+    assert study.explore.ended_because == "all 2 cells of the grid are done"
 
 
 def test_a_rehearsal_builds_and_times_and_leaves_nothing(server: ForkServer, make: Make) -> None:
     fix = {**TINY, "conv_stages": 1, "dense_layers": 1}
     found = rehearse(server, make("plain_cnn", {"trials": 10, "seeds": 2}, fix=fix), workers=2)
     assert set(found.domains) == {"kernels_1", "neurons_1"}
-    assert found.evaluations == (("explore", 10), ("confirm", 4))
+    assert found.evaluations == (("explore", 10), ("confirm", 2))
     assert all(one.seconds > 0 for one in found.candidates)
     assert found.seconds > 0
