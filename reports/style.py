@@ -123,6 +123,18 @@ RC: Any = {  # Any: matplotlib types every key by its literal name
 }  # fmt: skip
 
 
+def counted(title: str, most: int) -> dict[str, Any]:
+    """An axis of whole numbers up to `most`, with a tick at every one where these are few."""
+    return axis(title, tickformat="d", **({"dtick": 1} if most <= 12 else {}))
+
+
+def as_counts(axis_of: Any) -> None:
+    """Whole numbers on a matplotlib axis."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis_of.set_major_locator(MaxNLocator(integer=True))
+
+
 def whiskers(middle: Any, low: Any, high: Any, colour: str, thickness: float = 1.6) -> dict[str, Any]:
     """Plotly's error bars from middle to low and high."""
     return {

@@ -92,7 +92,7 @@ def draw(numbers: Numbers) -> go.Figure:
     """One colour a candidate; clicking its name in the legend hides it."""
     figure = style.plot(
         height=480,
-        xaxis=style.axis("epoch"),
+        xaxis=style.counted("epoch", max(max(curve.epochs) for curve in numbers.curves)),
         yaxis=style.axis("accuracy", **style.PERCENT),
     )
     for index, curve in enumerate(numbers.curves):
@@ -142,6 +142,7 @@ def picture(numbers: Numbers) -> Figure:
             axes.plot(curve.kept_epoch, curve.kept_accuracy, style.MARKERS[index % len(style.MARKERS)],
                       color=colour, mec="white", ms=6)  # fmt: skip
         axes.set_xlabel("epoch")
+        style.as_counts(axes.xaxis)
         axes.set_ylabel("accuracy (solid: monitor, dashed: train)")
         style.as_percent(axes.yaxis)
         figure.legend(loc="outside upper left", ncols=2)

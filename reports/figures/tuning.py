@@ -96,7 +96,7 @@ def draw(numbers: Numbers) -> go.Figure:
     """Steps over bands."""
     figure = style.plot(
         height=420,
-        xaxis=style.axis("completed trials of the family", tickformat="d"),
+        xaxis=style.counted("completed trials of the family", max(max(c.trials) for c in numbers.curves)),
         yaxis=style.axis(numbers.score, tickformat=".2f" if numbers.lower_is_better else ".0%"),
     )
     for index, curve in enumerate(numbers.curves):
@@ -127,6 +127,7 @@ def picture(numbers: Numbers) -> Figure:
             axes.fill_between(curve.trials, curve.low, curve.high, color=colour, alpha=0.12, lw=0)
             axes.step(curve.trials, curve.best, dash, where="post", color=colour, lw=1.5, label=curve.family)
         axes.set_xlabel("completed trials of the family")
+        style.as_counts(axes.xaxis)
         axes.set_ylabel(numbers.score)
         if not numbers.lower_is_better:
             style.as_percent(axes.yaxis)

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from reports.analysis import Analysis
-from reports.columns import first_seen, known
+from reports.columns import FIRST, first_seen, known
 from reports.rows import PUBLISHED
 from reports.tables import Table
 from search.tracking import names
@@ -27,7 +27,7 @@ def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
     ours = shown[shown.stage == names.CONFIRM]
     telling = ours if len(ours) > 1 else shown
     first = first_seen(telling, INTEREST, ALWAYS)
-    if (shown.reason != "").any() and len(first) < 12:
+    if (telling.reason != "").any() and len(first) < FIRST:
         first = (*first, "reason")
     return Table("comparison", "Comparison", _reading(analysis, shown), shown, known(shown), first)
 
