@@ -93,7 +93,7 @@ def study_page(
         glance=facts.at_a_glance(analysis),
         full=facts.in_full(analysis),
         command=study.about.get("command") or "",
-        sentences=_told(analysis),
+        sentences=_told(analysis, links),
         chosen=views.chosen(analysis, links),
         audit="" if alone or study.audit is None else "audit.html",
         card="" if alone or analysis.comparison is None else "model_card.html",
@@ -117,22 +117,25 @@ class Told(NamedTuple):
     published: list[Markup]
 
 
-def _told(analysis: Analysis) -> Told:
-    """The sentences, names marked; the question is the page's heading and need not be said twice."""
+def _told(analysis: Analysis, links: Links) -> Told:
+    """The sentences, names leading to runs; the question is the page's heading and need not be said twice."""
     names_first = sorted({*analysis.labels.values(), *_published(analysis)}, key=len, reverse=True)
     pattern = re.compile("|".join(re.escape(str(escape(name))) for name in names_first if name) or r"(?!)")
+    runs = {str(escape(label)): links.candidate(candidate) for candidate, label in analysis.labels.items()}
     told = Told([], [])
     for sentence in analysis.sentences:
-        marked = pattern.sub(_marked, str(escape(sentence)))
+        marked = pattern.sub(lambda name: _marked(name[0], runs.get(name[0], "")), str(escape(sentence)))
         about_others = sentence.startswith("Published")
         if not sentence.startswith("Asked: "):
             (told.published if about_others else told.ours).append(Markup(marked))  # noqa: S704 (escaped)
     return told
 
 
-def _marked(name: re.Match[str]) -> str:
-    long = " long" if len(name[0]) > 40 else ""
-    return f'<span class="arch{long}">{name[0]}</span>'
+def _marked(name: str, link: str) -> str:
+    """A name, escaped already, that a reader finds at a glance."""
+    long = " long" if len(name) > 40 else ""
+    kind, where = ("a", f' href="{escape(link)}"') if link else ("span", "")
+    return f'<{kind} class="arch{long}"{where}>{name}</{kind}>'
 
 
 def _published(analysis: Analysis) -> list[str]:

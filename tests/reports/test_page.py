@@ -101,6 +101,7 @@ def test_every_mean_leads_to_its_runs_when_the_ui_is_known(written: Path, tracki
         assert links.run(run) in text
     for candidate in set(study.evaluations.query("stage == 'confirm'").candidate):
         assert links.candidate(candidate) in text
+    assert re.search(r'<p>[^<]*<a class="arch" href="http://127', text)  # names in sentences lead there too
     assert Links(None, "1").run("x") == ""
 
 
