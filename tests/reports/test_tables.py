@@ -4,6 +4,7 @@ import csv
 import io
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -208,3 +209,12 @@ def test_latex_compiles_in_a_real_document(joint: Analysis, tmp_path: Path) -> N
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "paper.pdf").exists()
+
+
+def test_a_search_for_small_networks_has_the_front_of_score_and_size(joint: Analysis) -> None:
+    about = {**joint.study.about, "protocol": {**joint.study.protocol, "also_minimize": "parameters"}}
+    rows = comparison_rows(replace(joint, study=replace(joint.study, about=about)))
+    ours = rows[rows.stage == "confirm"]
+    for _, row in ours.iterrows():
+        smaller = ours[(ours.parameters < row.parameters) & (ours.val_accuracy >= row.val_accuracy)]
+        assert row.pareto == smaller.empty
