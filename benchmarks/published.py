@@ -56,18 +56,18 @@ STUDIES = (
     Reduced("kernels_and_neurons", 1000, 3, "the same", _FLIP),
     Reduced(
         "inception_wiring",
-        300,
-        2,
+        200,
+        1,
         "batches of 32; the validation images are PublicTest",
         ("--set", "recipe.batch_size=32"),
     ),
     Reduced("basic_vs_lenet", 5000, 6, "both train alike; the validation images are PublicTest"),
     Reduced("reference_cnn", 5000, 6, "the widths are ours, since none are given"),
-    Reduced("custom_vs_pretrained", 300, 2, "random first weights: Keras has no trained ones of these"),
+    Reduced("custom_vs_pretrained", 200, 2, "random first weights: Keras has no trained ones of these"),
     Reduced(
         "lenet5_three_emotions",
-        1200,
-        4,
+        500,
+        2,
         "three classes of FER-2013, resized: its own photographs are not public",
         _EMOTIONS,
     ),
@@ -99,7 +99,7 @@ def part(one: Reduced, tracking: str) -> Iterator[str]:
     yield (
         f"Ours: {counts['train']:,} training and {counts['validation']:,} validation images of "
         f"{study.data['name']}, at most {protocol['epochs']} epochs, {protocol['seeds']} seeds, "
-        f"{study.about['precision']}. Differs: {one.differs}.\n"
+        f"{study.about['precision']}{_folds(spec)}. Differs: {one.differs}.\n"
     )
     yield f"    {one.command('fer2013.zip', Path('runs/published'))}\n"
     yield "| Published | Validation, % | Test, % | Ours | Parameters | Validation, %, by seed | Train, % |"
@@ -108,6 +108,10 @@ def part(one: Reduced, tracking: str) -> Iterator[str]:
     for row in spec.published:
         found = [run for run in runs if _stands_for(run, row, spec)]
         yield from _lines(row, found)
+
+
+def _folds(spec: Spec) -> str:
+    return f", {spec.data.folds} folds of all of them" if spec.data.folds else ""
 
 
 def _candidates(study: Study) -> list[dict[str, Any]]:
