@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.pyfunc import PythonModel
 from PIL import Image, ImageOps
 
@@ -28,7 +29,7 @@ class Refused(MlflowException):  # type: ignore[misc]
     """Answered as HTTP 400 with one sentence, where MLflow would repeat the whole request."""
 
     def __init__(self, sentence: str) -> None:
-        super().__init__(sentence, error_code=3)  # BAD_REQUEST
+        super().__init__(sentence, error_code=BAD_REQUEST)
         self.sentence = sentence
 
     def serialize_as_json(self) -> str:

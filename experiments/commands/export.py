@@ -1,0 +1,46 @@
+"""`candor export`: a model as a file to take elsewhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.options import ModelReference, TrackingUri, Workspace
+
+PANEL = "Models"
+
+
+def command(
+    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write it.", show_default=False)],
+    model: ModelReference = "champion",
+    form: Annotated[str, typer.Option("--format", help="keras or onnx.")] = "keras",
+    workspace: Workspace = Path("runs"),
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Write a model and its class names, checked against Keras on the validation images."""
+    import numpy as np
+
+    from experiments.quiet import without_chatter
+    from search.models.exporting import export
+    from search.models.opened import open_file
+    from search.models.provenance import images_of, origin_of
+    from search.models.references import locate
+    from search.workspace import Workspace as Place
+
+    place = Place(workspace.resolve())
+    tracking = tracking_uri or place.tracking_uri
+    found = locate(model, tracking)
+    origin = origin_of(model, tracking)
+    with without_chatter():
+        opened = open_file(found.path, found.labels, found.version)
+        if origin is not None:
+            images, which = np.asarray(images_of(origin.tags, place.cache).validation().images), "validation"
+        else:  # of a file from elsewhere nobody knows the images
+            random = np.random.default_rng(0)
+            images, which = random.integers(0, 256, (256, *opened.image_shape)).astype(np.uint8), "random"
+        done = export(opened, found.path, form, out, images)
+    typer.echo(f"{opened.name} is in {done.path}, its class names in {done.path.with_name('labels.json')}.")
+    typer.echo(
+        f"Checked against Keras on {done.images:,} {which} images: the largest difference of a probability is "
+        f"{done.largest_difference:.1e}, and {done.changed_labels} labels differ."
+    )

@@ -1,0 +1,48 @@
+"""Where a model comes from: the study of its run, and that study's images as they lie in the cache."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from search.datasets.prepared import MANIFEST, Prepared
+from search.models.references import client_of, named
+from search.models.shelves import ClientShelf
+from search.tracking import names
+from spaces.errors import UserError
+
+_RUN: Final = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The run of a model and its study's. tags: of the study's run."""
+
+    run_id: str
+    study_run_id: str
+    experiment: str
+    tags: Mapping[str, str]
+
+
+def origin_of(reference: str, tracking_uri: str) -> Origin | None:
+    """Where a model was made; None for a file. Raises UserError where there is no such model."""
+    if reference.endswith(".keras"):
+        return None
+    client = client_of(tracking_uri)
+    run_id = reference
+    if not _RUN.fullmatch(reference):
+        name, alias = named(ClientShelf(client).aliases(), reference)
+        run_id = str(client.get_model_version_by_alias(name, alias).run_id)
+    parent = client.get_run(client.get_run(run_id).data.tags["mlflow.parentRunId"])
+    tags = parent.data.tags
+    return Origin(run_id, parent.info.run_id, tags[names.EXPERIMENT], tags)
+
+
+def images_of(tags: Mapping[str, str], cache: Path) -> Prepared:
+    """The prepared data of a study, by the digests among its tags. Raises UserError where they are gone."""
+    for manifest in sorted(cache.glob(f"**/{MANIFEST}")):
+        data = Prepared.open(manifest.parent)
+        if (data.digest, data.split_digest) == (tags[names.DATA_DIGEST], tags[names.SPLIT_DIGEST]):
+            return data
+    raise UserError(f"the study's images are no longer in {cache}: run its search command again")
