@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from experiments.spec import Spec
 from experiments.stages import prepare_data
 from reports.store import MissingArtifactError, Run, Store, open_store
-from search.datasets.prepared import MANIFEST, Prepared
+from search.datasets.prepared import MANIFEST, Part, Prepared
 from search.tracking import names
 from search.workspace import Workspace
 from spaces.errors import UserError
@@ -97,3 +97,13 @@ def cached(workspace: Workspace, tags: Mapping[str, str]) -> Prepared | None:
         if (data.digest, data.split_digest) == (tags[names.DATA_DIGEST], tags[names.SPLIT_DIGEST]):
             return data
     return None
+
+
+def validation_images(workspace: Workspace, tags: Mapping[str, str]) -> Part:
+    """The validation part of a study, by the tags of its run. Raises UserError where it is gone."""
+    data = cached(workspace, tags)
+    if data is None:
+        raise UserError(
+            f"the study's images are no longer in {workspace.cache}: run its search command again first"
+        )
+    return data.validation()

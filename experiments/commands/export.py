@@ -20,10 +20,11 @@ def command(
     """Write a model and its class names, checked against Keras on the validation images."""
     import numpy as np
 
+    from experiments.lookup import validation_images
     from experiments.quiet import without_chatter
     from search.models.exporting import export
     from search.models.opened import open_file
-    from search.models.provenance import images_of, origin_of
+    from search.models.provenance import origin_of
     from search.models.references import locate
     from search.workspace import Workspace as Place
 
@@ -34,13 +35,13 @@ def command(
     with without_chatter():
         opened = open_file(found.path, found.labels, found.version)
         if origin is not None:
-            images, which = np.asarray(images_of(origin.tags, place.cache).validation().images), "validation"
+            images, which = np.asarray(validation_images(place, origin.tags).images), "validation"
         else:  # of a file from elsewhere nobody knows the images
             random = np.random.default_rng(0)
             images, which = random.integers(0, 256, (256, *opened.image_shape)).astype(np.uint8), "random"
         done = export(opened, found.path, form, out, images)
-    typer.echo(f"{opened.name} is in {done.path}, its class names in {done.path.with_name('labels.json')}.")
+    typer.echo(f"{opened.name} is in {done.path}, its class names are beside it.")
     typer.echo(
-        f"Checked against Keras on {done.images:,} {which} images: the largest difference of a probability is "
-        f"{done.largest_difference:.1e}, and {done.changed_labels} labels differ."
+        f"Checked against Keras on {done.images:,} {which} images: the largest difference of a probability "
+        f"is {done.largest_difference:.1e}, and {done.changed_labels} labels differ."
     )

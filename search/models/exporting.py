@@ -42,7 +42,9 @@ def export(opened: Opened, source: Path, form: str, folder: Path, images: NDArra
         raise UserError(f'"{form}" is no format: choose one of {", ".join(FORMATS)}')
     expected = raw_probabilities(opened, images)
     answer = {"keras": _to_keras, "onnx": _to_onnx}[form](opened, source, folder / f"model.{form}")
-    (folder / names.LABELS_JSON).write_text(opened.labels.text(image_shape=opened.image_shape), encoding="utf-8")
+    (folder / names.LABELS_JSON).write_text(
+        opened.labels.text(image_shape=opened.image_shape), encoding="utf-8"
+    )
     found = np.concatenate([answer(images[at : at + _BATCH]) for at in range(0, len(images), _BATCH)])
     return Exported(
         path=folder / f"model.{form}",
@@ -66,9 +68,8 @@ def _to_onnx(opened: Opened, source: Path, path: Path) -> Answer:
     import keras
 
     try:
-        import onnxruntime
-
         import onnx  # noqa: F401
+        import onnxruntime
     except ImportError as error:
         raise UserError(f'{error.name} is not installed: python -m pip install "candor[onnx]"') from error
     if keras.backend.backend() != "tensorflow":

@@ -1,16 +1,13 @@
-"""Where a model comes from: the study of its run, and that study's images as they lie in the cache."""
+"""Where a model comes from: its run, and the study of that run."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from search.datasets.prepared import MANIFEST, Prepared
 from search.models.references import client_of, named
 from search.models.shelves import ClientShelf
 from search.tracking import names
-from spaces.errors import UserError
 
 _RUN: Final = re.compile(r"[0-9a-f]{32}")
 
@@ -37,12 +34,3 @@ def origin_of(reference: str, tracking_uri: str) -> Origin | None:
     parent = client.get_run(client.get_run(run_id).data.tags["mlflow.parentRunId"])
     tags = parent.data.tags
     return Origin(run_id, parent.info.run_id, tags[names.EXPERIMENT], tags)
-
-
-def images_of(tags: Mapping[str, str], cache: Path) -> Prepared:
-    """The prepared data of a study, by the digests among its tags. Raises UserError where they are gone."""
-    for manifest in sorted(cache.glob(f"**/{MANIFEST}")):
-        data = Prepared.open(manifest.parent)
-        if (data.digest, data.split_digest) == (tags[names.DATA_DIGEST], tags[names.SPLIT_DIGEST]):
-            return data
-    raise UserError(f"the study's images are no longer in {cache}: run its search command again")

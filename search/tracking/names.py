@@ -117,6 +117,8 @@ AUDIT_HTML: Final = "audit/audit.html"
 VERDICT_JSON: Final = "verdict.json"
 VERDICTS: Final = "verdicts"  # folder: look_1.json, look_2.json, ...
 REPORT_HTML: Final = "report.html"
+#: Rows of pictures, a class each, with what the registered model's answers rest on: see `candor explain`.
+EXPLANATIONS_PNG: Final = "explanations.png"
 
 # The model registry. One registered model for each experiment, under its name.
 CHAMPION: Final = "champion"

@@ -82,7 +82,7 @@ def _ask(port: int, body: Any) -> tuple[int, Any]:
 
 
 def test_mlflow_serves_the_champion(port: int, opened: Opened) -> None:
-    """Files as base64 and arrays of numbers get Candor's own answers; what is wrong gets 400 and a sentence."""
+    """Files as base64 and arrays of numbers get Candor's own answers; what is wrong, 400 and a sentence."""
     image = drawing("RGB", (50, 40))
     with io.BytesIO() as file:
         image.save(file, "PNG")
@@ -97,7 +97,9 @@ def test_mlflow_serves_the_champion(port: int, opened: Opened) -> None:
 
     wrong = {
         "image 0 of the request is none: the text is not base64": {"inputs": ["?"]},
-        "image 1 of the request is none: cannot identify": {"inputs": [text, base64.b64encode(b"no").decode()]},
+        "image 1 of the request is none: cannot identify": {
+            "inputs": [text, base64.b64encode(b"no").decode()]
+        },
         "its rows are no numbers of equal length": {"inputs": [[[1, 2], [3]]]},
         "its numbers leave the range from 0 to 255": {"inputs": [[[1, 256], [3, 4]]]},
         "an array of shape (2,) is no picture": {"inputs": [[1, 2]]},

@@ -1,0 +1,52 @@
+"""`candor explain`: what a model's answers rest on, class by class."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.options import ModelReference, TrackingUri, Workspace
+
+PANEL = "Models"
+
+
+def command(
+    model: ModelReference = "champion",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A PNG file. Default: in reports/ of the workspace.")
+    ] = None,
+    workspace: Workspace = Path("runs"),
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Draw which parts of the validation images a model's answers rest on, and show it in the report."""
+    import numpy as np
+
+    from experiments.lookup import validation_images
+    from experiments.quiet import without_chatter
+    from experiments.stages import report
+    from search.models.drawing import save
+    from search.models.explanations import sheet
+    from search.models.provenance import origin_of
+    from search.models.references import client_of, open_model
+    from search.tracking import names
+    from search.workspace import Workspace as Place
+    from spaces.errors import UserError
+
+    place = Place(workspace.resolve())
+    tracking = tracking_uri or place.tracking_uri
+    origin = origin_of(model, tracking)
+    if origin is None:
+        raise UserError(
+            f"{model} is a file: of what it was trained on nothing is known; ask for single pictures with "
+            "`candor predict IMAGE --explain FOLDER`"
+        )
+    part = validation_images(place, origin.tags)
+    with without_chatter():
+        opened = open_model(model, tracking)
+        drawn = sheet(opened, np.asarray(part.images), part.labels)
+    path = out or place.reports / origin.experiment / names.EXPLANATIONS_PNG
+    save(drawn, path)
+    if path.name == names.EXPLANATIONS_PNG:
+        client_of(tracking).log_artifact(origin.study_run_id, str(path))
+        report([origin.experiment], tracking, place.reports)
+    typer.echo(f"{opened.name}: {path}")

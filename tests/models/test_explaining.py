@@ -1,0 +1,132 @@
+"""An explanation points at what the answer depends on, whatever the architecture; an export answers alike."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from search.models.drawing import Seen, annotated
+from search.models.explaining import importance, overlay
+from search.models.explanations import sheet
+from search.models.exporting import export, in_float32
+from search.models.faces import Face
+from search.models.looking import look
+from search.models.opened import Labels, Opened, understand
+from search.models.pictures import Picture
+from search.models.predicting import predict_emotion, raw_probabilities
+from spaces.errors import UserError
+from spaces.family import family_names, load_family
+from tests.models.conftest import CLASSES, drawing
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def _brightness_of_a_corner() -> Opened:
+    """Class 1 is as probable as the upper left quarter of the image is bright."""
+    images = keras.Input((24, 24, 1), dtype="uint8")
+    floats = keras.layers.Rescaling(1 / 255, dtype="float32")(images)
+    corner = keras.layers.Cropping2D(((0, 12), (0, 12)))(floats)
+    mean = keras.layers.GlobalAveragePooling2D()(corner)
+    answer = keras.layers.Dense(2, activation="softmax", kernel_initializer="zeros")
+    network = keras.Model(images, answer(mean))
+    answer.set_weights([np.array([[0.0, 8.0]]), np.array([0.0, -4.0])])
+    return understand(network, Labels(("dark", "bright")), "corner")
+
+
+def test_covering_what_matters_lowers_the_probability() -> None:
+    """Only the bright spot in the corner that the network looks at; a spot elsewhere is nothing to it."""
+    image = np.zeros((24, 24, 1), np.uint8)
+    image[2:8, 2:8] = image[16:22, 16:22] = 255
+    heat = importance(_brightness_of_a_corner(), image, 1)
+    assert heat.shape == (24, 24)
+    assert heat[3:7, 3:7].mean() > 0.01
+    assert heat[17:21, 17:21] == pytest.approx(0, abs=1e-6)
+    shown = np.asarray(overlay(image, heat, 24)).astype(int)
+    assert (shown[4, 4, 0] - shown[4, 4, 2]) > 20  # red
+    assert shown[18, 18].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize("name", [n for n in family_names() if n != "pretrained"])
+def test_every_family_can_be_explained(name: str) -> None:
+    """Pooled, flattened, with branches or without: nothing but probabilities is asked for."""
+    family = load_family(name)
+    shape = (48, 48, 1)
+    network = family.build(min(family.variants.values(), key=lambda a: len(str(a))), shape, 3)
+    heat = importance(
+        understand(network, Labels(CLASSES), name), np.asarray(drawing("L", (48, 48)))[..., None], 0
+    )
+    assert np.isfinite(heat).all()
+    assert heat.shape == (48, 48)
+
+
+def test_a_sheet_has_a_row_for_each_class(opened: Opened) -> None:
+    """Also for one of which no image is recognised."""
+    images = np.stack([np.asarray(drawing("L", (20, 24)))[..., None] // (1 + n) for n in range(6)])
+    labels = np.array([0, 1, 2, 0, 1, 2])
+    assert np.asarray(sheet(opened, images, labels)).std() > 1
+    assert sheet(opened, images[:0], labels[:0]).size == sheet(opened, images, labels).size
+
+
+def test_a_face_is_found_boxed_and_labelled(opened: Opened) -> None:
+    """On a photograph that comes with matplotlib; a gradient has no face in it, a text is no picture."""
+    import matplotlib
+
+    photograph = Picture.of(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg")
+    pictures = [photograph, Picture.of(drawing("RGB", (200, 200))), Picture("text", b"none")]
+    portrait, nobody, text = look(opened, pictures, faces=True)
+    (seen,) = portrait.seen
+    assert seen.face is not None
+    assert abs(seen.face.left + seen.face.side / 2 - 256) < 60
+    assert seen.prediction.label in CLASSES
+    assert (nobody.seen, nobody.mistake, text.seen) == ((), "", ())
+    assert "text is no image" in text.mistake
+    drawn = annotated(photograph.upright(), portrait.seen)
+    assert drawn.width > photograph.upright().shape[1]
+
+
+def test_a_picture_with_many_faces_has_a_panel_for_each(opened: Opened) -> None:
+    """The sheet grows with them."""
+    picture = np.asarray(drawing("RGB", (300, 200)))
+    seen = [Seen(predict_emotion(opened, picture), Face(10 * n, 10, 50)) for n in range(9)]
+    assert annotated(picture, seen).height > annotated(picture, seen[:1]).height
+
+
+@pytest.mark.parametrize("form", ["keras", "onnx"])
+def test_what_is_exported_answers_as_keras_does(
+    opened: Opened, network_file: Path, tmp_path: Path, form: str
+) -> None:
+    """The file is loaded again and asked; the labels lie beside it."""
+    if form == "onnx":
+        pytest.importorskip("onnxruntime")
+        pytest.importorskip("tf2onnx")
+        if keras.backend.backend() != "tensorflow":
+            pytest.skip("ONNX is written through TensorFlow")
+    images = np.random.default_rng(0).integers(0, 256, (40, 24, 20, 1)).astype(np.uint8)
+    done = export(opened, network_file, form, tmp_path / "out", images)
+    assert (done.images, done.changed_labels) == (40, 0)
+    assert done.largest_difference < 1e-5
+    assert Labels.read(tmp_path / "out" / "labels.json") == opened.labels
+
+
+def test_an_unknown_format_is_refused(opened: Opened, network_file: Path, tmp_path: Path) -> None:
+    """With those there are."""
+    with pytest.raises(UserError, match="keras, onnx"):
+        export(opened, network_file, "torch", tmp_path, np.zeros((1, 24, 20, 1), np.uint8))
+
+
+def test_a_network_in_bfloat16_is_brought_to_float32_with_its_weights() -> None:
+    """Its answers stay within what bfloat16 can tell apart."""
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        images = keras.Input((8, 8, 1), dtype="uint8")
+        x = keras.layers.Rescaling(1 / 255, dtype="float32")(images)
+        x = keras.layers.Flatten()(keras.layers.Conv2D(4, 3)(x))
+        network = keras.Model(images, keras.layers.Dense(3, activation="softmax", dtype="float32")(x))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    same = in_float32(network)
+    assert {layer.compute_dtype for layer in same.layers[1:]} == {"float32"}
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 1)).astype(np.uint8)
+    before, after = (raw_probabilities(understand(n, None, ""), pixels) for n in (network, same))
+    assert after == pytest.approx(before, abs=0.02)
