@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import simulated
 from numpy.typing import NDArray
+from PIL import Image
 from simulated import START, Candidate, Images, Simulation
 
 from search.tracking import names
@@ -97,6 +98,8 @@ class StudyWriter:
         run = self.client.create_run(self.experiment, simulation.started, tags, name).info.run_id
         self._file(run, names.STUDY_JSON, json.dumps(about, indent=1).encode())
         self._file(run, names.AUDIT_HTML, b"<!doctype html><title>Data audit</title>")
+        if self.simulation.unsealed:
+            self._file(run, names.EXPLANATIONS_PNG, _sheet())
         self._file(run, f"{names.AUDIT}/audit.json", json.dumps(about["data"]["audit"], indent=1).encode())
         return str(run)
 
@@ -360,3 +363,12 @@ def audit(simulation: Simulation) -> dict[str, Any]:
             "test_in_validation": {"images": 0, "exact": 0, "share": 0.0},
         },
     }
+
+
+def _sheet() -> bytes:
+    """A picture as `candor explain` keeps one."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.arange(120 * 90 * 3, dtype=np.uint64).reshape(90, 120, 3).astype(np.uint8)).save(
+        buffer, "PNG"
+    )
+    return buffer.getvalue()
