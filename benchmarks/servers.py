@@ -75,13 +75,20 @@ def _as_postgres(folder: Path) -> list[str]:
 
 
 @contextmanager
-def mlflow_server(folder: Path, host: str = "127.0.0.1", prefix: tuple[str, ...] = ()) -> Iterator[str]:
-    """An MLflow server on a file, artifacts by proxy; its address. Ready when the block begins."""
+def mlflow_server(
+    folder: Path,
+    host: str = "127.0.0.1",
+    prefix: tuple[str, ...] = (),
+    port: int | None = None,
+    store: str | None = None,
+) -> Iterator[str]:
+    """An MLflow server, artifacts by proxy; its address. Ready when the block begins. store: else a file."""
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = port or free_port()
+    store = store or f"sqlite:///{folder / 'mlflow.db'}"
     light = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     command = [*prefix, sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", host]
-    command += ["--port", str(port), "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
+    command += ["--port", str(port), "--backend-store-uri", store]
     command += ["--serve-artifacts", "--artifacts-destination", (folder / "artifacts").as_uri()]
     command += ["--allowed-hosts", "*"]
     with (folder / "server.log").open("w") as log:

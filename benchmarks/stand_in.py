@@ -10,6 +10,7 @@ comes from the task's fixed values, so from a cell of the grid:
                       "signal" (its `number`, to itself), "stop_server" (and hang)
     until             a file: it misbehaves only while this does not exist, and makes it first
     draws             so many numbers are drawn through the pipe
+    devices           a file: the devices that it may see are added as a line
 
 Scores are a function of the cell and the seed: whatever happened on the way, the final table is the same.
 """
@@ -60,6 +61,9 @@ def run(pipe: Connection) -> None:
 def _evaluate(pipe: Connection, task: Task) -> None:
     folder, behaviour = Path(task.folder), dict(task.fix)
     os.environ.update(task.environment)
+    if devices := behaviour.get("devices"):
+        with Path(devices).open("a") as file:
+            file.write(os.environ.get("CUDA_VISIBLE_DEVICES", "all") + "\n")
     draws = [_draw(pipe, number) for number in range(int(behaviour.get("draws", 0)))]
     if ask(pipe, _built(task, [*draws, behaviour.get("cell", 0)])) != Answer.GO:
         return

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,14 +16,15 @@ from typing import Any
 from experiments.progress import Progress
 from experiments.spec import Spec
 from search.datasets.prepare import Prepared, prepare
+from search.execution.calibration import WORTHWHILE, best_threads, calibrate
 from search.execution.children import ForkServer
 from search.execution.coordinator import Coordinator
-from search.execution.devices import environments
+from search.execution.devices import cores, environments, gpus
 from search.execution.patience import BrokenStudy
 from search.rehearsal import check_names
 from search.setting import Protocol, Setting
 from search.storage import GRACE_SECONDS, masked, open_storage
-from search.study import Study, join
+from search.study import Study, is_begun, join
 from search.tracking import names
 from search.tracking.conditions import versions
 from search.tracking.recorder import Recorder
@@ -35,6 +36,8 @@ from spaces.errors import UserError
 
 #: So long the process that draws a shared study's verdict may take, in seconds.
 _CONCLUDING = 900
+#: So long may take what fixes a new study's threads, while other machines wait to join it, in seconds.
+_BEGINNING = 600
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,12 @@ def search(spec: Spec, means: Means, progress: Progress) -> Finished:
 def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) -> Finished:
     storage = open_storage(means.storage or means.workspace.storage_url, means.grace_seconds)
     data = prepare_data(spec, means.workspace, progress.say)
-    setting = join(setting_of(spec, data), storage, strict=means.joins)
     prepare_store(means.tracking, means.workspace.folder / "mlflow.lock")
-    study = Study(setting, storage, means.workspace)
+    with storage.exclusive(f"{spec.name}/begin", _BEGINNING):
+        setting = join(setting_of(spec, data), storage, strict=means.joins)
+        if spec.protocol.threads == "auto" and not is_begun(setting, storage):
+            setting = replace(setting, threads=_threads(setting, means, server, progress.say))
+        study = Study(setting, storage, means.workspace)
     spool = Spool.claim(means.workspace.spool / spec.name)
     local = means.workspace.artifacts if means.tracking.startswith("sqlite") else None
     delivery = Delivery(spool, Writer(means.tracking, spec.name, local))
@@ -116,6 +122,22 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
     return Finished(
         setting.study, over and not coordinator.stopped, page, sentences, waiting, delivery.trouble
     )
+
+
+def _threads(setting: Setting, means: Means, server: ForkServer, say: Callable[[str], None]) -> int:
+    """Threads of each child of a new study, such that this machine's cores are neither idle nor fought over.
+
+    Where the number of children is given, by the user or by GPUs, they share the cores; else it is measured.
+    """
+    children = means.workers or len(gpus()) * means.gpu_share
+    if children:
+        return max(1, cores() // children)
+    if cores() == 1 or setting.data.counts["train"] < WORTHWHILE or not server.wait_until_ready(180):
+        return 1
+    speeds = calibrate(server, setting, cores())
+    measured = ", ".join(f"{n} x {threads}: {speed:.0f}" for (n, threads), speed in speeds.items())
+    say(f"calibration, images/s of children x threads: {measured}")
+    return best_threads(speeds)
 
 
 def prepare_data(spec: Spec, workspace: Workspace, say: Callable[[str], None]) -> Prepared:

@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,6 +30,11 @@ OK, NOTE, WRONG, MENDED = "ok", "note", "wrong", "mended"
 _LOW_DISK_GIB = 1.0
 _LOW_MEMORY_GIB = 1.0
 _STAGING = ".making-*"
+_COUNT_GPUS = {
+    "tensorflow": "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))",
+    "jax": "import jax; print(sum(device.platform == 'gpu' for device in jax.devices()))",
+    "torch": "import torch; print(torch.cuda.device_count())",
+}
 
 
 @dataclass(frozen=True)
@@ -144,10 +151,21 @@ def _versions(patient: Patient) -> Iterator[Finding]:
 
 def _backend(patient: Patient) -> Iterator[Finding]:
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    found = importlib.util.find_spec(backend) is not None
-    devices = f"GPUs {', '.join(gpus())}" if gpus() else f"no GPU, {cores()} cores"
-    verdict = OK if found else WRONG
-    yield Finding("backend", verdict, f"{backend}{'' if found else ' is not installed'}; {devices}")
+    if importlib.util.find_spec(backend) is None:
+        yield Finding("backend", WRONG, f"{backend} is not installed")
+    elif not gpus():
+        yield Finding("backend", OK, f"{backend}; no GPU, {cores()} cores")
+    else:
+        seen, wanted = _gpus_seen(backend), len(gpus())
+        detail = f"{backend} sees {seen} of {wanted} GPUs ({', '.join(gpus())})"
+        yield Finding("backend", OK if seen == wanted else WRONG, detail)
+
+
+def _gpus_seen(backend: str) -> int:
+    """How many GPUs the backend can use, by its own word, from a process of its own."""
+    command = [sys.executable, "-c", _COUNT_GPUS.get(backend, "print(0)")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return int(done.stdout.split()[-1]) if done.returncode == 0 else 0
 
 
 def _studies(patient: Patient) -> Iterator[Finding]:

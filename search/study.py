@@ -164,6 +164,17 @@ def join(setting: Setting, storage: Storage, *, strict: bool) -> Setting:
     return setting
 
 
+def is_begun(setting: Setting, storage: Storage) -> bool:
+    """Whether this experiment has a study on these images, as this machine's `join` would find it."""
+    wanted = (setting.data.digest, setting.data.split_digest)
+    experiment = json.dumps(setting.identity, sort_keys=True)
+    return any(
+        (identity["data"], identity["split"]) == wanted
+        and json.dumps(identity["experiment"], sort_keys=True) == experiment
+        for _, identity in _identities(storage, setting.experiment)
+    )
+
+
 def _computing_as(setting: Setting, study: str, precision: str, threads: int) -> Setting:
     if precision not in ("float32", setting.precision, automatic()):
         raise UserError(f"study {study} computes in {precision}, which this machine's processor has not")

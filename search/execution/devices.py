@@ -14,8 +14,7 @@ def environments(workers: int | None, threads: int, gpu_share: int = 1) -> tuple
     """The variables of each worker slot's children; as many as there are to be workers.
 
     With GPUs, a child sees one alone; left open, there are `gpu_share` workers for each. Without, as many as
-    keep every core busy at `threads` threads each: two children of one thread do 1.17 times the work
-    of one child of two (measured with the networks of the examples), so threads are few, children many.
+    keep every core busy at `threads` threads each.
     """
     pinned = [_pinned(gpu, gpu_share) for _ in range(gpu_share) for gpu in gpus()]
     count = workers or len(pinned) or _cpu_workers(threads)

@@ -54,6 +54,17 @@ def test_what_a_killed_study_left_is_found_and_mended(tmp_path: Path, empty_stor
     assert client.get_run(run).info.status == "KILLED"
 
 
+def test_a_gpu_that_the_backend_does_not_see_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The backend itself is asked: a driver alone trains nothing."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "97")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    findings = {f.subject: f for f in examine(Workspace.at(tmp_path), None, None, fix=False)}
+    assert findings["backend"].verdict == WRONG
+    assert "jax sees 0 of 1 GPUs (97)" in findings["backend"].detail
+
+
 def test_a_damaged_store_is_wrong(tmp_path: Path) -> None:
     """It cannot be mended, and it is not hidden."""
     (tmp_path / "studies.db").write_bytes(b"this is no database, and never was one" * 100)

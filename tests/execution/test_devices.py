@@ -1,0 +1,83 @@
+"""Children get the GPUs and the cores that a machine has: each its own, none idle, none fought over."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import small_study
+from search.confirm import Confirm
+from search.datasets.prepare import prepare
+from search.execution.calibration import arrangements, best_threads, calibrate
+from search.execution.children import ForkServer
+from search.execution.coordinator import Coordinator
+from search.execution.devices import cores, environments
+from search.setting import Protocol, Setting
+from search.storage import open_storage
+
+
+def test_each_gpu_has_as_many_workers_as_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left open, there is a worker for every share of every GPU; a number given is dealt out in turn."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,GPU-7")
+    seen = [place["CUDA_VISIBLE_DEVICES"] for place in environments(None, 1, gpu_share=2)]
+    assert seen == ["0", "GPU-7", "0", "GPU-7"]
+    assert [place["CUDA_VISIBLE_DEVICES"] for place in environments(3, 1)] == ["0", "GPU-7", "0"]
+    assert {place["XLA_PYTHON_CLIENT_MEM_FRACTION"] for place in environments(None, 1, gpu_share=2)} == {
+        "0.45"
+    }
+
+
+def test_without_gpus_there_is_a_child_for_the_threads_of_every_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is pinned, and no core has two threads."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert environments(None, cores()) == ({},)
+    assert environments(3, 1) == ({}, {}, {})
+    assert 1 <= len(environments(None, 1)) <= cores()
+
+
+def test_a_child_sees_the_gpu_of_its_worker_alone(
+    stand_ins: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What children themselves say that they may see: half of them one GPU, half of them the other."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    told = tmp_path / "devices"
+    setting = small_study.setting(
+        [{"cell": n, "devices": str(told), "seconds": 0.3} for n in range(4)], seeds=1
+    )
+    stage = Confirm(setting, open_storage(f"sqlite:///{tmp_path / 'studies.db'}"), tmp_path, "gpus/confirm")
+    stage.plan_cells()
+    places = environments(None, 1)
+    Coordinator(stand_ins, len(places), [], environments=places).run(stage)
+    assert set(told.read_text().split()) == {"0", "1"}
+
+
+def test_one_thread_is_kept_unless_more_are_clearly_faster() -> None:
+    """A study's threads must not hang on noise; what could not be measured wins nothing."""
+    assert arrangements(2) == ((2, 1), (1, 2))
+    assert arrangements(6) == ((6, 1), (3, 2))
+    assert best_threads({(2, 1): 100.0, (1, 2): 105.0}) == 1
+    assert best_threads({(2, 1): 100.0, (1, 2): 120.0}) == 2
+    assert best_threads({(2, 1): 0.0, (1, 2): 0.0}) == 1
+
+
+@pytest.mark.trains
+def test_the_calibration_trains_what_the_study_trains_and_leaves_nothing(tmp_path: Path) -> None:
+    """Both ways to use two cores have a speed, from real children, and no file is written."""
+    data = prepare("synthetic:train=600,validation=120,test=60", tmp_path / "cache", say=lambda text: None)
+    setting = Setting(
+        experiment="small",
+        question="How fast?",
+        space=("plain_cnn", "inception"),
+        recipe={"batch_size": 64},
+        protocol=Protocol(),
+        data=data,
+        precision="float32",
+        threads=1,
+        baseline={"family": "plain_cnn", "conv_stages": 2, "kernels_1": 8, "kernels_2": 8},
+        identity={},
+    )
+    server = ForkServer(tmp_path / "logs" / "children.log")
+    speeds = calibrate(server, setting, 2)
+    server.close()
+    assert speeds.keys() == {(2, 1), (1, 2)}
+    assert min(speeds.values()) > 0
+    assert {path.name for path in tmp_path.iterdir()} == {"cache", "logs"}

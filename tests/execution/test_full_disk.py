@@ -1,0 +1,61 @@
+"""A disk that is full for a while: the study says so once, waits, and ends as if nothing had been."""
+
+import contextlib
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.execution.conftest import Started
+
+CELLS = [{"cell": n, "epochs": 8, "seconds": 0.2} for n in range(4)]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "candor", str(place)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root can mount a file system")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def _fill(place: Path) -> Path:
+    ballast = place / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return ballast
+
+
+def test_a_full_disk_pauses_a_study_until_there_is_room(small_disk: Path, empty_store: Path) -> None:
+    """Storage, spool, checkpoints and MLflow are all on it; nothing is lost, nothing is told twice."""
+    study = Started(
+        small_disk, {"cells": CELLS, "workers": 2, "protocol": {"seeds": 1, "retries": 0}}, empty_store
+    )
+    with study.begin() as process:
+        assert process.stdout is not None
+        while not any(study.workspace.glob("checkpoints/*/checkpoint/epochs.json")):
+            time.sleep(0.05)
+        ballast = _fill(small_disk)
+        said = ""
+        while "paused" not in said:
+            said = process.stdout.readline()
+            assert said, "it ended instead of waiting"
+        time.sleep(1)
+        ballast.unlink()
+        printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
+    assert "paused" not in printed.partition("going on")[0]
+    table = study.table()
+    assert table.pop("study")[0] == "FINISHED"
+    assert {(status, state, steps) for status, state, _, steps in table.values()} == {
+        ("FINISHED", "complete", tuple(range(1, 9)))
+    }
+    assert (len(table), study.left_behind()) == (4, [])
