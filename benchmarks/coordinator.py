@@ -183,14 +183,15 @@ def overhead(folder: Path, evaluations: int = 6, seconds: float = 10.0) -> None:
 def main() -> None:
     """Print the numbers."""
     arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    arguments.add_argument("--trials", type=int, default=200)
+    arguments.add_argument("--trials", type=int, default=200, help="0: only ask")
     arguments.add_argument("--finished", type=int, nargs="*", default=[2000])
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="candor-coordinator-", ignore_cleanup_errors=True) as place:
         folder = Path(place)
-        starting(folder / "starting")
-        overhead(folder / "overhead")
-        memory(folder / "memory", options.trials)
+        if options.trials:
+            starting(folder / "starting")
+            overhead(folder / "overhead")
+            memory(folder / "memory", options.trials)
         print("\nasking for a trial and drawing ten parameters")
         for finished in options.finished:
             asking(folder, finished)
