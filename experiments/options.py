@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spaces.errors import UserError
+
 if TYPE_CHECKING:
     from experiments.spec import Spec
     from experiments.stages import Finished
@@ -34,6 +36,13 @@ Storage = Annotated[
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the experiment file.")
 ]
+Workers = Annotated[
+    str,
+    typer.Option(
+        "--workers", metavar="N|auto", help="Evaluations at once. auto: a GPU each, or as measured."
+    ),
+]
+GpuShare = Annotated[int, typer.Option("--gpu-share", min=1, help="Evaluations on one GPU.")]
 ModelReference = Annotated[
     str,
     typer.Option("--model", help="champion, NAME@alias, the id of a run, or a .keras file."),
@@ -43,6 +52,15 @@ ModelName = Annotated[
     typer.Argument(metavar="NAME", help="A registered model: the experiment's name.", show_default=False),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors and where the report is.")]
+
+
+def worker_count(workers: str) -> int | None:
+    """How many workers were asked for; None: as many as the machine is good for."""
+    if workers == "auto":
+        return None
+    if not (workers.isdecimal() and int(workers)):
+        raise UserError(f'--workers takes a number above 0 or auto. Received: "{workers}"')
+    return int(workers)
 
 
 def read_spec(experiment: str, options: dict[str, Any], settings: list[str]) -> "Spec":

@@ -221,6 +221,7 @@ def _the_test_set_opens_once(workspace: Path, parent: Run) -> None:
         (["search", "joint", "--set", "protocol.epoch=3"], "epochs"),
         (["search", "joint", "--data", "nowhere.zip"], "nowhere.zip"),
         (["search", "joint", "--trials", "0"], "trials"),
+        (["search", "joint", "--workers", "0"], "--workers takes a number above 0 or auto"),
         (["report", "nothing"], "nothing"),
         (["unseal", "nothing"], "nothing"),
     ],

@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from experiments.options import Experiment, Quiet, Settings, Storage, TrackingUri, Workspace, read_spec, tell
+from experiments.options import (
+    Experiment,
+    GpuShare,
+    Quiet,
+    Settings,
+    Storage,
+    TrackingUri,
+    Workers,
+    Workspace,
+    read_spec,
+    tell,
+    worker_count,
+)
 
 PANEL = "Studies"
 
@@ -19,9 +31,8 @@ def command(
     trials: Annotated[
         int | None, typer.Option("--trials", help="Trials of explore: a total, not an addition.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Evaluations at once. Default: one a core.")
-    ] = None,
+    workers: Workers = "auto",
+    gpu_share: GpuShare = 1,
     seeds: Annotated[
         int | None, typer.Option("--seeds", help="Seeds of confirm, for each leader or cell.")
     ] = None,
@@ -37,6 +48,7 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Run the study of an experiment, or go on with it."""
+    count = worker_count(workers)
     options = {
         "data.source": data,
         "protocol.trials": trials,
@@ -51,7 +63,7 @@ def command(
     from experiments.progress import Progress
     from search.workspace import Workspace as Place
 
-    means = stages.Means(Place.at(workspace), workers, storage, tracking_uri)
+    means = stages.Means(Place.at(workspace), count, storage, tracking_uri, gpu_share)
     progress = Progress(Console(), quiet)
     if dry_run:
         from experiments import rehearsal

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from experiments.options import Experiment, Quiet, Settings, Workspace, read_spec, tell
+from experiments.options import (
+    Experiment,
+    GpuShare,
+    Quiet,
+    Settings,
+    Workers,
+    Workspace,
+    read_spec,
+    tell,
+    worker_count,
+)
 from spaces.errors import UserError
 
 PANEL = "Studies"
@@ -31,10 +41,8 @@ def command(
     data: Annotated[
         str | None, typer.Option("--data", help="The study's images, as this machine finds them.")
     ] = None,
-    workers: Annotated[
-        str, typer.Option("--workers", help="Evaluations at once. auto: one a GPU, else one a core.")
-    ] = "auto",
-    gpu_share: Annotated[int, typer.Option("--gpu-share", min=1, help="Evaluations on one GPU.")] = 1,
+    workers: Workers = "auto",
+    gpu_share: GpuShare = 1,
     grace: Annotated[
         int, typer.Option("--grace", min=4, help="Seconds of silence until a machine is thought lost.")
     ] = 120,
@@ -51,9 +59,7 @@ def command(
 
     if not storage.startswith("postgresql"):
         raise UserError("workers meet in PostgreSQL: --storage takes postgresql+psycopg://USER@HOST/NAME")
-    if workers != "auto" and not (workers.isdecimal() and int(workers)):
-        raise UserError(f'--workers takes a number above 0 or auto. Received: "{workers}"')
-    count = None if workers == "auto" else int(workers)
+    count = worker_count(workers)
     spec = read_spec(experiment, {"data.source": data}, settings or [])
     place = Place.at(workspace)
     means = stages.Means(place, count, storage, tracking_uri, gpu_share, grace, joins=True)
