@@ -127,12 +127,12 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
 def _threads(setting: Setting, means: Means, server: ForkServer, say: Callable[[str], None]) -> int:
     """Threads of each child of a new study, such that this machine's cores are neither idle nor fought over.
 
-    Where the number of children is given, by the user or by GPUs, they share the cores; else it is measured.
+    The children of GPUs share the cores. Without GPUs it is measured, unless the number of workers is given.
     """
-    children = means.workers or len(gpus()) * means.gpu_share
-    if children:
-        return max(1, cores() // children)
-    if cores() == 1 or setting.data.counts["train"] < WORTHWHILE or not server.wait_until_ready(180):
+    if gpus():
+        return max(1, cores() // (len(gpus()) * means.gpu_share))
+    worthwhile = means.workers is None and cores() > 1 and setting.data.counts["train"] >= WORTHWHILE
+    if not worthwhile or not server.wait_until_ready(180):
         return 1
     speeds = calibrate(server, setting, cores())
     measured = ", ".join(f"{n} x {threads}: {speed:.0f}" for (n, threads), speed in speeds.items())
