@@ -1,6 +1,6 @@
 """`candor search --dry-run`: the study as it would be, printed. Only the cache of images is written."""
 
-import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from experiments.spec import Spec
@@ -94,9 +94,13 @@ def _range(domain: Domain) -> str:
 
 
 def _size_of(domains: Mapping[str, Domain]) -> str:
-    sizes = [_values(domain) for domain in domains.values()]
-    whole = math.prod(number for number in sizes if number)
-    continuous = sizes.count(0)
+    """Products within each family, added up, times what all have in common."""
+    ways: dict[str, int] = defaultdict(lambda: 1)
+    for name, domain in domains.items():
+        family = name.partition("/")[0] if name.startswith("family=") else ""
+        ways[family] *= _values(domain) or 1
+    whole = ways.pop("", 1) * (sum(ways.values()) or 1)
+    continuous = sum(not _values(domain) for domain in domains.values())
     count = f"{whole:,}" if whole < 1e6 else f"{whole:.1e}"
     return f"at most {count} candidates" + (f" times {continuous} continuous ranges" if continuous else "")
 

@@ -204,6 +204,7 @@ def study_facts(spec: Spec, setting: Setting) -> dict[str, Any]:
             "class_names": list(data.class_names),
             "image_shape": list(data.image_shape),
             "counts": dict(data.counts),
+            "folds": setting.folds,
             "digest": data.digest,
             "split_digest": data.split_digest,
             "test_digest": data.test_digest,
