@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from experiments.spec import Spec
 from experiments.stages import prepare_data
 from reports.store import MissingArtifactError, Run, Store, open_store
+from reports.study import load_study
 from search.datasets.prepared import MANIFEST, Part, Prepared
 from search.tracking import names
 from search.workspace import Workspace
@@ -34,7 +35,8 @@ def find_evaluation(text: str, tracking_uri: str) -> Recorded:
     """The evaluation with this run id, or the beginning of one, or this key. Raises UserError."""
     store = open_store(tracking_uri)
     for number in store.experiments().values():
-        runs = store.runs(number, {names.KIND: names.EVALUATION_KIND})
+        kinds = (names.EVALUATION_KIND, names.FINAL_KIND)
+        runs = [run for kind in kinds for run in store.runs(number, {names.KIND: kind})]
         found = [run for run in runs if _is_meant(run, text)]
         if len(found) > 1:
             raise UserError(f"{text} is the beginning of {len(found)} run ids: give more of it")
@@ -48,6 +50,12 @@ def find_evaluation(text: str, tracking_uri: str) -> Recorded:
         f"{tracking_uri} holds no evaluation {text}: give a run id from the report or from MLflow, or a "
         f"{names.KEY} such as 0123456789ab/confirm/1/2"
     )
+
+
+def newest_study(experiment: str, tracking_uri: str) -> Recorded:
+    """The newest study of an experiment. Raises UserError where there is none."""
+    study = load_study(experiment, tracking_uri)
+    return Recorded(study.run, study.run, study.store)
 
 
 def _is_meant(run: Run, text: str) -> bool:

@@ -15,7 +15,7 @@ from experiments.stages import Means
 from reports.store import local_folder
 from search.storage import Storage, open_storage
 from search.tracking.erase import erase, registered_from, unregister
-from search.tracking.spool import Spool
+from search.tracking.spool import REFUSED, Spool
 from spaces.errors import UserError
 
 
@@ -99,11 +99,16 @@ def _remove_files(held: Holding, means: Means) -> None:
 
 def _empty_spool(folder: Path, study: str) -> None:
     """Records of the study that MLflow has not taken are not to bring it back."""
-    spool = Spool(folder)
+    try:
+        spool = Spool(folder)
+    except BlockingIOError:  # another process has it: of another study, or it would not have come to this
+        return
     for path in spool.pending():
         key = str(json.loads(path.read_text())["content"].get("key", ""))
         if key.partition("/")[0] == study:
             spool.remove(spool.read(path))
+    if not spool.pending() and not (folder / REFUSED).exists():
+        shutil.rmtree(folder)
     spool.close()
 
 

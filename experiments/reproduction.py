@@ -126,7 +126,7 @@ def _likeness(recorded: Recorded, result: Result, artifacts: Path) -> tuple[Like
         return _by_curves(then, now, parted)
     said = read_predictions(recorded.store.artifact(recorded.run, names.PREDICTIONS_NPZ))
     says = read_predictions(artifacts / names.PREDICTIONS_NPZ)
-    return _by_predictions(said, says, parted, len(then))
+    return likeness_of(said, says, parted, len(then))
 
 
 def _history(path: Path) -> History:
@@ -153,9 +153,8 @@ def _by_curves(then: History, now: History, parted: int | None) -> tuple[Likenes
     return likeness, f"{evidence}, from epoch to epoch it moves by {100 * spread:.1f}"
 
 
-def _by_predictions(
-    then: Predictions, now: Predictions, parted: int | None, epochs: int
-) -> tuple[Likeness, str]:
+def likeness_of(then: Predictions, now: Predictions, parted: int | None, epochs: int) -> tuple[Likeness, str]:
+    """How alike the answers of two trainings are, and the evidence. parted: see `_parted`."""
     if not np.array_equal(then.ids, now.ids):
         return "not the same", "it was measured on other images"
     if parted is None and np.array_equal(then.probabilities, now.probabilities):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MB = 1_000_000
 
 
-def keep_within(budget_mb: int, study: Study, verdict: Verdict, client: "MlflowClient") -> str:
+def keep_within(budget_mb: float, study: Study, verdict: Verdict, client: "MlflowClient") -> str:
     """Remove models until the rest is within the budget; what was done as a sentence, '' if nothing was.
 
     Explored ones go first, the lowest monitor score before the others, then confirmed ones from the end of
@@ -34,7 +34,7 @@ def keep_within(budget_mb: int, study: Study, verdict: Verdict, client: "MlflowC
     over = kept > budget_mb * _MB
     if not removed and not over:
         return ""
-    told = f"{removed} of {len(sizes)} models were removed to keep within {budget_mb:,} MB"
+    told = f"{removed} of {len(sizes)} models were removed to keep within {budget_mb:g} MB"
     return f"{told}; what has to stay takes {kept / _MB:.1f} MB." if over else f"{told}."
 
 

@@ -87,7 +87,7 @@ class Protocol(Section):
     pruner_options: dict[str, Any] = {}
     monitor_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
     keep_models: Literal["none", "leaders", "all"] = "leaders"
-    keep_models_mb: Count | None = None  # of all models of the study, once it is over
+    keep_models_mb: Positive | None = None  # of all models of the study, once it is over
     final: Literal["keep", "retrain"] = "keep"  # the model that is registered for the verdict
     retries: Annotated[int, Field(ge=0)] = 2
     max_seconds: Positive | None = None  # of one evaluation

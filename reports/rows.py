@@ -69,6 +69,7 @@ def comparison_rows(analysis: Analysis) -> pd.DataFrame:
     explored = _explored(analysis)
     rows = [
         *_sized(analysis, list(_confirmed(analysis, explored))),
+        *_scored(analysis),
         *_published(analysis),
         *_rest(analysis, explored),
     ]
@@ -163,6 +164,30 @@ def _tested(analysis: Analysis, candidate: str) -> dict[str, Any]:
     found |= {"test_ci_low": interval.low, "test_ci_high": interval.high}
     kept = ~said[0].has_twin
     return found | {"test_accuracy_without_twins": correct[:, kept].mean() if kept.any() else np.nan}
+
+
+def _scored(analysis: Analysis) -> Iterator[dict[str, Any]]:
+    """Models made elsewhere, best first: one network each, so that nothing can be claimed of them."""
+    frame = analysis.study.evaluations
+    frame = frame[(frame.stage == names.SCORED) & (frame.state == names.COMPLETE)]
+    for run in each(frame.sort_values("val_accuracy", ascending=False, kind="stable")):
+        row = {name: getattr(run, name) for name in (*FACTS, "run_id", "state", "reason", "candidate", "ece")}
+        row |= {name: getattr(run, name) for name in ("val_accuracy", "val_macro_f1", "val_loss")}
+        row |= {
+            "architecture": run.label, "stage": names.SCORED, "ranking_split": "validation",
+            "verdict": "underpowered", "baseline": False, "n_seeds": 1,
+        }  # fmt: skip
+        try:
+            said = analysis.study.predictions(run.run_id)
+        except MissingArtifactError as error:
+            yield row | {"reason": f"no interval: {error}"}
+            continue
+        interval = statistics.accuracy_interval(said.correct[None].astype(float), groups=said.groups)
+        yield row | {
+            "val_accuracy_se": interval.se,
+            "val_accuracy_ci_low": interval.low,
+            "val_accuracy_ci_high": interval.high,
+        }
 
 
 def _published(analysis: Analysis) -> Iterator[dict[str, Any]]:

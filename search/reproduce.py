@@ -27,7 +27,7 @@ def task_of(record: Mapping[str, Any], data: Prepared, folder: Path) -> Task:
     """The task of a recorded evaluation (names.EVALUATION_JSON), its files to be written to `folder`."""
     conditions, candidate = record["conditions"], record["candidate"]
     return Task(
-        **{name: record[name] for name in REPEATED},
+        **{name: record[name] for name in REPEATED if name in record},
         dataset=str(data.folder),
         folder=str(folder),
         recipe=candidate["recipe"],

@@ -21,9 +21,9 @@ def command(workspace: Workspace = Path("runs"), tracking_uri: TrackingUri = Non
 
     place = Place.at(workspace)
     held = holdings(place, tracking_uri or place.tracking_uri)
-    table = Table(box=None, header_style="bold", padding=(0, 2))
+    table = Table(box=None, header_style="bold", padding=(0, 1))
     for name in ("experiment", "study", "state", "began"):
-        table.add_column(name, no_wrap=name != "experiment")
+        table.add_column(name, no_wrap=name != "experiment", overflow="fold")
     for name in ("evaluations", "on disk"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in held:

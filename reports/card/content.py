@@ -11,6 +11,7 @@ from reports.card.use import intended_use
 from reports.card.weaknesses import by_class, weaknesses
 from reports.comparison import Row
 from reports.rows import comparison_rows
+from reports.wording import many
 from search.tracking import names
 from spaces.errors import UserError
 
@@ -109,7 +110,8 @@ def _place(name: str) -> int:
 
 def _file(row: Row, file: ModelFile | None) -> str:
     if file is None:
-        return f"one of the {row.n_seeds} networks, a seed each, that the numbers below are the mean of"
+        networks = many(row.n_seeds, "network", "networks")
+        return f"none in particular: numbers are means over {networks}; a registered model has its own card"
     if file.retrained:
         return "trained again on more images than the networks that were measured"
     return (

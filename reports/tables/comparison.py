@@ -21,7 +21,7 @@ INTEREST = (
 
 def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
     """None while nothing is confirmed and nothing was published."""
-    shown = rows[rows.stage.isin([names.CONFIRM, PUBLISHED])]
+    shown = rows[rows.stage.isin([names.CONFIRM, names.SCORED, PUBLISHED])]
     if shown.empty:
         return None
     ours = shown[shown.stage == names.CONFIRM]
@@ -41,6 +41,8 @@ def _reading(analysis: Analysis, shown: pd.DataFrame) -> str:
     )
     if analysis.comparison is not None:
         told += f" Intervals have level {analysis.comparison.confidence:.1%}."
+    if (shown.stage == names.SCORED).any():
+        told += " Models made elsewhere are one network each: their standard error is that over images alone."
     if (shown.stage == PUBLISHED).any():
         told += (
             " Rows in italics are as published, measured on other splits; their train accuracy was taken "

@@ -19,7 +19,7 @@ MEANING = {
     names.FAILED: "ended by an error or a limit",
 }
 OWN = (
-    Column("stage", "Stage", "explore or confirm", text, numeric=False),
+    Column("stage", "Stage", "explore, confirm, or scored: made elsewhere", text, numeric=False),
     Column("state", "State", "how it ended", text, numeric=False),
     Column("evaluations", "Evaluations", "how many", count),
     Column("time", "Time", "their wall times added up", duration),

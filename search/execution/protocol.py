@@ -66,7 +66,7 @@ class Task:
 #: Fields of a task that decide its result, beside the candidate, the images, precision and threads.
 REPEATED = (
     *("key", "seed", "space", "epochs", "patience", "objective"),
-    *("monitor_fraction", "monitor_seed", "validate", "rounds", "folds"),
+    *("monitor_fraction", "monitor_seed", "validate", "rates", "rounds", "folds"),
 )
 
 

@@ -43,6 +43,7 @@ FINAL_KIND: Final = "final"  # the selected candidate trained once more, on trai
 EXPLORE: Final = "explore"
 CONFIRM: Final = "confirm"
 FINAL: Final = "final"
+SCORED: Final = "scored"  # a model made elsewhere, on the validation images; competes for nothing
 
 # Values of STATE
 RUNNING: Final = "running"

@@ -1,0 +1,43 @@
+"""`candor compare`: two networks on the same images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.options import TrackingUri, Workspace
+
+PANEL = "Models"
+_WHAT = "A run id, an evaluation's candor.key, a .keras file, or a registered model's alias."
+
+
+def command(
+    a: Annotated[str, typer.Argument(help=_WHAT)],
+    b: Annotated[str, typer.Argument(help="The same.")],
+    experiment: Annotated[
+        str | None, typer.Option("--experiment", help="On the validation images of its newest study.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="On the validation images of this source.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to write the page and the list of images.")
+    ] = None,
+    workspace: Workspace = Path("runs"),
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Compare two networks on the same images: paired difference with interval, and where they differ."""
+    from experiments.pairing import compare, folder_name, write
+    from experiments.quiet import without_chatter
+    from search.workspace import Workspace as Place
+
+    place = Place.at(workspace)
+    name = None if experiment is None else Path(experiment).stem
+    tracking = tracking_uri or place.tracking_uri
+    with without_chatter():
+        pair, pictures = compare((a, b), place, tracking, data, name, typer.echo)
+    typer.echo(f"A: {pair.a}\nB: {pair.b}")
+    for sentence in (*pair.sentences, *pair.notes):
+        typer.echo(sentence)
+    folder = out or place.reports / "comparisons" / folder_name(a, b)
+    typer.echo(f"Which images, with pictures: {write(pair, pictures, folder)}")

@@ -1,0 +1,37 @@
+"""`candor score`: put a model made elsewhere into a study's table."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.options import Experiment, TrackingUri, Workspace
+
+PANEL = "Models"
+
+
+def command(
+    file: Annotated[Path, typer.Argument(help="A .keras file. Nothing in it is executed.")],
+    experiment: Experiment,
+    workspace: Workspace = Path("runs"),
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Measure a model made elsewhere on a study's validation images, as a row of its table."""
+    from experiments.quiet import without_chatter
+    from experiments.scoring import score
+    from experiments.stages import report
+    from search.workspace import Workspace as Place
+
+    place, name = Place.at(workspace), Path(experiment).stem
+    tracking = tracking_uri or place.tracking_uri
+    with without_chatter():
+        found = score(file, name, place, tracking, typer.echo)
+    known = "" if found.new else " (it is in the table already)"
+    typer.echo(
+        f"{found.label}: validation accuracy {found.accuracy:.1%}, 95% interval {found.low:.1%} to "
+        f"{found.high:.1%} over {found.images:,} images{known}."
+    )
+    for note in found.notes:
+        typer.echo(note)
+    typer.echo("One network is no procedure: the row is shown beside the study's and competes for nothing.")
+    typer.echo(f"Report: {report([name], tracking, place.reports)}")

@@ -1,0 +1,25 @@
+"""One small finished study in a real workspace, trained once for all tests of this folder."""
+
+import io
+
+import pytest
+from rich.console import Console
+from trained_study import EXPERIMENT, Trained
+
+from experiments import stages
+from experiments.progress import Progress
+from experiments.spec import Spec
+from search.workspace import Workspace
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("records")
+    file = folder / "recorded.toml"
+    file.write_text(EXPERIMENT)
+    workspace = Workspace.at(folder / "runs")
+    means = stages.Means(workspace, workers=2)
+    finished = stages.search(Spec.load(file), means, Progress(Console(file=io.StringIO()), quiet=True))
+    assert finished.over
+    assert not finished.waiting
+    return Trained(workspace, finished.sentences)

@@ -1,0 +1,112 @@
+"""Two networks are compared on the same images; one made elsewhere joins a table and decides nothing."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from trained_study import Trained
+
+import reports
+from experiments.lookup import images_of, newest_study
+from experiments.pairing import compare, write
+from experiments.scoring import score
+from reports.analysis import analyse
+from reports.rows import comparison_rows
+from reports.statistics import paired_difference
+from search.tracking import names
+from spaces.errors import UserError
+
+pytestmark = pytest.mark.trains
+
+
+def quiet(text: str) -> None:
+    """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of the user's own: other size, colour, and pixels from 0 to 1."""
+    return network(tmp_path_factory.mktemp("foreign") / "mine.keras", classes=7)
+
+
+def network(path: Path, classes: int) -> Path:
+    import keras
+
+    keras.utils.set_random_seed(4)
+    keras.Sequential(
+        [
+            keras.Input((20, 24, 3)),
+            keras.layers.Conv2D(4, 3, activation="relu"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(classes, activation="softmax"),
+        ]
+    ).save(path)
+    return path
+
+
+def test_two_runs_are_compared_by_their_stored_answers(trained: Trained) -> None:
+    runs = (trained.run_of(names.CONFIRM, 0), trained.run_of(names.CONFIRM, 1))
+    pair, _ = compare(runs, trained.workspace, trained.tracking, None, None, quiet)
+    a, b = (trained.study().predictions(run) for run in runs)
+    expected = paired_difference(
+        a.correct[None].astype(float), b.correct[None].astype(float), groups=a.groups
+    )
+    assert pair.difference == expected
+    assert (pair.images, pair.a_accuracy, pair.b_accuracy) == (90, a.accuracy, b.accuracy)
+    assert len(pair.disagreements) == (a.guesses != b.guesses).sum()
+
+
+def test_a_file_of_another_size_is_resized_which_is_said(
+    trained: Trained, foreign: Path, tmp_path: Path
+) -> None:
+    run = trained.run_of(names.CONFIRM)
+    pair, pictures = compare((str(foreign), run), trained.workspace, trained.tracking, None, None, quiet)
+    assert any("takes images of 20 x 24 x 3" in note for note in pair.notes)
+    assert any("trained on some of these images is not known" in note for note in pair.notes)
+    validation = images_of(newest_study("recorded", trained.tracking), trained.workspace, None, quiet)
+    named = {one.image for one in pair.disagreements}
+    assert named <= set(validation.validation().ids)
+    assert set(pictures) == named
+    page = write(pair, pictures, tmp_path / "pair")
+    assert "data:image/png;base64," in page.read_text()
+    listed = (tmp_path / "pair" / "differences.csv").read_text().splitlines()
+    assert len(listed) == 1 + len(pair.disagreements)
+
+
+def test_explored_runs_without_models_are_compared_where_they_were_ranked(trained: Trained) -> None:
+    runs = (trained.run_of(names.EXPLORE, 0), trained.run_of(names.EXPLORE, 1))
+    pair, _ = compare(runs, trained.workspace, trained.tracking, None, None, quiet)
+    assert pair.where == "monitor images"
+    with pytest.raises(UserError, match="kept no model"):
+        compare(runs, trained.workspace, trained.tracking, None, "recorded", quiet)
+
+
+def test_what_cannot_be_compared_is_refused(trained: Trained, foreign: Path, tmp_path: Path) -> None:
+    three, run = network(tmp_path / "three.keras", classes=3), trained.run_of(names.CONFIRM)
+    with pytest.raises(UserError, match="tells 3 classes apart, the images have 7"):
+        compare((str(three), run), trained.workspace, trained.tracking, None, None, quiet)
+    with pytest.raises(UserError, match="say on which images"):
+        compare((str(foreign), str(foreign)), trained.workspace, trained.tracking, None, None, quiet)
+
+
+def test_a_scored_model_is_one_row_however_often_and_changes_no_verdict(
+    trained: Trained, foreign: Path, tmp_path: Path
+) -> None:
+    before = reports.verdict_of("recorded", trained.tracking)
+    looks = trained.study().run.tags[names.SEEN]
+    first = score(foreign, "recorded", trained.workspace, trained.tracking, quiet)
+    again = score(foreign, "recorded", trained.workspace, trained.tracking, quiet)
+    assert (first.new, again.new) == (True, False)
+    assert first.accuracy == again.accuracy
+    rows = comparison_rows(analyse(trained.study()))
+    own = rows[rows.stage == names.SCORED]
+    assert list(own.architecture) == ["mine"]
+    assert list(own.verdict) == ["underpowered"]
+    assert own.val_accuracy.iloc[0] == pytest.approx(first.accuracy)
+    assert own.val_accuracy_ci_low.iloc[0] < first.accuracy < own.val_accuracy_ci_high.iloc[0]
+    assert reports.verdict_of("recorded", trained.tracking) == before
+    assert trained.study().run.tags[names.SEEN] == looks
+    found = MlflowClient(trained.tracking).get_run(own.run_id.iloc[0])
+    assert found.info.status == "FINISHED"
+    assert np.isfinite(found.data.metrics["val_loss"])

@@ -1,0 +1,119 @@
+"""Studies are listed with what they take, removed everywhere, and keep their models within a budget."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import optuna
+import pytest
+from mlflow import MlflowClient
+from trained_study import Trained
+
+from experiments.holdings import Holding, find_study, holdings
+from experiments.removal import registered, remove, unused
+from experiments.stages import Means
+from search.tracking import names
+from search.tracking.spool import Spool
+from search.workspace import Workspace
+from spaces.errors import UserError
+
+
+@pytest.mark.trains
+def test_models_of_explored_candidates_are_kept_then_trimmed_to_the_budget(trained: Trained) -> None:
+    told = [sentence for sentence in trained.sentences if "models were removed" in sentence]
+    assert told
+    assert told[0].startswith("2 of 4 models were removed to keep within 0.001 MB; what has to stay takes")
+    study = trained.study()
+    kept = {run.tags[names.STAGE] for run in study.runs.values() if _has_model(run.artifact_uri)}
+    assert kept == {names.CONFIRM}
+
+
+def _has_model(artifact_uri: str) -> bool:
+    return (Path(artifact_uri.removeprefix("file://")) / names.MODEL_KERAS).is_file()
+
+
+@pytest.mark.trains
+def test_a_study_is_listed_with_its_size(trained: Trained) -> None:
+    held = find_study("recorded", holdings(trained.workspace, trained.tracking))
+    stored = trained.workspace.artifacts.rglob("*")
+    logged = sum(path.stat().st_size for path in stored if path.is_file())
+    assert held.sizes["artifacts"] + held.sizes["models"] == logged
+    assert held.sizes["reports"] > 0
+    assert (held.state, held.newest) == ("finished", True)
+    assert find_study(held.study[:6], [held]) == held
+    with pytest.raises(UserError, match=r"there is no study other; there is recorded"):
+        find_study("other", [held])
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Means:
+    """A workspace with studies aaaa0001 and bbbb0002 of one experiment, each with one run, trial and file."""
+    workspace = Workspace.at(tmp_path / "runs")
+    client = MlflowClient(workspace.tracking_uri)
+    place = (workspace.artifacts / "pair").as_uri()
+    experiment = client.create_experiment("pair", artifact_location=place)
+    for number, study in enumerate(("aaaa0001", "bbbb0002")):
+        tags = {names.STUDY: study, names.EXPERIMENT: "pair"}
+        parent = client.create_run(experiment, number + 1, {**tags, names.KIND: names.STUDY_KIND})
+        run = client.create_run(experiment, number + 2, {**tags, names.KIND: names.EVALUATION_KIND})
+        client.log_metric(run.info.run_id, "val_accuracy", 0.5)
+        client.log_text(run.info.run_id, "epoch", names.HISTORY_CSV)
+        for one in (parent, run):
+            client.set_terminated(one.info.run_id)
+        optuna.create_study(storage=workspace.storage_url, study_name=f"pair-{study}/explore").ask()
+        (workspace.checkpoints / f"{study}-explore-0-0").mkdir(parents=True)
+    with closing(Spool(workspace.spool / "pair")) as spool:
+        for study in ("aaaa0001", "bbbb0002"):
+            spool.append("epoch", key=f"{study}/explore/0/0", step=1)
+    (workspace.reports / "pair").mkdir(parents=True)
+    (workspace.reports / "pair" / "comparison.csv").touch()
+    return Means(workspace)
+
+
+def test_a_removed_study_is_gone_everywhere_and_the_other_stays(two: Means) -> None:
+    workspace = two.workspace
+    newest = _held(two, "bbbb0002")
+    assert registered(newest, two.tracking) == []
+    with unused(newest, two) as storage:
+        remove(newest, two, storage, print)
+        assert [s.study_name for s in storage.get_all_studies()] == ["pair-aaaa0001/explore"]
+    assert [one.study for one in holdings(workspace, two.tracking)] == ["aaaa0001"]
+    assert _rows(workspace, "runs") == 2
+    assert _rows(workspace, "metrics") == 1
+    assert len(list(workspace.artifacts.rglob(names.HISTORY_CSV))) == 1
+    assert [path.name for path in workspace.checkpoints.iterdir()] == ["aaaa0001-explore-0-0"]
+    waiting = [json.loads(path.read_text()) for path in workspace.spool.glob("pair/*.json")]
+    assert [record["content"]["key"] for record in waiting] == ["aaaa0001/explore/0/0"]
+    assert not (workspace.reports / "pair").exists()
+    last = _held(two, "pair")
+    with unused(last, two) as storage:
+        remove(last, two, storage, print)
+    assert holdings(workspace, two.tracking) == []
+    assert MlflowClient(two.tracking).get_experiment_by_name("pair") is None
+    left = [path for path in (workspace.artifacts, workspace.spool) for path in path.iterdir()]
+    assert left == []
+
+
+def test_nothing_is_removed_while_somebody_works_or_from_a_copy(two: Means, tmp_path: Path) -> None:
+    held = _held(two, "aaaa0001")
+    with (
+        two.workspace.lock(),
+        pytest.raises(UserError, match="is in use by"),
+        unused(held, two),
+    ):
+        pass
+    elsewhere = Means(Workspace.at(tmp_path / "copy"))
+    with pytest.raises(UserError, match="outside of this workspace"), unused(held, elsewhere):
+        pass
+    with pytest.raises(UserError, match="pair has 2 studies"):
+        _held(two, "pair")
+
+
+def _held(means: Means, text: str) -> Holding:
+    return find_study(text, holdings(means.workspace, means.tracking))
+
+
+def _rows(workspace: Workspace, table: str) -> int:
+    with closing(sqlite3.connect(workspace.folder / "mlflow.db")) as database:
+        return int(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
