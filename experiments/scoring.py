@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.asked import answers_of
 from experiments.lookup import images_of, newest_study
-from experiments.pairing import answers_of
 from reports.predictions import Predictions
 from reports.statistics import accuracy_interval
 from search.models.opened import open_file
