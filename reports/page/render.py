@@ -120,7 +120,8 @@ class Told(NamedTuple):
 def _told(analysis: Analysis, links: Links) -> Told:
     """The sentences, names leading to runs; the question is the page's heading and need not be said twice."""
     names_first = sorted({*analysis.labels.values(), *_published(analysis)}, key=len, reverse=True)
-    pattern = re.compile("|".join(re.escape(str(escape(name))) for name in names_first if name) or r"(?!)")
+    known = "|".join(re.escape(str(escape(name))) for name in names_first if name)
+    pattern = re.compile(rf"(?<!\w)(?:{known})(?!\w)" if known else r"(?!)")
     runs = {str(escape(label)): links.candidate(candidate) for candidate, label in analysis.labels.items()}
     told = Told([], [])
     for sentence in analysis.sentences:
