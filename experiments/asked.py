@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,10 +53,16 @@ class Side:
             return None
 
     def opened(self) -> Opened:
-        """Its model, loaded. Raises UserError where there is none."""
+        """Its model, loaded. Raises UserError where there is none, or it has seen the validation images."""
         if self.located is not None:
             return open_file(self.located.path, self.located.labels, self.text)
         assert self.recorded is not None  # noqa: S101  it is one or the other
+        if folded(self.recorded):
+            raise UserError(
+                f"run {self.text} was trained over folds of train and validation together: its models have "
+                f"seen "
+                "these images. Compare it with runs of its own study"
+            )
         try:
             path = self.recorded.store.artifact(self.recorded.run, names.MODEL_KERAS)
         except MissingArtifactError:
@@ -69,11 +76,21 @@ class Side:
 
 def class_names(recorded: Recorded) -> tuple[str, ...]:
     """The classes of a study, in the order of its networks' outputs; none where that was not kept."""
+    return tuple(_data_of(recorded).get("class_names", ()))
+
+
+def folded(recorded: Recorded) -> bool:
+    """Whether a study judges over folds of train and validation together."""
+    return bool(_data_of(recorded).get("folds"))
+
+
+def _data_of(recorded: Recorded) -> dict[str, Any]:
     try:
         text = recorded.store.artifact(recorded.parent, names.STUDY_JSON).read_text(encoding="utf-8")
     except MissingArtifactError:
-        return ()
-    return tuple(json.loads(text)["data"]["class_names"])
+        return {}
+    data: dict[str, Any] = json.loads(text)["data"]
+    return data
 
 
 def answers_of(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from experiments.asked import Side, answers_of, class_names, flat
+from experiments.asked import Side, answers_of, class_names, flat, folded
 from experiments.lookup import images_of, newest_study
 from reports.pair import SHOWN, Paired, pair_csv, pair_page, paired
 from reports.predictions import Predictions
@@ -23,6 +23,10 @@ from search.workspace import Workspace
 from spaces.errors import UserError
 
 _LARGEST = 96  # pixels a side of a picture on the page
+_MONITOR = (
+    "Both were explored only: these are the monitor images, which stopped their training and ranked them."
+)
+_FOLDS = "Each image was judged by the network of the fold that had not seen it."
 _SYNTHETIC = (
     "Synthetic data: the pictures were drawn by a program; nothing here says anything about real ones."
 )
@@ -57,19 +61,23 @@ def compare(
 
 
 def _as_stored(a: Side, b: Side) -> Paired | None:
-    """Explored evaluations of one study, which were all ranked on the same monitor images."""
+    """Evaluations of one study by what they answered: explored ones on monitor, folded ones on all images."""
     if not (a.recorded and b.recorded) or a.recorded.parent.run_id != b.recorded.parent.run_id:
         return None
     stages = {side.recorded.run.tags.get(names.STAGE) for side in (a, b) if side.recorded}
     ours, theirs = a.stored(), b.stored()
-    if stages != {names.EXPLORE} or not ours or not theirs or not np.array_equal(ours.ids, theirs.ids):
+    over_folds = stages == {names.CONFIRM} and folded(a.recorded)
+    if (
+        (stages != {names.EXPLORE} and not over_folds)
+        or not ours
+        or not theirs
+        or not np.array_equal(ours.ids, theirs.ids)
+    ):
         return None
     numbered = [f"class {number}" for number in range(ours.probabilities.shape[1])]
     classes = class_names(a.recorded) or numbered
-    note = (
-        "Both were explored only: these are the monitor images, which stopped their training and ranked them."
-    )
-    return paired((a.name, ours), (b.name, theirs), "monitor images", classes, (note,))
+    where, note = ("images over folds", _FOLDS) if over_folds else ("monitor images", _MONITOR)
+    return paired((a.name, ours), (b.name, theirs), where, classes, (note,))
 
 
 def _images(

@@ -96,7 +96,7 @@ def _told(record: dict[str, Any]) -> str:
 def _again(server: ForkServer, recorded: Recorded, task: Any, say: Callable[[str], None]) -> Result:
     last = None
     if recorded.run.tags[names.STATE] == names.PRUNED:
-        last = int(recorded.run.metrics[names.EPOCHS])
+        last = len(_history(recorded.store.artifact(recorded.run, names.HISTORY_CSV)))
 
     def heard(epoch: Epoch) -> None:
         say(f"epoch {epoch.epoch}: monitor accuracy {epoch.metrics['monitor_accuracy']:.4f}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.asked import answers_of
+from experiments.asked import answers_of, folded
 from experiments.lookup import images_of, newest_study
 from reports.predictions import Predictions
 from reports.statistics import accuracy_interval
@@ -17,6 +17,7 @@ from search.models.opened import open_file
 from search.tracking import names
 from search.training import measures
 from search.workspace import Workspace
+from spaces.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,6 +48,12 @@ def score(
     from mlflow import MlflowClient
 
     recorded = newest_study(experiment, tracking_uri)
+    if folded(recorded):
+        raise UserError(
+            f"{experiment} judges over folds of train and validation together, each image by a network "
+            f"that has "
+            "not seen it: a finished model has no place in its table"
+        )
     opened = open_file(file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     data = images_of(recorded, workspace, None, say)
