@@ -26,6 +26,7 @@ class ClientStore:
     @cached_property
     def _client(self) -> Any:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         from mlflow.tracking import MlflowClient  # 3 s: only when something is read
 
         return MlflowClient(self.tracking_uri)

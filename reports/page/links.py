@@ -20,7 +20,7 @@ class Links:
     def candidate(self, candidate: str) -> str:
         """The list of all runs of one candidate: what a mean over seeds was made of."""
         wanted = quote(f"tags.`{names.CANDIDATE}` = '{candidate}'", safe="")
-        return f"{self._base}?searchFilter={wanted}" if self.ui_url and candidate else ""
+        return f"{self._base}/runs?searchFilter={wanted}" if self.ui_url and candidate else ""
 
     @property
     def _base(self) -> str:
