@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from experiments.spec import Spec
-from experiments.stages import Means, prepare_data, setting_of, size
+from experiments.stages import Means, prepare_data, setting_of, size, threads_for
 from search.execution.children import ForkServer
 from search.execution.devices import environments
 from search.execution.patience import BrokenStudy
@@ -21,6 +22,8 @@ def dry_run(spec: Spec, means: Means, say: Callable[[str], None]) -> Rehearsal:
     server.start()
     try:
         setting = setting_of(spec, prepare_data(spec, means.workspace, say))
+        if spec.protocol.threads == "auto":
+            setting = replace(setting, threads=threads_for(setting, means, server, say))
         workers = len(environments(means.workers, setting.threads, means.gpu_share))
         for line in (*_study(setting, workers), *_splits(setting)):
             say(line)

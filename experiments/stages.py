@@ -85,11 +85,12 @@ def search(spec: Spec, means: Means, progress: Progress) -> Finished:
 def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) -> Finished:
     storage = open_storage(means.storage or means.workspace.storage_url, means.grace_seconds)
     data = prepare_data(spec, means.workspace, progress.say)
+    check_names(server, setting_of(spec, data))
     prepare_store(means.tracking, means.workspace.folder / "mlflow.lock")
     with storage.exclusive(f"{spec.name}/begin", _BEGINNING):
         setting = join(setting_of(spec, data), storage, strict=means.joins)
         if spec.protocol.threads == "auto" and not is_begun(setting, storage):
-            setting = replace(setting, threads=_threads(setting, means, server, progress.say))
+            setting = replace(setting, threads=threads_for(setting, means, server, progress.say))
         study = Study(setting, storage, means.workspace)
     spool = Spool.claim(means.workspace.spool / spec.name)
     local = means.workspace.artifacts if means.tracking.startswith("sqlite") else None
@@ -103,7 +104,6 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
     try:
         if not server.wait_until_ready(180):
             raise BrokenStudy(f"Keras could not be loaded: see {means.workspace.logs / 'children.log'}")
-        check_names(server, setting)
         with _stops(coordinator, progress), progress.live():
             over = study.run(coordinator, progress.began)
     finally:
@@ -124,7 +124,7 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
     )
 
 
-def _threads(setting: Setting, means: Means, server: ForkServer, say: Callable[[str], None]) -> int:
+def threads_for(setting: Setting, means: Means, server: ForkServer, say: Callable[[str], None]) -> int:
     """Threads of each child of a new study, such that this machine's cores are neither idle nor fought over.
 
     The children of GPUs share the cores. Without GPUs it is measured, unless the number of workers is given.
