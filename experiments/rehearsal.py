@@ -1,7 +1,7 @@
 """`candor search --dry-run`: the study as it would be, printed. Only the cache of images is written."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from experiments.spec import Spec
@@ -61,7 +61,7 @@ def _splits(setting: Setting) -> list[str]:
 
 
 def _space(setting: Setting, found: Rehearsal) -> list[str]:
-    shown = [_described(one) for one in found.candidates[:_SHOWN]]
+    shown = [_described(one, _varying(found)) for one in found.candidates[:_SHOWN]]
     rest = len(found.candidates) - len(shown)
     tail = [f"  and {rest} more"] if rest > 0 else []
     if setting.cells:
@@ -77,11 +77,22 @@ def _space(setting: Setting, found: Rehearsal) -> list[str]:
     ]
 
 
-def _described(one: Candidate) -> str:
+def _varying(found: Rehearsal) -> list[str]:
+    """Fields of the recipe in which candidates differ."""
+    recipes = [one.recipe for one in found.candidates]
+    return [name for name in recipes[0] if any(recipe[name] != recipes[0][name] for recipe in recipes)]
+
+
+def _described(one: Candidate, varying: Sequence[str]) -> str:
+    recipe = "".join(f", {name.replace('_', ' ')} {_value(one.recipe[name])}" for name in varying)
     return (
-        f"  {one.label}: {one.parameters:,} parameters, {one.macs / 1e6:,.1f} M multiply-adds, at most "
+        f"  {one.label}{recipe}: {one.parameters:,} parameters, {one.macs / 1e6:,.1f} M multiply-adds, at most "
         f"{duration(one.seconds)} a training"
     )
+
+
+def _value(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _infeasible(found: Rehearsal) -> str:

@@ -39,6 +39,7 @@ class Candidate:
     """One that was built. seconds: of its evaluation at most, on this machine with all workers busy."""
 
     label: str
+    recipe: Mapping[str, Any]
     parameters: int
     macs: int
     seconds: float
@@ -212,7 +213,7 @@ def _candidate(setting: Setting, one: Probed, speeds: tuple[list[float], list[fl
     epoch = counts["train"] - monitor + _FORWARD * monitor
     final = _FORWARD * 2 * counts["validation"]
     seconds = _OVERHEAD + an_image * (protocol.epochs * epoch + final)
-    return Candidate(built.label, built.parameters, built.macs, seconds)
+    return Candidate(built.label, built.recipe, built.parameters, built.macs, seconds)
 
 
 def _evaluations(setting: Setting) -> tuple[tuple[str, int], ...]:
