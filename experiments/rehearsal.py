@@ -86,8 +86,8 @@ def _varying(found: Rehearsal) -> list[str]:
 def _described(one: Candidate, varying: Sequence[str]) -> str:
     recipe = "".join(f", {name.replace('_', ' ')} {_value(one.recipe[name])}" for name in varying)
     return (
-        f"  {one.label}{recipe}: {one.parameters:,} parameters, {one.macs / 1e6:,.1f} M multiply-adds, at most "
-        f"{duration(one.seconds)} a training"
+        f"  {one.label}{recipe}: {one.parameters:,} parameters, {one.macs / 1e6:,.1f} M multiply-adds, "
+        f"at most {duration(one.seconds)} a training"
     )
 
 
