@@ -103,9 +103,10 @@ class Stage(ABC):
         self._counted = self._count()
 
     def _metric_names(self) -> list[str]:
-        """The objective by its name on the monitor split; a second one is the size."""
-        score = f"monitor {self.setting.protocol.objective.removeprefix('val_').replace('_', ' ')}"
-        return [score, "size"][: len(self.study.directions)]
+        """The objective by its name on the monitor split, and what else is minimised."""
+        protocol = self.setting.protocol
+        score = f"monitor {protocol.objective.removeprefix('val_').replace('_', ' ')}"
+        return [score, protocol.also_minimize or ""][: len(self.study.directions)]
 
     # What a stage decides
 
