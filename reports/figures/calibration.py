@@ -19,7 +19,8 @@ READING = (
     "Validation images sorted by the confidence of the answer, in ten bins, all seeds together; a larger "
     "dot holds more images. On the diagonal, confidence is honest; below it, the network is surer than it "
     "should be. ECE, the expected calibration error, is the mean distance from the diagonal in fifteen such "
-    "bins, over seeds, with its bootstrap interval over seeds and images."
+    "bins, over seeds, with its bootstrap interval over seeds and images. Noise makes such a distance "
+    "larger than it is; the interval allows for that and may lie below."
 )
 SECTION = "errors"
 ORDER = 30
