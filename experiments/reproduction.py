@@ -16,6 +16,7 @@ from experiments.lookup import Recorded, find_evaluation, images_of
 from reports import statistics
 from reports.predictions import Predictions, read_predictions
 from reports.store import MissingArtifactError
+from reports.wording import many
 from search.execution.children import ForkServer
 from search.execution.protocol import Epoch, Result
 from search.reproduce import task_of, train_again
@@ -145,7 +146,7 @@ def _parted(then: History, now: History) -> int | None:
 def _by_curves(then: History, now: History, parted: int | None) -> tuple[Likeness, str]:
     """Of a pruned evaluation there are the epochs alone."""
     if parted is None:
-        return "same to the bit", f"all {len(then)} epochs, until it was pruned"
+        return "same to the bit", f"{many(len(then), 'epoch', 'epochs')}, until it was pruned"
     gap = now[-1]["monitor_accuracy"] - then[-1]["monitor_accuracy"]
     spread = float(np.std(np.diff([row["monitor_accuracy"] for row in then]))) if len(then) > 2 else 0.0
     likeness: Likeness = "within noise" if abs(gap) <= 2 * spread else "not the same"
@@ -158,7 +159,10 @@ def likeness_of(then: Predictions, now: Predictions, parted: int | None, epochs:
     if not np.array_equal(then.ids, now.ids):
         return "not the same", "it was measured on other images"
     if parted is None and np.array_equal(then.probabilities, now.probabilities):
-        return "same to the bit", f"all {epochs} epochs and the probabilities of {len(then.ids):,} images"
+        return (
+            "same to the bit",
+            f"{many(epochs, 'epoch', 'epochs')} and the probabilities of {len(then.ids):,} images",
+        )
     tables = [one.correct[None].astype(float) for one in (now, then)]
     found = statistics.paired_difference(tables[0], tables[1], groups=then.groups)
     other = int((then.guesses != now.guesses).sum())

@@ -72,8 +72,8 @@ def _warnings(analysis: Analysis, row: Row, file: ModelFile | None) -> Iterator[
     if file and file.retrained:
         yield (
             f"Retrained. This file was trained again on {file.images:,} images, monitor included, for "
-            f"{file.epochs:,} epochs. No number below was measured on it: they are those of the "
-            f"procedure, from {row.n_seeds} networks trained the same way on fewer images."
+            f"{many(file.epochs, 'epoch', 'epochs')}. No number below was measured on it: they are those of "
+            f"the procedure, from {row.n_seeds} networks trained the same way on fewer images."
         )
     selected = analysis.verdict.selected if analysis.verdict else None
     if selected is None:
