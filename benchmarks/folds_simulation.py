@@ -1,4 +1,4 @@
-"""How often the interval of a paired difference holds the truth, when each seed is a repeat of folds.
+"""How often the interval of a paired difference holds the truth where each seed is a repeat of folds.
 
     python -m benchmarks.folds_simulation
 
@@ -16,6 +16,7 @@ from scipy.stats import norm
 from reports.statistics import paired_difference
 
 STUDIES, IMAGES = 600, 500
+QUICK = True
 
 
 def study(
@@ -41,9 +42,14 @@ def coverage(seeds: int, folds: int, spread: float) -> tuple[float, float]:
     return held, 100 * float(np.mean([one.high - one.low for one in found]))
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print a line for each number of seeds, with folds and without."""
     print("seeds  folds  spread  coverage  width")
     for seeds in (3, 5, 10):
         for folds, spread in ((1, 0.15), (5, 0.15), (5, 0.4)):
             held, width = coverage(seeds, folds, spread)
             print(f"{seeds:5}  {folds:5}  {spread:6}  {100 * held:7.1f}%  {width:.1f} points")
+
+
+if __name__ == "__main__":
+    main()

@@ -85,7 +85,7 @@ STUDIES = (
 def main() -> None:
     """Print the commands, or write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", choices=("commands", "table"))
+    parser.add_argument("what", nargs="?", choices=("commands", "table"), default="commands")
     parser.add_argument("data", nargs="?", default="fer2013.zip", help="the images, for the commands")
     parser.add_argument("--workspace", type=Path, default=Path("runs/published"))
     asked = parser.parse_args()

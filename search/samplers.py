@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import optuna
@@ -29,6 +30,8 @@ _PRUNERS = {
     "none": optuna.pruners.NopPruner,
 }
 SAMPLER_NAMES = tuple(_SAMPLERS)
+#: Packages that Optuna asks for when a sampler first draws: by then a study has begun. The extras' names too.
+_NEEDED = {"gp": "torch", "cmaes": "cmaes"}
 PRUNER_NAMES = tuple(_PRUNERS)
 
 #: `group` makes TPE draw the parameters of one condition jointly: a space of variable depth needs it.
@@ -38,6 +41,9 @@ _TPE_DEFAULTS = {"multivariate": True, "group": True, "n_startup_trials": 8}
 def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
     """A sampler; seed: this worker's own. Raises UserError for unknown names and options."""
     kind = _known(name, _SAMPLERS, "sampler")
+    needed = _NEEDED.get(name)
+    if needed and find_spec(needed) is None:
+        raise UserError(f'sampler {name!r} needs {needed}: pip install "candor[{needed}]"')
     defaults = _TPE_DEFAULTS if name == "tpe" else {}
     sampler: optuna.samplers.BaseSampler = _make(
         kind, {**defaults, **options, "seed": seed}, f"sampler {name!r}"
