@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from search.models.references import client_of, labels_of_run
-from search.models.registry import Registered, Registration, register, source_run, tag_versions
+from search.models.registry import Registered, Registration, attach, register, source_run, tag_versions
 from search.tracking import names
 from spaces.errors import UserError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 #: Trains a candidate (its fingerprint) at these learning rates; the key of the evaluation, None if stopped.
 Train = Callable[[str, Sequence[float]], str | None]
+RETRAINED = "train + monitor"  # value of names.TRAINED_ON
 _MEANS = ("accuracy", "loss", "macro_f1")
 
 
@@ -48,13 +49,15 @@ def selected(experiment: str, tracking: str) -> Selected | None:
     verdict = reports.verdict_of(experiment, tracking)
     if verdict.selected is None:
         return None
-    study = reports.load_study(experiment, tracking)
+    return confirmed(reports.load_study(experiment, tracking), verdict.selected)
+
+
+def confirmed(study: "Study", candidate: str) -> Selected:
+    """A candidate with its complete confirm evaluations."""
     frame = study.evaluations
-    mine = (frame.stage == names.CONFIRM) & (frame.state == names.COMPLETE)
-    runs = frame[mine & (frame.candidate == verdict.selected)].sort_values(
-        "seed", key=lambda s: s.astype(int)
-    )
-    return Selected(study, verdict.selected, verdict.judgement(verdict.selected).label, runs)
+    mine = (frame.stage == names.CONFIRM) & (frame.state == names.COMPLETE) & (frame.candidate == candidate)
+    runs = frame[mine].sort_values("seed", key=lambda s: s.astype(int))
+    return Selected(study, candidate, str(runs.label.iloc[0]), runs)
 
 
 def crown(experiment: str, tracking: str, train: Train | None) -> str:
@@ -101,7 +104,7 @@ def _register(chosen: Selected, tracking: str, retrained: str | None) -> Registe
         names.LABEL: chosen.label,
         names.VERDICT_HASH: chosen.study.run.tags.get(names.VERDICT_HASH, ""),
         names.SOURCE_KEY: run.data.tags[names.KEY],
-        names.TRAINED_ON: "train + monitor" if retrained else "train",
+        names.TRAINED_ON: RETRAINED if retrained else "train",
         names.VAL_IMAGES: str(data["counts"]["validation"]),
         names.MODEL_SEEDS: str(len(chosen.runs)),
         **_means(chosen.runs, names.VAL),
@@ -119,19 +122,19 @@ def _register(chosen: Selected, tracking: str, retrained: str | None) -> Registe
             image_shape=(shape[0], shape[1], shape[2]),
             tags=tags,
             description=_description(chosen, tags, retrained is not None),
-            texts=_card(chosen, tracking, run, retrained is not None),
+            texts=_card(chosen, tracking, run.info.run_id, retrained is not None),
         ),
     )
 
 
-def _card(chosen: Selected, tracking: str, run: "Run", retrained: bool) -> dict[str, str]:
+def _card(chosen: Selected, tracking: str, run_id: str, retrained: bool) -> dict[str, str]:
     """The model card, as files by name."""
     import reports
     from reports.card.parts import ModelFile
 
     images = int(chosen.study.data["counts"]["train"])
     again = ModelFile(retrained=True, images=images, epochs=chosen.epochs)
-    file = again if retrained else ModelFile(run_id=run.info.run_id)
+    file = again if retrained else ModelFile(run_id=run_id)
     card = reports.model_card(
         chosen.study.experiment, tracking, chosen.study.study_id, candidate=chosen.candidate, file=file
     )
@@ -183,7 +186,10 @@ def tag_opened(experiment: str, tracking: str, candidates: Sequence[str]) -> Non
     client, study = client_of(tracking), reports.load_study(experiment, tracking)
     for candidate in candidates:
         wanted = {names.STUDY: study.study_id, names.CANDIDATE: candidate}
-        tag_versions(client, experiment, wanted, test_tags(study, candidate))
+        for version in tag_versions(client, experiment, wanted, test_tags(study, candidate)):
+            retrained = version.tags[names.TRAINED_ON] == RETRAINED
+            card = _card(confirmed(study, candidate), tracking, str(version.run_id), retrained)
+            attach(client, version, card)
 
 
 def _means(runs: "pd.DataFrame", prefix: str) -> dict[str, str]:

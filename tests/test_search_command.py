@@ -13,6 +13,7 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from PIL import Image
 
 from search.tracking import names
 
@@ -47,6 +48,7 @@ leaders = 2
 epochs = 3
 patience = 3
 max_parameters = 40000
+final = "retrain"
 
 [data]
 source = "synthetic:train=400,validation=160,test=120"
@@ -145,6 +147,7 @@ def test_a_study_is_killed_resumed_finished_reported_and_opened_once(
     assert parent.data.tags[names.LOOKS] == "2"
 
     _the_test_set_opens_once(workspace, parent)
+    _the_selected_model_is_registered(workspace, parent)
 
 
 def _the_contract_is_kept(workspace: Path, confirmed: list[Run]) -> None:
@@ -214,6 +217,27 @@ def _the_test_set_opens_once(workspace: Path, parent: Run) -> None:
     assert (second.returncode, "opened for this verdict already" in second.stderr) == (2, True)
 
 
+def _the_selected_model_is_registered(workspace: Path, parent: Run) -> None:
+    """Trained once more on train and monitor, with the numbers of the procedure, and in use at once."""
+    client = MlflowClient(f"sqlite:///{workspace / 'mlflow.db'}")
+    verdict = json.loads(Path(client.download_artifacts(parent.info.run_id, names.VERDICT_JSON)).read_text())
+    if verdict["selected"] is None:
+        return
+    finals = [run for run in _runs(workspace) if run.data.tags[names.KIND] == names.FINAL_KIND]
+    versions = {
+        version.tags[names.SOURCE_KEY]: version for version in client.search_model_versions("name = 'small'")
+    }
+    newest = versions[max(finals, key=lambda run: run.info.start_time).data.tags[names.KEY]]
+    assert newest.tags[names.CANDIDATE] == verdict["selected"]
+    assert newest.tags[names.TRAINED_ON] == "train + monitor"
+    assert {"val_accuracy", "own_val_accuracy", "test_accuracy", names.TEMPERATURE} <= newest.tags.keys()
+    picture = workspace / "gray.png"
+    Image.new("RGB", (90, 120), (120, 120, 120)).save(picture)
+    said = _candor("predict", str(picture), "--json", "--workspace", str(workspace))
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout)["model"].startswith("small version 1 (champion)")
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -224,6 +248,8 @@ def _the_test_set_opens_once(workspace: Path, parent: Run) -> None:
         (["search", "joint", "--workers", "0"], "--workers takes a number above 0 or auto"),
         (["report", "nothing"], "nothing"),
         (["unseal", "nothing"], "nothing"),
+        (["predict", "x.png"], "no study"),
+        (["promote", "nothing"], "no study"),
     ],
 )
 def test_a_mistake_gets_one_sentence_and_exit_code_2(

@@ -41,7 +41,8 @@ def command(
             images, which = random.integers(0, 256, (256, *opened.image_shape)).astype(np.uint8), "random"
         done = export(opened, found.path, form, out, images)
     typer.echo(f"{opened.name} is in {done.path}, its class names are beside it.")
+    changed = {0: "no label", 1: "1 label"}.get(done.changed_labels, f"{done.changed_labels} labels")
     typer.echo(
         f"Checked against Keras on {done.images:,} {which} images: the largest difference of a probability "
-        f"is {done.largest_difference:.1e}, and {done.changed_labels} labels differ."
+        f"is {done.largest_difference:.1e}, and {changed} changed."
     )

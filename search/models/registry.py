@@ -192,8 +192,8 @@ def _aliases(model: "RegisteredModel") -> str:
 
 def tag_versions(
     client: "MlflowClient", name: str, wanted: Mapping[str, str], tags: Mapping[str, Any]
-) -> int:
-    """Tag every version that has the wanted tags; how many there are."""
+) -> "list[ModelVersion]":
+    """Tag every version that has the wanted tags; which they are."""
     found = [
         version
         for version in client.search_model_versions(f"name = '{name}'")
@@ -202,7 +202,7 @@ def tag_versions(
     for version in found:
         for tag, value in tags.items():
             client.set_model_version_tag(name, version.version, tag, str(value))
-    return len(found)
+    return found
 
 
 def source_run(client: "MlflowClient", experiment: str, key: str) -> "Run | None":

@@ -90,6 +90,19 @@ def test_a_finished_training_is_not_repeated_but_told_again(tmp_path: Path) -> N
     assert np.array_equal(second.predict(labelled(96, 1)[0]), first.predict(labelled(96, 1)[0]))
 
 
+def test_given_rates_are_followed_also_from_a_checkpoint(tmp_path: Path) -> None:
+    """What confirm found is trained to the end, at its rates, stopped half-way or not."""
+    rates = (0.02, 0.02, 0.01)
+
+    def stop(epoch: int, metrics: dict[str, float]) -> Decision:
+        return Decision.STOP if epoch == 1 else Decision.CONTINUE
+
+    fit(linear(), rates=rates, checkpoint=tmp_path, patience=1, report=stop)
+    trained = fit(linear(), rates=rates, checkpoint=tmp_path, patience=1)
+    assert [row["learning_rate"] for row in trained.history] == list(rates)
+    assert (trained.outcome, trained.best_epoch, trained.epochs) == ("complete", 3, 3)
+
+
 def test_anothers_checkpoint_is_refused(tmp_path: Path) -> None:
     fit(linear(), QUICK, epochs=1, checkpoint=tmp_path)
     for network, changes in ((convolutional(), {}), (linear(), {"seed": 6}), (linear(), {"patience": 8})):

@@ -3,7 +3,7 @@
 import pytest
 
 from search.training.recipe import Recipe
-from search.training.schedule import OBJECTIVES, Schedule
+from search.training.schedule import OBJECTIVES, Rehearsed, Schedule
 
 
 def history(*accuracies: float, losses: tuple[float, ...] = ()) -> list[dict[str, float]]:
@@ -66,3 +66,12 @@ def test_a_rate_below_the_floor_stays_where_it_is() -> None:
     for kind in ("constant", "cosine", "plateau"):
         tiny = schedule(schedule=kind, learning_rate=1e-6, min_learning_rate=1e-5)
         assert tiny.learning_rate(history(*[0.5] * 9)) == pytest.approx(1e-6)
+
+
+def test_a_rehearsed_training_takes_its_rates_and_keeps_the_last_epoch() -> None:
+    """However good an earlier epoch looks on monitor: of images that are trained on, that says nothing."""
+    rehearsed = Rehearsed(Recipe(), 3, 1, "val_accuracy", rates=(0.1, 0.1, 0.01))
+    falling = history(0.9, 0.5, 0.4)
+    assert [rehearsed.learning_rate(falling[:n]) for n in range(3)] == [0.1, 0.1, 0.01]
+    assert [rehearsed.over(falling[:n]) for n in range(1, 4)] == [False, False, True]
+    assert rehearsed.best_epoch(falling) == 3
