@@ -1,6 +1,7 @@
 """A network ready to name what is in a picture: loaded safely, its input and output understood."""
 
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,8 @@ def load(path: Path, called: str) -> "keras.Model":
         raise UserError(f"the model {called} does not exist: check the path")
     if path.suffix != SUFFIX:
         raise UserError(f"{called} is no {SUFFIX} file: save the model with model.save('name{SUFFIX}')")
+    if not zipfile.is_zipfile(path):  # Keras would say that it does not exist
+        raise UserError(_refusal(called, "such a file is a zip archive, and this is none"))
     import keras
 
     try:
