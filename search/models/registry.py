@@ -162,7 +162,8 @@ def promote(client: "MlflowClient", name: str) -> Change:
 def rollback(client: "MlflowClient", name: str) -> Change:
     """Make the last champion champion again; today's becomes challenger. Raises UserError where none was."""
     model = _model(client, name)
-    former = former_champions(model)
+    there = {str(version.version) for version in client.search_model_versions(f"name = '{name}'")}
+    former = [number for number in former_champions(model) if number in there]
     if not former:
         raise UserError(f"{name} has had no other champion: {_aliases(model)}")
     before, after = str(model.aliases.get(names.CHAMPION, "")), former[-1]

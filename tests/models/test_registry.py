@@ -39,6 +39,9 @@ def test_the_first_is_champion_and_the_next_challenger(store: Store, run_of: Cal
     assert ClientShelf(client).aliases() == {"small": {"champion": "1", "challenger": "2"}}
     with pytest.raises(UserError, match="no other champion"):
         rollback(client, "small")
+    client.set_registered_model_tag("small", names.FORMER_CHAMPIONS, "8")  # one that was removed since
+    with pytest.raises(UserError, match="no other champion"):
+        rollback(client, "small")
     client.delete_registered_model_alias("small", "challenger")
     with pytest.raises(UserError, match="no challenger to promote: champion is version 1"):
         promote(client, "small")
