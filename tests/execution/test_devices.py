@@ -1,4 +1,4 @@
-"""Children get the GPUs and the cores that a machine has: each its own, none idle, none fought over."""
+"""Children get the GPUs that a machine has, each its own, and no more cores than there are."""
 
 from pathlib import Path
 
@@ -6,12 +6,9 @@ import pytest
 
 from benchmarks import small_study
 from search.confirm import Confirm
-from search.datasets.prepare import prepare
-from search.execution.calibration import arrangements, best_threads, calibrate
 from search.execution.children import ForkServer
 from search.execution.coordinator import Coordinator
 from search.execution.devices import cores, environments
-from search.setting import Protocol, Setting
 from search.storage import open_storage
 
 
@@ -48,36 +45,3 @@ def test_a_child_sees_the_gpu_of_its_worker_alone(
     places = environments(None, 1)
     Coordinator(stand_ins, len(places), [], environments=places).run(stage)
     assert set(told.read_text().split()) == {"0", "1"}
-
-
-def test_one_thread_is_kept_unless_more_are_clearly_faster() -> None:
-    """A study's threads must not hang on noise; what could not be measured wins nothing."""
-    assert arrangements(2) == ((2, 1), (1, 2))
-    assert arrangements(6) == ((6, 1), (3, 2))
-    assert best_threads({(2, 1): 100.0, (1, 2): 105.0}) == 1
-    assert best_threads({(2, 1): 100.0, (1, 2): 120.0}) == 2
-    assert best_threads({(2, 1): 0.0, (1, 2): 0.0}) == 1
-
-
-@pytest.mark.trains
-def test_the_calibration_trains_what_the_study_trains_and_leaves_nothing(tmp_path: Path) -> None:
-    """Both ways to use two cores have a speed, from real children, and no file is written."""
-    data = prepare("synthetic:train=600,validation=120,test=60", tmp_path / "cache", say=lambda text: None)
-    setting = Setting(
-        experiment="small",
-        question="How fast?",
-        space=("plain_cnn", "inception"),
-        recipe={"batch_size": 64},
-        protocol=Protocol(),
-        data=data,
-        precision="float32",
-        threads=1,
-        baseline={"family": "plain_cnn", "conv_stages": 2, "kernels_1": 8, "kernels_2": 8},
-        identity={},
-    )
-    server = ForkServer(tmp_path / "logs" / "children.log")
-    speeds = calibrate(server, setting, 2)
-    server.close()
-    assert speeds.keys() == {(2, 1), (1, 2)}
-    assert min(speeds.values()) > 0
-    assert {path.name for path in tmp_path.iterdir()} == {"cache", "logs"}

@@ -1,12 +1,13 @@
 """What the tests of search share: a small prepared data set and a setting on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from search.datasets.prepare import Prepared, prepare
+from search.execution.children import ForkServer
 from search.setting import Protocol, Setting
 
 
@@ -43,3 +44,13 @@ def setting_for(prepared: Prepared) -> Callable[..., Setting]:
 @pytest.fixture
 def storage_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'studies.db'}"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """A fork server that has imported Keras."""
+    running = ForkServer(tmp_path_factory.mktemp("logs") / "children.log")
+    running.start()
+    assert running.wait_until_ready(240)
+    yield running
+    running.close()

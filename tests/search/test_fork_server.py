@@ -5,10 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from search.execution.children import Child, ForkServer
 from search.execution.protocol import Failed, Task, receive, send
@@ -30,15 +27,6 @@ def _task(folder: Path) -> Task:
         monitor_fraction=0.1,
         monitor_seed=0,
     )
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
-    running = ForkServer(tmp_path_factory.mktemp("logs") / "children.log")
-    running.start()
-    assert running.wait_until_ready(240)
-    yield running
-    running.close()
 
 
 def _pid_of(child: Child) -> int:
