@@ -56,6 +56,7 @@ def main(evaluations: int = 200) -> int:
 
 @contextlib.contextmanager
 def _network() -> Iterator[None]:
+    _take_down()  # what a run left that was killed itself
     try:
         _ip(f"link add {BRIDGE} type bridge")
         _ip(f"addr add {HUB}/24 dev {BRIDGE}")
@@ -69,9 +70,13 @@ def _network() -> Iterator[None]:
             _ip(f"-n candor{n} link set lo up")
         yield
     finally:
-        for n in range(MACHINES):
-            _ip(f"netns del candor{n}", check=False)
-        _ip(f"link del {BRIDGE}", check=False)
+        _take_down()
+
+
+def _take_down() -> None:
+    for n in range(MACHINES):
+        _ip(f"netns del candor{n}", check=False)
+    _ip(f"link del {BRIDGE}", check=False)
 
 
 def _ip(arguments: str, check: bool = True) -> None:

@@ -18,7 +18,7 @@ from search.setting import Setting
 from spaces.domains import domain_from_dict
 
 #: So much faster than children of one thread must others be.
-_CLEARLY = 1.1
+_CLEARLY = 1.25
 _MEASURED_SECONDS = 3.0
 _PATIENCE_SECONDS = 90.0  # for every child's first epoch, which traces
 _SAMPLE = 256  # images an epoch

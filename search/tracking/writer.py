@@ -18,6 +18,7 @@ from search.tracking import names
 from search.tracking.spool import Record, Spool
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

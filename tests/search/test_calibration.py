@@ -16,8 +16,8 @@ def test_one_thread_is_kept_unless_more_are_clearly_faster() -> None:
     """A study's threads must not hang on noise; what could not be measured wins nothing."""
     assert arrangements(2) == ((2, 1), (1, 2))
     assert arrangements(6) == ((6, 1), (3, 2))
-    assert best_threads({(2, 1): 100.0, (1, 2): 105.0}) == 1
-    assert best_threads({(2, 1): 100.0, (1, 2): 120.0}) == 2
+    assert best_threads({(2, 1): 100.0, (1, 2): 115.0}) == 1
+    assert best_threads({(2, 1): 100.0, (1, 2): 130.0}) == 2
     assert best_threads({(2, 1): 0.0, (1, 2): 0.0}) == 1
 
 
