@@ -67,8 +67,8 @@ class Confirm(Stage):
         return found  # type: ignore[no-any-return]
 
     def _count(self) -> int:
-        return len(self.trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+        return len(self.ids(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
 
     def total(self) -> int:
         """How many evaluations the plan holds."""
-        return len(self.trials())
+        return len(self.ids(*TrialState))

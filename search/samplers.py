@@ -8,6 +8,8 @@ from typing import Any
 
 import optuna
 
+from search.execution.protocol import Value
+from spaces.domains import Categorical, Domain, Integer, Real
 from spaces.errors import UserError
 
 _SAMPLERS = {
@@ -89,3 +91,20 @@ def _make(kind: Any, options: Mapping[str, Any], what: str) -> Any:
         return kind(**options)
     except (ImportError, ValueError, TypeError) as error:
         raise UserError(f"{what} cannot be used: {error}") from error
+
+
+def suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:
+    """Draw from the trial what the domain describes."""
+    match domain:
+        case Categorical():
+            return _chosen(trial.suggest_categorical(name, list(domain.choices)))
+        case Integer():
+            return trial.suggest_int(name, domain.low, domain.high, step=domain.step, log=domain.log)
+        case Real():
+            return trial.suggest_float(name, domain.low, domain.high, step=domain.step, log=domain.log)
+    raise TypeError(f"expected a domain. Received: {domain!r}")
+
+
+def _chosen(value: Value | None) -> Value:
+    assert value is not None  # noqa: S101  no domain has None among its choices
+    return value

@@ -23,11 +23,11 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.execution.protocol import Answer, Built, Epoch, Task, Value
-from search.samplers import make_pruner, make_sampler, worker_seed
+from search.samplers import make_pruner, make_sampler, suggest, worker_seed
 from search.setting import Setting
 from search.storage import Storage
 from search.tracking import names
-from spaces.domains import Categorical, Domain, Integer, Real
+from spaces.domains import Domain
 
 #: States of an outcome that is none: to go on later; taken over by another machine.
 STOPPED = "stopped"
@@ -141,6 +141,10 @@ class Stage(ABC):
         """The stage's trials in their order."""
         return self.study.get_trials(deepcopy=False, states=states or None)
 
+    def ids(self, *states: TrialState) -> list[int]:
+        """The same, by Optuna's ids alone: cheap."""
+        return self.storage.ids(self.study._study_id, *states)
+
     def enqueue(self, slot: int, seed: int, **attributes: Any) -> None:
         """Put an evaluation into the plan."""
         key = f"{self.setting.study}/{self.name}/{slot}/{seed}"
@@ -162,7 +166,7 @@ class Stage(ABC):
             with self.exclusive():
                 trial = self._adopted(worker) or self._asked(worker)
                 self._counted = self._count()
-                if trial is None and self.trials(TrialState.RUNNING):
+                if trial is None and self.ids(TrialState.RUNNING):
                     return Wait
             if not isinstance(trial, optuna.Trial):
                 return trial
@@ -172,9 +176,11 @@ class Stage(ABC):
 
     def _adopted(self, worker: int) -> optuna.Trial | None:
         """A running trial that nobody evaluates: its process is gone, or our claim of it failed half-way."""
-        owners = {t._trial_id: t.user_attrs.get(_OWNER) for t in self.trials(TrialState.RUNNING)}
-        orphans = owners.keys() - self._running.keys()
+        orphans = set(self.ids(TrialState.RUNNING)) - self._running.keys()
         if orphans and self.storage.shared:  # else there is no other process than this
+            owners = {
+                trial_id: self.storage.get_trial(trial_id).user_attrs.get(_OWNER) for trial_id in orphans
+            }
             mine = {trial_id for trial_id in orphans if owners[trial_id] == self.storage.owner}
             orphans &= mine | self.storage.stale(self.study._study_id)
         if not orphans:
@@ -184,12 +190,17 @@ class Stage(ABC):
 
     def _asked(self, worker: int) -> optuna.Trial | type[Wait] | None:
         """A waiting trial, planned now if need be. It has an owner and a heartbeat before it runs."""
-        if not self.trials(TrialState.WAITING):
+        waiting = self.ids(TrialState.WAITING)
+        if not waiting:
             verdict = self.plan_next()
-            if verdict is Wait or not self.trials(TrialState.WAITING):
+            waiting = self.ids(TrialState.WAITING)
+            if verdict is Wait or not waiting:
                 return verdict
-        self._own(self.trials(TrialState.WAITING)[0]._trial_id)
-        return self._study_of(worker).ask()
+        self._own(waiting[0])
+        study = self._study_of(worker)
+        study._thread_local.cached_all_trials = None  # what `ask` does, which would read the whole plan
+        study._storage.set_trial_state_values(waiting[0], TrialState.RUNNING)
+        return optuna.Trial(study, waiting[0])
 
     def _own(self, trial_id: int) -> None:
         self.storage.record_heartbeat(trial_id)
@@ -333,20 +344,3 @@ class Stage(ABC):
     def running(self) -> list[Work]:
         """What is being evaluated now."""
         return list(self._running.values())
-
-
-def suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:
-    """Draw from the trial what the domain describes."""
-    match domain:
-        case Categorical():
-            return _chosen(trial.suggest_categorical(name, list(domain.choices)))
-        case Integer():
-            return trial.suggest_int(name, domain.low, domain.high, step=domain.step, log=domain.log)
-        case Real():
-            return trial.suggest_float(name, domain.low, domain.high, step=domain.step, log=domain.log)
-    raise TypeError(f"expected a domain. Received: {domain!r}")
-
-
-def _chosen(value: Value | None) -> Value:
-    assert value is not None  # noqa: S101  no domain has None among its choices
-    return value

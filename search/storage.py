@@ -16,6 +16,8 @@ from typing import Any
 import optuna
 import sqlalchemy
 from optuna.storages import RDBStorage
+from optuna.storages._rdb.models import TrialModel
+from optuna.trial import TrialState
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from spaces.errors import UserError
@@ -62,6 +64,13 @@ class Storage(RDBStorage):
     def close(self) -> None:
         """Let go of every connection."""
         self.engine.dispose()
+
+    def ids(self, study_id: int, *states: TrialState) -> list[int]:
+        """The trials in these states, oldest first; to read a whole plan costs a hundred times as much."""
+        trials = sqlalchemy.select(TrialModel.trial_id).order_by(TrialModel.trial_id)
+        wanted = trials.where(TrialModel.study_id == study_id, TrialModel.state.in_(states))
+        with self.engine.connect() as connection:
+            return list(connection.execute(wanted).scalars())
 
     def stale(self, study_id: int) -> set[int]:
         """The running trials that nobody has vouched for within the grace time, by the server's clock."""
