@@ -200,7 +200,7 @@ def test_numbers_read_as_people_write_them(value: float, read: object, text: str
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles_in_a_real_document(joint: Analysis, tmp_path: Path) -> None:
     found = [each for _, each in tables(joint, comparison_rows(joint))]
-    found[0].rows.loc[found[0].rows.index[0], "reason"] = r"50% & more_or_less #1 {x} \y ~z ^w $5 <a>"
+    found[0].rows.loc[found[0].rows.index[0], "architecture"] = r"50% & more_or_less #1 {x} \y ~z ^w $5 <a>"
     body = "\n".join(formats.to_latex(each) for each in found)
     preamble = r"\documentclass{article}\usepackage[utf8]{inputenc}\usepackage{booktabs,graphicx}"
     source = f"{preamble}\n\\begin{{document}}\n{body}\n\\end{{document}}\n"
