@@ -39,12 +39,15 @@ class Reduced:
     epochs: int
     differs: str
     arguments: tuple[str, ...] = ()
+    name: str = ""  # of a second study of one experiment
+    only: str = ""  # the one variant whose row is shown
 
     def command(self, data: str, workspace: Path) -> str:
         """What runs it, or goes on with it."""
         sizes = ("--epochs", str(self.epochs), "--seeds", "2", "--set", f"data.limit={self.images}")
         place = ("--data", data, "--workspace", str(workspace))
-        return shlex.join(["candor", "search", self.experiment, *place, *sizes, *self.arguments])
+        named = ("--set", f"name={self.name}") if self.name else ()
+        return shlex.join(["candor", "search", self.experiment, *place, *sizes, *named, *self.arguments])
 
 
 STUDIES = (
@@ -60,6 +63,15 @@ STUDIES = (
         3,
         "flips alone, batches of 32; the validation images are PublicTest",
         _FLIP,
+    ),
+    Reduced(
+        "kernels_and_neurons",
+        100,
+        1,
+        "flips alone, batches of 32; the validation images are PublicTest",
+        (*_FLIP, "--set", 'grid.variant=["plain_cnn.published_5", "plain_cnn.published_6"]'),
+        name="kernels_widest",
+        only="published_6",
     ),
     Reduced(
         "inception_wiring",
@@ -102,16 +114,16 @@ def part(one: Reduced, tracking: str) -> Iterator[str]:
     """The lines of one experiment: how it was run, and a row for each published one."""
     spec = Spec.load(one.experiment)
     try:
-        study = load_study(one.experiment, tracking)
+        study = load_study(one.name or one.experiment, tracking)
     except UserError:
         study = None
-    yield f"\n## {one.experiment}\n\n{spec.question}\n"
+    yield f"\n## {one.name or one.experiment}\n\n{spec.question}\n"
     yield (_how(study) if study else "Ours: not run yet. ") + f"Differs: {one.differs}.\n"
     yield f"    {one.command('fer2013.zip', Path('runs/published'))}\n"
     yield "| Published | Validation, % | Test, % | Ours | Parameters | Validation, %, by seed | Train, % |"
     yield "|---|---:|---:|---|---:|---:|---:|"
     runs = _candidates(study) if study else []
-    for row in spec.published:
+    for row in (row for row in spec.published if one.only in ("", row.variant)):
         yield from _lines(row, [run for run in runs if _stands_for(run, row, spec)])
 
 
@@ -159,7 +171,7 @@ def _stands_for(run: dict[str, Any], row: Published, spec: Spec) -> bool:
 def _lines(row: Published, found: list[dict[str, Any]]) -> Iterator[str]:
     told = f"| {row.architecture} | {_percent(row.val_accuracy, row.n)} | {_test(row)} "
     if not found:
-        reason = "not run" if row.variant else f"nothing of ours to run: {row.note}"
+        reason = "not run at this size" if row.variant else f"nothing of ours to run: {row.note}"
         yield f"{told}| {reason} | | | |"
     for run in found:
         seeds = ", ".join(f"{100 * value:.1f}" for value in run["by_seed"])
