@@ -16,7 +16,7 @@ from search.models.opened import Labels, Opened, understand
 from search.models.pictures import Picture
 from search.models.predicting import predict_emotion, raw_probabilities
 from spaces.errors import UserError
-from spaces.family import family_names, load_family
+from spaces.family import load_family
 from tests.models.conftest import CLASSES, drawing
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -47,8 +47,8 @@ def test_covering_what_matters_lowers_the_probability() -> None:
     assert shown[18, 18].tolist() == [255, 255, 255]
 
 
-@pytest.mark.parametrize("name", [n for n in family_names() if n != "pretrained"])
-def test_every_family_can_be_explained(name: str) -> None:
+@pytest.mark.parametrize("name", ["plain_cnn", "mini_xception", "inception", "lenet5_modern"])
+def test_whatever_the_head_it_can_be_explained(name: str) -> None:
     """Pooled, flattened, with branches or without: nothing but probabilities is asked for."""
     family = load_family(name)
     shape = (48, 48, 1)
