@@ -96,6 +96,7 @@ def run(
         recorder.study_ended(over)
         server.close()
         waiting = delivery.close()
+        spool.close()  # a second run in this process is to find what waits
     say(f"over: {over}, waiting: {waiting}")
     return over
 
