@@ -52,7 +52,7 @@ def test_two_runs_are_compared_by_their_stored_answers(trained: Trained) -> None
     expected = paired_difference(
         a.correct[None].astype(float), b.correct[None].astype(float), groups=a.groups
     )
-    assert pair.difference == expected
+    assert repr(pair.difference) == repr(expected)  # one seed: some of its numbers are NaN
     assert (pair.images, pair.a_accuracy, pair.b_accuracy) == (90, a.accuracy, b.accuracy)
     assert len(pair.disagreements) == (a.guesses != b.guesses).sum()
 
@@ -105,7 +105,7 @@ def test_a_scored_model_is_one_row_however_often_and_changes_no_verdict(
     assert list(own.verdict) == ["underpowered"]
     assert own.val_accuracy.iloc[0] == pytest.approx(first.accuracy)
     assert own.val_accuracy_ci_low.iloc[0] < first.accuracy < own.val_accuracy_ci_high.iloc[0]
-    assert reports.verdict_of("recorded", trained.tracking) == before
+    assert reports.verdict_of("recorded", trained.tracking).hash() == before.hash()
     assert trained.study().run.tags[names.SEEN] == looks
     found = MlflowClient(trained.tracking).get_run(own.run_id.iloc[0])
     assert found.info.status == "FINISHED"
