@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.sections import Published
-from experiments.spec import Spec
+from experiments.declaration.sections import Published
+from experiments.declaration.spec import Spec
 from reports.frames import records
 from reports.statistics import wilson
 from reports.study import Study, load_study

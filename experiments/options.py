@@ -8,8 +8,8 @@ import typer
 from spaces.errors import UserError
 
 if TYPE_CHECKING:
-    from experiments.spec import Spec
-    from experiments.stages import Finished
+    from experiments.declaration.spec import Spec
+    from experiments.operations.stages import Finished
 
 Experiment = Annotated[
     str,
@@ -65,7 +65,7 @@ def worker_count(workers: str) -> int | None:
 
 def read_spec(experiment: str, options: dict[str, Any], settings: list[str]) -> "Spec":
     """The experiment with what the command line changes in it."""
-    from experiments.spec import Spec, parse_setting
+    from experiments.declaration.spec import Spec, parse_setting
 
     spec = Spec.load(experiment)
     changes = {key: value for key, value in options.items() if value is not None}

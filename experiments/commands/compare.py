@@ -27,8 +27,8 @@ def command(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Compare two networks on the same images: paired difference with interval, and where they differ."""
-    from experiments.pairing import compare, folder_name, write
-    from experiments.quiet import without_chatter
+    from experiments.operations.pairing import compare, folder_name, write
+    from experiments.operations.quiet import without_chatter
     from search.workspace import Workspace as Place
 
     place = Place.at(workspace)

@@ -21,9 +21,9 @@ def command(
     """Draw which parts of the validation images a model's answers rest on, and show it in the report."""
     import numpy as np
 
-    from experiments.lookup import validation_images
-    from experiments.quiet import without_chatter
-    from experiments.stages import report
+    from experiments.operations.concluding import report
+    from experiments.operations.lookup import validation_images
+    from experiments.operations.quiet import without_chatter
     from search.models.drawing import save
     from search.models.explanations import sheet
     from search.models.provenance import origin_of

@@ -20,8 +20,8 @@ def command(
     """Write a model and its class names, checked against Keras on the validation images."""
     import numpy as np
 
-    from experiments.lookup import validation_images
-    from experiments.quiet import without_chatter
+    from experiments.operations.lookup import validation_images
+    from experiments.operations.quiet import without_chatter
     from search.models.exporting import export
     from search.models.opened import open_file
     from search.models.provenance import origin_of

@@ -41,8 +41,8 @@ def command(
     """Name what is in pictures: the label, and how probable each class is."""
     import sys
 
-    from experiments import answers
-    from experiments.quiet import without_chatter
+    from experiments.operations import answers
+    from experiments.operations.quiet import without_chatter
     from search.models.looking import look
     from search.models.opened import Labels
     from search.models.pictures import gather

@@ -17,9 +17,9 @@ def command(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Measure a model made elsewhere on a study's validation images, as a row of its table."""
-    from experiments.quiet import without_chatter
-    from experiments.scoring import score
-    from experiments.stages import report
+    from experiments.operations.concluding import report
+    from experiments.operations.quiet import without_chatter
+    from experiments.operations.scoring import score
     from search.workspace import Workspace as Place
 
     place, name = Place.at(workspace), Path(experiment).stem

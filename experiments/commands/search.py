@@ -59,14 +59,15 @@ def command(
     spec = read_spec(experiment, options, settings or [])
     from rich.console import Console
 
-    from experiments import stages
-    from experiments.progress import Progress
+    from experiments.operations import stages
+    from experiments.operations.means import Means
+    from experiments.operations.progress import Progress
     from search.workspace import Workspace as Place
 
-    means = stages.Means(Place.at(workspace), count, storage, tracking_uri, gpu_share)
+    means = Means(Place.at(workspace), count, storage, tracking_uri, gpu_share)
     progress = Progress(Console(), quiet)
     if dry_run:
-        from experiments import rehearsal
+        from experiments.operations import rehearsal
 
         rehearsal.dry_run(spec, means, progress.say)
         return

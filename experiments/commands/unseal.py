@@ -15,9 +15,9 @@ def command(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Open the test set, once, for the verdict of a finished study."""
-    from experiments.opening import open_test_set
-    from experiments.stages import Means
-    from experiments.stages import report as write_report
+    from experiments.operations.concluding import report as write_report
+    from experiments.operations.means import Means
+    from experiments.operations.opening import open_test_set
     from search.workspace import Workspace as Place
 
     name = Path(experiment).stem

@@ -53,8 +53,9 @@ def command(
     """Work on a study with other machines: the same command on each of them, as many as there are."""
     from rich.console import Console
 
-    from experiments import stages
-    from experiments.progress import Progress
+    from experiments.operations import stages
+    from experiments.operations.means import Means
+    from experiments.operations.progress import Progress
     from search.workspace import Workspace as Place
 
     if not storage.startswith("postgresql"):
@@ -62,7 +63,7 @@ def command(
     count = worker_count(workers)
     spec = read_spec(experiment, {"data.source": data}, settings or [])
     place = Place.at(workspace)
-    means = stages.Means(place, count, storage, tracking_uri, gpu_share, grace, joins=True)
+    means = Means(place, count, storage, tracking_uri, gpu_share, grace, joins=True)
     finished = stages.search(spec, means, Progress(Console(), quiet))
     tell(finished, workspace, tracking_uri)
     if not finished.over:

@@ -7,9 +7,9 @@ from typing import get_args
 
 import pytest
 
-from experiments.catalog import FOLDER, entries, experiment_names, find
-from experiments.sections import Protocol
-from experiments.spec import Spec
+from experiments.declaration.catalog import FOLDER, entries, experiment_names, find
+from experiments.declaration.sections import Protocol
+from experiments.declaration.spec import Spec
 from search.samplers import PRUNER_NAMES, SAMPLER_NAMES
 from spaces.errors import UserError
 

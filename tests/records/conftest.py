@@ -6,9 +6,10 @@ import pytest
 from rich.console import Console
 from trained_study import EXPERIMENT, Trained
 
-from experiments import stages
-from experiments.progress import Progress
-from experiments.spec import Spec
+from experiments.declaration.spec import Spec
+from experiments.operations import stages
+from experiments.operations.means import Means
+from experiments.operations.progress import Progress
 from search.workspace import Workspace
 
 
@@ -18,7 +19,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     file = folder / "recorded.toml"
     file.write_text(EXPERIMENT)
     workspace = Workspace.at(folder / "runs")
-    means = stages.Means(workspace, workers=2)
+    means = Means(workspace, workers=2)
     finished = stages.search(Spec.load(file), means, Progress(Console(file=io.StringIO()), quiet=True))
     assert finished.over
     assert not finished.waiting

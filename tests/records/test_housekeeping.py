@@ -10,9 +10,9 @@ import pytest
 from mlflow import MlflowClient
 from trained_study import Trained
 
-from experiments.holdings import Holding, find_study, holdings
-from experiments.removal import registered, remove, unused
-from experiments.stages import Means
+from experiments.operations.holdings import Holding, find_study, holdings
+from experiments.operations.means import Means
+from experiments.operations.removal import registered, remove, unused
 from search.tracking import names
 from search.tracking.spool import Spool
 from search.workspace import Workspace

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from trained_study import Trained
 
-from experiments.lookup import find_evaluation, images_of
-from experiments.reproduction import likeness_of, reproduce
+from experiments.operations.lookup import find_evaluation, images_of
+from experiments.operations.reproduction import likeness_of, reproduce
 from reports.predictions import Predictions
 from search.tracking import names
 from search.tracking.conditions import conditions, differing

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from experiments.asked import Side, answers_of, class_names, flat, folded
-from experiments.lookup import images_of, newest_study
+from experiments.operations.asked import Side, answers_of, class_names, flat, folded
+from experiments.operations.lookup import images_of, newest_study
 from reports.pair import SHOWN, Paired, pair_csv, pair_page, paired
 from reports.predictions import Predictions
 from search.datasets.prepare import prepare

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from experiments.catalog import nearest
-from experiments.sections import Images, Protocol, Published, Range
+from experiments.declaration.catalog import nearest
+from experiments.declaration.sections import Images, Protocol, Published, Range
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Callable
 
-from experiments.champion import tag_opened
-from experiments.lookup import cached
-from experiments.stages import Means
+from experiments.operations.champion import tag_opened
+from experiments.operations.lookup import cached
+from experiments.operations.means import Means
 from search.tracking import names
 from search.tracking.writer import Writer
 from search.unseal import Opening, frozen, unseal

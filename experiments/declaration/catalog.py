@@ -9,7 +9,7 @@ from typing import Any
 
 from spaces.errors import UserError
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)

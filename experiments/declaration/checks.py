@@ -5,16 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
-from experiments.catalog import nearest
-from experiments.cells import is_recipe
-from experiments.sections import Range
+from experiments.declaration.catalog import nearest
+from experiments.declaration.cells import is_recipe
+from experiments.declaration.sections import Range
 from search.training.recipe import Recipe
 from spaces.errors import UserError
 from spaces.family import Family, load_family
 from spaces.space import Space
 
 if TYPE_CHECKING:
-    from experiments.spec import Spec
+    from experiments.declaration.spec import Spec
 
 #: With fewer pairs Wilcoxon's test cannot fall below its threshold of 0.1.
 FEWEST_STEPS = 5

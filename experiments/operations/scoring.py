@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.asked import answers_of, folded
-from experiments.lookup import images_of, newest_study
+from experiments.operations.asked import answers_of, folded
+from experiments.operations.lookup import images_of, newest_study
 from reports.predictions import Predictions
 from reports.statistics import accuracy_interval
 from search.models.opened import open_file
@@ -22,7 +22,7 @@ from spaces.errors import UserError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from experiments.lookup import Recorded
+    from experiments.operations.lookup import Recorded
 
 
 @dataclass(frozen=True)

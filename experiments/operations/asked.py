@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.lookup import Recorded, find_evaluation
+from experiments.operations.lookup import Recorded, find_evaluation
 from reports.predictions import Predictions, read_predictions
 from reports.store import MissingArtifactError
 from search.datasets.prepared import Part, Prepared

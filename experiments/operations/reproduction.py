@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from experiments.lookup import Recorded, find_evaluation, images_of
+from experiments.operations.lookup import Recorded, find_evaluation, images_of
 from reports import statistics
 from reports.predictions import Predictions, read_predictions
 from reports.store import MissingArtifactError

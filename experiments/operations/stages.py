@@ -1,61 +1,36 @@
 """The orchestration: an experiment file in, a study run or continued, a verdict and a report out."""
 
-import hashlib
-import json
-import os
-import shlex
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
-from experiments.progress import Progress
-from experiments.spec import Spec
-from search.datasets.prepare import Prepared, prepare
+from experiments.declaration.spec import Spec
+from experiments.operations.concluding import conclude, report
+from experiments.operations.means import Means
+from experiments.operations.progress import Progress
+from experiments.operations.resolving import prepare_data, setting_of, study_facts
+from search.datasets.prepare import Prepared
 from search.execution.calibration import WORTHWHILE, best_threads, calibrate
 from search.execution.children import ForkServer
 from search.execution.coordinator import Coordinator
 from search.execution.devices import cores, environments, gpus
 from search.execution.patience import BrokenStudy
 from search.rehearsal import check_names
-from search.setting import Protocol, Setting
-from search.storage import GRACE_SECONDS, masked, open_storage
+from search.setting import Setting
+from search.storage import open_storage
 from search.study import Study, is_begun, join
 from search.tracking import names
-from search.tracking.conditions import versions
 from search.tracking.recorder import Recorder
 from search.tracking.spool import Spool
 from search.tracking.writer import Delivery, Writer, prepare_store
-from search.training.precision import automatic
-from search.workspace import Workspace
-from spaces.errors import UserError
 
 #: So long the process that draws a shared study's verdict may take, in seconds.
 _CONCLUDING = 900
 #: So long may take what fixes a new study's threads, while other machines wait to join it, in seconds.
 _BEGINNING = 600
-
-
-@dataclass(frozen=True)
-class Means:
-    """Where and with what a study runs: nothing here changes a result."""
-
-    workspace: Workspace
-    workers: int | None = None
-    storage: str | None = None
-    tracking_uri: str | None = None
-    gpu_share: int = 1
-    grace_seconds: int = GRACE_SECONDS
-    joins: bool = False  # one worker among others, which must not begin a study beside theirs
-
-    @property
-    def tracking(self) -> str:
-        """MLflow's address."""
-        return self.tracking_uri or self.workspace.tracking_uri
 
 
 @dataclass(frozen=True)
@@ -140,125 +115,6 @@ def threads_for(setting: Setting, means: Means, server: ForkServer, say: Callabl
     return best_threads(speeds)
 
 
-def prepare_data(spec: Spec, workspace: Workspace, say: Callable[[str], None]) -> Prepared:
-    """The experiment's images, from the cache where they were prepared before."""
-    asked = spec.data
-    return prepare(
-        asked.source,
-        workspace.cache,
-        image_size=asked.image_size,
-        channels=asked.channels,
-        limit=asked.limit,
-        classes=asked.classes,
-        seed=asked.seed,
-        leaks=spec.protocol.leaks,
-        say=say,
-    )
-
-
-def setting_of(spec: Spec, data: Prepared) -> Setting:
-    """The study that an experiment on these data is."""
-    protocol = spec.protocol
-    precision = automatic() if protocol.precision == "auto" else protocol.precision
-    shared = {name: getattr(protocol, name) for name in Protocol.__dataclass_fields__}
-    domains = {name: domain.to_dict() for name, domain in spec.domains.items()}
-    return Setting(
-        experiment=spec.name,
-        question=spec.question,
-        space=spec.space[0] if len(spec.space) == 1 else tuple(spec.space),
-        recipe=spec.recipe,
-        protocol=Protocol(**shared),
-        data=data,
-        precision=precision,
-        threads=1 if protocol.threads == "auto" else protocol.threads,
-        seed=0,
-        fix=spec.fixed,
-        domains={n: d for n, d in domains.items() if not n.startswith("recipe.")},
-        recipe_domains={n.removeprefix("recipe."): d for n, d in domains.items() if n.startswith("recipe.")},
-        cells=tuple(spec.cells),
-        baseline=spec.baseline_cell,
-        folds=spec.data.folds,
-        identity=spec.identity(),
-    )
-
-
-def study_facts(spec: Spec, setting: Setting) -> dict[str, Any]:
-    """What a report says about the study: the content of study.json."""
-    data, resolved = setting.data, spec.resolved()
-    return {
-        "experiment": spec.name,
-        "question": spec.question,
-        "study": setting.study,
-        "space": list(spec.space),
-        "protocol": {**resolved["protocol"], **resolved["verdict"]},
-        "recipe": resolved["recipe"],
-        "search": resolved.get("search", {}),
-        "fix": resolved.get("fix", {}),
-        "grid": resolved.get("grid", []),
-        "baseline": resolved.get("baseline"),
-        "published": resolved.get("published", []),
-        "data": {
-            "name": data.name,
-            "source": data.source,
-            "synthetic": data.synthetic,
-            "class_names": list(data.class_names),
-            "image_shape": list(data.image_shape),
-            "counts": dict(data.counts),
-            "folds": setting.folds,
-            "digest": data.digest,
-            "split_digest": data.split_digest,
-            "test_digest": data.test_digest,
-            "notes": list(data.notes),
-            "audit": dict(data.audit),
-        },
-        "precision": setting.precision,
-        "threads": setting.threads,
-        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
-        "command": command(),
-        "versions": versions(),
-    }
-
-
-def command() -> str:
-    """The command line as it was typed, to be shown in the report."""
-    return masked(shlex.join(["candor", *sys.argv[1:]]))
-
-
-def conclude(spec: Spec, means: Means, recorder: Recorder, delivery: Delivery, over: bool) -> tuple[str, ...]:
-    """Freeze the verdict of a study that is over, count the look, log the page; the verdict's sentences."""
-    if not over or delivery.drain(60):
-        return ()
-    import reports
-
-    number, seen = _look(reports.load_study(spec.name, means.tracking))
-    recorder.study_files({}, {names.LOOKS: str(number), names.SEEN: seen})
-    delivery.drain(60)
-    verdict = reports.verdict_of(spec.name, means.tracking)
-    text = json.dumps(verdict.to_dict(), indent=1, sort_keys=True)
-    recorder.study_files(
-        {names.VERDICT_JSON: text, f"{names.VERDICTS}/look_{number}.json": text},
-        {names.VERDICT_HASH: verdict.hash()},
-    )
-    delivery.drain(60)
-    recorder.study_files({names.REPORT_HTML: reports.self_contained(spec.name, means.tracking)})
-    delivery.drain(60)
-    return (*reports.sentences_of(spec.name, means.tracking), *_trimmed(spec, means, verdict))
-
-
-def _trimmed(spec: Spec, means: Means, verdict: Any) -> tuple[str, ...]:
-    """Keep the models within the protocol's budget; a sentence if any had to go."""
-    if spec.protocol.keep_models_mb is None:
-        return ()
-    from mlflow import MlflowClient
-
-    import reports
-    from experiments.retention import keep_within
-
-    study, client = reports.load_study(spec.name, means.tracking), MlflowClient(means.tracking)
-    told = keep_within(spec.protocol.keep_models_mb, study, verdict, client)
-    return (told,) if told else ()
-
-
 def _champion(
     spec: Spec,
     means: Means,
@@ -268,7 +124,7 @@ def _champion(
     delivery: Delivery,
 ) -> tuple[str, ...]:
     """Train the selected candidate once more, if the experiment asks for it, and register its model."""
-    from experiments.champion import crown
+    from experiments.operations.champion import crown
 
     def train(candidate: str, rates: Sequence[float]) -> str | None:
         with _stops(coordinator, progress), progress.live():
@@ -278,27 +134,6 @@ def _champion(
 
     sentence = crown(spec.name, means.tracking, train if spec.protocol.final == "retrain" else None)
     return (sentence,) if sentence else ()
-
-
-def _look(study: Any) -> tuple[int, str]:
-    """Which look at the validation results this is, and a digest of what is seen.
-
-    Looking again at the same evaluations is no new look; one evaluation more is.
-    """
-    done = study.evaluations
-    confirmed = done[(done.stage == names.CONFIRM) & (done.state == names.COMPLETE)]
-    seen = hashlib.sha256("\n".join(sorted(confirmed.key)).encode()).hexdigest()[:16]
-    tags = study.run.tags
-    before = int(tags.get(names.LOOKS, "0"))
-    return (before, seen) if before and tags.get(names.SEEN) == seen else (before + 1, seen)
-
-
-def report(experiments: list[str], tracking: str, out: Path, ui_url: str | None = None) -> Path:
-    """Write the pages and tables of these experiments; the path of the page to open."""
-    import reports
-
-    page: Path = reports.build(experiments, tracking, out, ui_url=ui_url)
-    return page
 
 
 def _missing(spec: Spec, means: Means, study: Study) -> int:
@@ -357,6 +192,3 @@ def _stops(coordinator: Coordinator, progress: Progress) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-__all__ = ["BrokenStudy", "Finished", "Means", "UserError", "report", "search"]

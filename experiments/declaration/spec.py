@@ -9,9 +9,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationError
 
-from experiments import catalog, checks, refusals, toml_text
-from experiments.cells import cells, expand, is_recipe
-from experiments.sections import TOTALS, Images, Protocol, Published, Range, Section, Verdict
+from experiments.declaration import catalog, checks, refusals, toml_text
+from experiments.declaration.cells import cells, expand, is_recipe
+from experiments.declaration.sections import TOTALS, Images, Protocol, Published, Range, Section, Verdict
 from search.training.recipe import Recipe
 from spaces.domains import Categorical, Domain, Integer, Real
 from spaces.errors import UserError

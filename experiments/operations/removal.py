@@ -10,8 +10,8 @@ from pathlib import Path
 
 from optuna.trial import TrialState
 
-from experiments.holdings import Holding
-from experiments.stages import Means
+from experiments.operations.holdings import Holding
+from experiments.operations.means import Means
 from reports.store import local_folder
 from search.storage import Storage, open_storage
 from search.tracking.erase import erase, registered_from, unregister

@@ -4,8 +4,8 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from experiments.spec import Spec
-from experiments.stages import prepare_data
+from experiments.declaration.spec import Spec
+from experiments.operations.resolving import prepare_data
 from reports.store import MissingArtifactError, Run, Store, open_store
 from reports.study import load_study
 from search.datasets.prepared import MANIFEST, Part, Prepared

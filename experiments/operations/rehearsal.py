@@ -4,8 +4,10 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from experiments.spec import Spec
-from experiments.stages import Means, prepare_data, setting_of, size, threads_for
+from experiments.declaration.spec import Spec
+from experiments.operations.means import Means
+from experiments.operations.resolving import prepare_data, setting_of
+from experiments.operations.stages import size, threads_for
 from search.execution.children import ForkServer
 from search.execution.devices import environments
 from search.execution.patience import BrokenStudy

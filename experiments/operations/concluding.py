@@ -1,0 +1,68 @@
+"""The end of a study: its verdict frozen, its page kept, its champion registered."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from experiments.declaration.spec import Spec
+from experiments.operations.means import Means
+from search.tracking import names
+from search.tracking.recorder import Recorder
+from search.tracking.writer import Delivery
+
+
+def conclude(spec: Spec, means: Means, recorder: Recorder, delivery: Delivery, over: bool) -> tuple[str, ...]:
+    """Freeze the verdict of a study that is over, count the look, log the page; the verdict's sentences."""
+    if not over or delivery.drain(60):
+        return ()
+    import reports
+
+    number, seen = _look(reports.load_study(spec.name, means.tracking))
+    recorder.study_files({}, {names.LOOKS: str(number), names.SEEN: seen})
+    delivery.drain(60)
+    verdict = reports.verdict_of(spec.name, means.tracking)
+    text = json.dumps(verdict.to_dict(), indent=1, sort_keys=True)
+    recorder.study_files(
+        {names.VERDICT_JSON: text, f"{names.VERDICTS}/look_{number}.json": text},
+        {names.VERDICT_HASH: verdict.hash()},
+    )
+    delivery.drain(60)
+    recorder.study_files({names.REPORT_HTML: reports.self_contained(spec.name, means.tracking)})
+    delivery.drain(60)
+    return (*reports.sentences_of(spec.name, means.tracking), *_trimmed(spec, means, verdict))
+
+
+def _trimmed(spec: Spec, means: Means, verdict: Any) -> tuple[str, ...]:
+    """Keep the models within the protocol's budget; a sentence if any had to go."""
+    if spec.protocol.keep_models_mb is None:
+        return ()
+    from mlflow import MlflowClient
+
+    import reports
+    from experiments.operations.retention import keep_within
+
+    study, client = reports.load_study(spec.name, means.tracking), MlflowClient(means.tracking)
+    told = keep_within(spec.protocol.keep_models_mb, study, verdict, client)
+    return (told,) if told else ()
+
+
+def _look(study: Any) -> tuple[int, str]:
+    """Which look at the validation results this is, and a digest of what is seen.
+
+    Looking again at the same evaluations is no new look; one evaluation more is.
+    """
+    done = study.evaluations
+    confirmed = done[(done.stage == names.CONFIRM) & (done.state == names.COMPLETE)]
+    seen = hashlib.sha256("\n".join(sorted(confirmed.key)).encode()).hexdigest()[:16]
+    tags = study.run.tags
+    before = int(tags.get(names.LOOKS, "0"))
+    return (before, seen) if before and tags.get(names.SEEN) == seen else (before + 1, seen)
+
+
+def report(experiments: list[str], tracking: str, out: Path, ui_url: str | None = None) -> Path:
+    """Write the pages and tables of these experiments; the path of the page to open."""
+    import reports
+
+    page: Path = reports.build(experiments, tracking, out, ui_url=ui_url)
+    return page
