@@ -29,10 +29,10 @@ addEventListener("load", async () => {
   const seen = { complaints };
   for (let turn = 0; turn < 200 && document.documentElement.dataset.ready !== "true"; turn++) await wait(50);
   const plots = [...document.querySelectorAll("[data-plot]")];
+  const inkOf = (text) => text && getComputedStyle(text).fill;
   seen.plots = plots.map((node) => ({ name: node.dataset.plot, theme: node.dataset.drawn,
     marks: node.querySelectorAll(".main-svg path, .main-svg image").length,
-    ink: getComputedStyle(node.querySelector(
-      ".xtick text, .ytick text, .x2tick text, .annotation-text") || node).fill }));
+    ink: inkOf(node.querySelector(".xtick text, .ytick text, .x2tick text, .annotation-text")) }));
   const style = getComputedStyle(document.body);
   seen.paper = style.backgroundColor; seen.ink = style.color;
   const block = document.querySelector("#comparison");
@@ -126,7 +126,9 @@ def test_the_dark_theme_turns_page_and_plots_and_stays_legible(written: Path, tm
     assert dark["complaints"] == []
     assert brightness(dark["paper"]) < 50 < 180 < brightness(dark["ink"])
     assert {plot["theme"] for plot in dark["plots"]} == {"dark"}
-    assert all(brightness(plot["ink"]) > 120 for plot in dark["plots"])
+    written_in = [plot for plot in dark["plots"] if plot["ink"] is not None]  # a picture has no words
+    assert len(written_in) >= 12
+    assert [plot for plot in written_in if brightness(plot["ink"]) <= 120] == []
 
 
 def test_a_phone_needs_no_sideways_scrolling_of_the_page(written: Path, tmp_path: Path) -> None:
