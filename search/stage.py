@@ -65,6 +65,7 @@ class Work:
     last_epoch: int = 0
     trained_seconds: float = 0.0  # over the epochs heard of, restored ones too
     unsure: bool = False  # whether the storage holds draws of which its answer was lost
+    read: bool = False  # whether Optuna has read the trial of which it is to take draws
 
     @property
     def time(self) -> int:
@@ -258,6 +259,9 @@ class Stage(ABC):
 
     def suggest(self, work: Work, name: str, domain: Domain) -> Value:
         """Draw a hyperparameter: from the sampler, or as it was drawn before the trial was adopted."""
+        if not work.read:
+            work.trial.study.get_trials(deepcopy=False)  # Optuna's cache takes values for what it has read
+            work.read = True
         if work.unsure:
             work.trial = optuna.Trial(work.trial.study, work.trial._trial_id)
         work.unsure = True

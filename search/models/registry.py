@@ -4,7 +4,9 @@ The first version becomes champion. A later one becomes challenger and replaces 
 person to decide, with `candor promote`, and to take back, with `candor rollback`.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -93,7 +95,6 @@ def _model_id(version: "ModelVersion") -> str:
 
 def _create(client: "MlflowClient", registration: Registration) -> "ModelVersion":
     """Write the version's files to the artifact store, then the version itself."""
-    import mlflow
     from mlflow.models import Model
 
     run = client.get_run(registration.run_id)
@@ -109,14 +110,27 @@ def _create(client: "MlflowClient", registration: Registration) -> "ModelVersion
         described.save(folder / "MLmodel")
         client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
-    mlflow.set_tracking_uri(client.tracking_uri)  # where the next call looks "models:/m-..." up
-    return client.create_model_version(
-        registration.name,
-        source=f"models:/{logged.model_id}",
-        run_id=run.info.run_id,
-        tags=dict(registration.tags),
-        model_id=logged.model_id,
-    )
+    with _tracking_at(client.tracking_uri):
+        return client.create_model_version(
+            registration.name,
+            source=f"models:/{logged.model_id}",
+            run_id=run.info.run_id,
+            tags=dict(registration.tags),
+            model_id=logged.model_id,
+        )
+
+
+@contextmanager
+def _tracking_at(uri: str) -> Iterator[None]:
+    """Lend the process this address, for MLflow looks "models:/m-..." up where the process tracks."""
+    import mlflow
+
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)  # the environment too; None removes it
 
 
 def _take_place(client: "MlflowClient", name: str, version: str) -> str:
