@@ -132,7 +132,7 @@ def _how(study: Study) -> str:
     counts = data["counts"]
     return (
         f"Ours: {counts['train']:,} training and {counts['validation']:,} validation images of {data['name']}"
-        f"{_folds(study)}, at most {protocol['epochs']} epochs, {protocol['seeds']} seeds, "
+        f"{_folds(study)}, at most {protocol['epochs']} epoch{'s' * (protocol['epochs'] > 1)}, {protocol['seeds']} seeds, "
         f"{study.about['precision']}. "
     )
 
