@@ -130,10 +130,10 @@ def part(one: Reduced, tracking: str) -> Iterator[str]:
 def _how(study: Study) -> str:
     protocol, data = study.protocol, study.data
     counts = data["counts"]
+    epochs = f"{protocol['epochs']} epoch" + "s" * (protocol["epochs"] > 1)
     return (
         f"Ours: {counts['train']:,} training and {counts['validation']:,} validation images of {data['name']}"
-        f"{_folds(study)}, at most {protocol['epochs']} epoch{'s' * (protocol['epochs'] > 1)}, {protocol['seeds']} seeds, "
-        f"{study.about['precision']}. "
+        f"{_folds(study)}, at most {epochs}, {protocol['seeds']} seeds, {study.about['precision']}. "
     )
 
 
