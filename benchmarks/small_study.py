@@ -5,7 +5,6 @@ Started by tests and benchmarks, which kill it, cut it off, or leave it alone:
 """
 
 import json
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from search.datasets.prepared import Prepared
 from search.execution.children import ForkServer
 from search.execution.conversation import Observer
 from search.execution.coordinator import Coordinator
+from search.execution.signals import hearing_signals
 from search.setting import Protocol, Setting
 from search.storage import open_storage
 from search.study import Study
@@ -82,21 +82,20 @@ def run(
     recorder = Recorder(spool, setting, {}, "")
     coordinator = Coordinator(server, workers, [recorder, *observers], say)
 
-    def stop(number: int, frame: object) -> None:
+    def stop() -> None:
         coordinator.stop()
         say("stopping")
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
     recorder.study_begun()
     over = False
-    try:
-        over = study.run(coordinator, lambda stage: None)
-    finally:
-        recorder.study_ended(over)
-        server.close()
-        waiting = delivery.close()
-        spool.close()  # a second run in this process is to find what waits
+    with hearing_signals(stop):
+        try:
+            over = study.run(coordinator, lambda stage: None)
+        finally:
+            recorder.study_ended(over)
+            server.close()
+            waiting = delivery.close()
+            spool.close()  # a second run in this process is to find what waits
     say(f"over: {over}, waiting: {waiting}")
     return over
 

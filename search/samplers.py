@@ -41,7 +41,10 @@ _TPE_DEFAULTS = {"multivariate": True, "group": True, "n_startup_trials": 8}
 
 
 def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
-    """A sampler; seed: this worker's own. Raises UserError for unknown names and options."""
+    """A sampler; seed: this worker's own, made from the `seed` in `options` (see `worker_seed`).
+
+    Raises UserError for unknown names and options.
+    """
     kind = _known(name, _SAMPLERS, "sampler")
     needed = _NEEDED.get(name)
     if needed and find_spec(needed) is None:
@@ -68,9 +71,9 @@ def make_pruner(name: str, options: Mapping[str, Any], epochs: int) -> optuna.pr
     return pruner
 
 
-def worker_seed(study_seed: int, trials_so_far: int, slot: int) -> int:
+def worker_seed(search_seed: int, trials_so_far: int, slot: int) -> int:
     """A seed of a worker's own: a resumed study must not repeat its start-up draws."""
-    text = f"{study_seed}/{trials_so_far}/{slot}"
+    text = f"{search_seed}/{trials_so_far}/{slot}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
 
 
@@ -84,9 +87,7 @@ def _make(kind: Any, options: Mapping[str, Any], what: str) -> Any:
     accepted = inspect.signature(kind).parameters
     for option in options:
         if option not in accepted:
-            raise UserError(
-                f"{what} has no option {option!r}: it takes {', '.join(sorted(set(accepted) - {'seed'}))}"
-            )
+            raise UserError(f"{what} has no option {option!r}: it takes {', '.join(sorted(accepted))}")
     try:
         return kind(**options)
     except (ImportError, ValueError, TypeError) as error:

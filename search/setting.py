@@ -62,7 +62,6 @@ class Setting:
     data: Prepared
     precision: str
     threads: int
-    seed: int = 0
     fix: Mapping[str, Value] = field(default_factory=dict)
     domains: Mapping[str, Any] = field(default_factory=dict)  # domains as dicts, by name
     recipe_domains: Mapping[str, Any] = field(default_factory=dict)

@@ -224,7 +224,7 @@ class Stage(ABC):
         """This worker's view of the study, with a sampler of its own."""
         if worker not in self._studies:
             protocol = self.setting.protocol
-            seed = worker_seed(self.setting.seed, len(self.trials()), worker)
+            seed = worker_seed(protocol.sampler_options.get("seed", 0), len(self.trials()), worker)
             self._studies[worker] = optuna.load_study(
                 study_name=self.study_name,
                 storage=self.storage,

@@ -46,7 +46,6 @@ def setting_of(spec: Spec, data: Prepared) -> Setting:
         data=data,
         precision=precision,
         threads=1 if protocol.threads == "auto" else protocol.threads,
-        seed=0,
         fix=spec.fixed,
         domains={n: d for n, d in domains.items() if not n.startswith("recipe.")},
         recipe_domains={n.removeprefix("recipe."): d for n, d in domains.items() if n.startswith("recipe.")},

@@ -1,11 +1,9 @@
 """The orchestration: an experiment file in, a study run or continued, a verdict and a report out."""
 
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 
 from experiments.declaration.spec import Spec
 from experiments.operations.concluding import conclude, report
@@ -18,6 +16,7 @@ from search.execution.children import ForkServer
 from search.execution.coordinator import Coordinator
 from search.execution.devices import cores, environments, gpus
 from search.execution.patience import BrokenStudy
+from search.execution.signals import hearing_signals
 from search.rehearsal import check_names
 from search.setting import Setting
 from search.storage import open_storage
@@ -79,7 +78,7 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
     try:
         if not server.wait_until_ready(180):
             raise BrokenStudy(f"Keras could not be loaded: see {means.workspace.logs / 'children.log'}")
-        with _stops(coordinator, progress), progress.live():
+        with hearing_signals(_stopper(coordinator, progress)), progress.live():
             over = study.run(coordinator, progress.began)
     finally:
         if over or _deserted(study):
@@ -127,7 +126,7 @@ def _champion(
     from experiments.operations.champion import crown
 
     def train(candidate: str, rates: Sequence[float]) -> str | None:
-        with _stops(coordinator, progress), progress.live():
+        with hearing_signals(_stopper(coordinator, progress)), progress.live():
             key = study.retrain(coordinator, progress.began, candidate, rates)
         delivery.drain(60)
         return key
@@ -175,20 +174,14 @@ def size(data: Prepared) -> str:
     return f"{height}x{width} {'gray' if channels == 1 else 'RGB'}"
 
 
-@contextmanager
-def _stops(coordinator: Coordinator, progress: Progress) -> Iterator[None]:
+def _stopper(coordinator: Coordinator, progress: Progress) -> Callable[[], None]:
     """Ctrl-C or SIGTERM: finish the epochs, save, leave. A second one: stop now."""
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def stop() -> None:
         if coordinator.stopped:
             progress.say("stopping now")
         else:
             progress.say("finishing the current epochs, then saving; once more to stop at once")
         coordinator.stop()
 
-    before = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return stop

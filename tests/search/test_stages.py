@@ -101,6 +101,21 @@ def test_what_a_dead_coordinator_left_running_is_adopted_with_its_draws(
     assert len(stage.trials()) == 1
 
 
+def test_the_samplers_seed_decides_what_is_drawn(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """One seed draws the same again in a storage of its own; another seed draws something else."""
+
+    def drawn(seed: int, copy: int) -> Any:
+        setting = setting_for(sampler_options={"seed": seed})
+        stage = _explore(setting, f"{storage_url}.{seed}.{copy}", tmp_path)
+        return stage.suggest(_work(stage), "rate", Real(0.0, 1.0))
+
+    first = drawn(3, 0)
+    assert drawn(3, 1) == first
+    assert drawn(4, 0) != first
+
+
 def test_a_candidate_drawn_twice_is_told_its_known_value_and_not_counted(
     setting_for: SettingFor, storage_url: str, tmp_path: Path
 ) -> None:
