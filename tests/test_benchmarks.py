@@ -1,9 +1,11 @@
 """`make bench` lists every benchmark with what it measures, and runs by name."""
 
+import math
 import subprocess
 import sys
 
 from benchmarks.__main__ import benchmarks
+from benchmarks.peers import CANDOR, Run, against_peers
 
 
 def test_every_benchmark_says_what_it_measures() -> None:
@@ -20,3 +22,21 @@ def test_an_unknown_name_is_a_mistake() -> None:
     command = [sys.executable, "-m", "benchmarks", "spead"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, "--list" in done.stderr) == (2, True)
+
+
+def test_a_search_is_measured_by_its_best_so_far() -> None:
+    """Half of the time at 0.2, a quarter at 0.4, nothing in the first quarter."""
+    run = Run("one", 0, 100.0, ((25.0, 0.2), (75.0, 0.4)), images=1000, networks=2, judged=0.3)
+    assert run.best == 0.4
+    assert math.isclose(run.area, 0.2 * 0.5 + 0.4 * 0.25)
+    assert (run.until(0.2), run.until(0.3), run.until(0.5)) == (25.0, 75.0, math.inf)
+
+
+def test_candor_is_compared_with_the_best_peer_of_each_seed() -> None:
+    """The better of two peers ended with 0.4 after 80 s; what Candor had after 20 s."""
+    ours = Run(CANDOR, 0, 100.0, ((20.0, 0.45),), images=1000, networks=2, judged=0.4)
+    better = Run("better", 0, 100.0, ((10.0, 0.1), (80.0, 0.4)), images=500, networks=1, judged=0.3)
+    worse = Run("worse", 0, 100.0, ((10.0, 0.3),), images=500, networks=1, judged=0.3)
+    *_, row, mean = against_peers([ours, better, worse])
+    assert row == "| 0 | better | 0.400 | 80 s | 20 s | 0.25 | 0.20 |"
+    assert mean.endswith("| 0.25 | 0.20 |")

@@ -1,0 +1,58 @@
+"""Plain Optuna: TPE and the median pruner around a Keras objective, MLflow's autologger on."""
+
+import sys
+from pathlib import Path
+
+import keras
+import mlflow
+import optuna
+
+from benchmarks.contenders.job import BATCH_SIZE, PATIENCE, Job, diary_callback
+from benchmarks.contenders.network import augmented
+from benchmarks.contenders.suggested import Suggested
+
+
+def main(path: str) -> None:
+    """Search."""
+    job = Job.read(path)
+    folder = Path(job.folder)
+    x, y, x_monitor, y_monitor = job.arrays()
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    mlflow.tensorflow.autolog()
+
+    def objective(trial: optuna.Trial) -> float:
+        keras.backend.clear_session()
+        model = augmented(Suggested(trial))
+
+        def report(epoch: int, logs: dict[str, float]) -> None:
+            trial.report(logs["val_accuracy"], epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+        with mlflow.start_run():
+            history = model.fit(
+                x,
+                y,
+                epochs=job.epochs,
+                batch_size=BATCH_SIZE,
+                validation_data=(x_monitor, y_monitor),
+                callbacks=[
+                    keras.callbacks.EarlyStopping(patience=PATIENCE),
+                    diary_callback(job, len(x)),
+                    keras.callbacks.LambdaCallback(on_epoch_end=report),
+                ],
+                verbose=0,
+            )
+        return max(history.history["val_accuracy"])
+
+    study = optuna.create_study(
+        direction="maximize",
+        storage=f"sqlite:///{folder / 'optuna.db'}",
+        sampler=optuna.samplers.TPESampler(seed=job.seed),
+        pruner=optuna.pruners.MedianPruner(),
+    )
+    study.optimize(objective)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
