@@ -13,12 +13,14 @@ import json
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import optuna
@@ -147,6 +149,7 @@ def _report(storage: str, tracking: str, evaluations: int, killed_at: float) -> 
     print(f"runs in MLflow           {len(keys)}, ended {ended}, twice {sum(n - 1 for n in keys.values())}")
     print(f"machine-seconds          {there:.1f}")
     print(f"efficiency               {evaluations / there:.3f}")
+    print(f"where the rest went      {_gaps(trials)}")
     return int(len(keys) != evaluations or ended != evaluations or set(keys.values()) != {1})
 
 
@@ -157,6 +160,23 @@ def _machine_seconds(trials: list[optuna.trial.FrozenTrial], killed_at: float, l
         assert trial.datetime_start is not None
         joined.setdefault(trial.user_attrs["owner"], trial.datetime_start.timestamp())
     return sum(last - first for first in joined.values()) - CUT_SECONDS - (last - killed_at)
+
+
+def _gaps(trials: list[optuna.trial.FrozenTrial]) -> str:
+    """How long evaluations took from claim to end, and each machine's time between one and the next."""
+    took, between = [], []
+    for owner in sorted({trial.user_attrs["owner"] for trial in trials}):
+        own = [
+            t for t in trials if t.user_attrs["owner"] == owner and t.datetime_start and t.datetime_complete
+        ]
+        times = sorted((t.datetime_start.timestamp(), t.datetime_complete.timestamp()) for t in own)
+        took += [end - begin for begin, end in times]
+        between += [after[0] - before[1] for before, after in pairwise(times)]
+    longest = ", ".join(f"{gap:.1f}" for gap in sorted(between)[-3:])
+    return (
+        f"median evaluation {statistics.median(took):.3f} s, "
+        f"median gap {statistics.median(between):.3f} s, longest gaps {longest} s"
+    )
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ and only the owner's result counts: a machine thought lost that comes back finds
 import contextlib
 import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,7 +33,6 @@ from spaces.domains import Domain
 #: States of an outcome that is none: to go on later; taken over by another machine.
 STOPPED = "stopped"
 LOST = "lost"
-_OWNER = "owner"
 
 Direction = Literal["minimize", "maximize"]
 
@@ -66,6 +66,7 @@ class Work:
     trained_seconds: float = 0.0  # over the epochs heard of, restored ones too
     unsure: bool = False  # whether the storage holds draws of which its answer was lost
     read: bool = False  # whether Optuna has read the trial of which it is to take draws
+    looked: float = field(default_factory=time.monotonic)  # when it was last seen to be this process's own
 
     @property
     def time(self) -> int:
@@ -95,7 +96,7 @@ class Stage(ABC):
         self._running: dict[int, Work] = {}  # by Optuna's trial id; those of this process
         self.study = optuna.create_study(
             study_name=study_name,
-            storage=storage,
+            storage=storage.cached,
             directions=self.directions(),
             load_if_exists=True,
             sampler=optuna.samplers.RandomSampler(seed=0),
@@ -177,48 +178,47 @@ class Stage(ABC):
 
     def _adopted(self, worker: int) -> optuna.Trial | None:
         """A running trial that nobody evaluates: its process is gone, or our claim of it failed half-way."""
-        orphans = set(self.ids(TrialState.RUNNING)) - self._running.keys()
+        owners = self.storage.owners(self.study._study_id)
+        orphans = owners.keys() - self._running.keys()
         if orphans and self.storage.shared:  # else there is no other process than this
-            owners = {
-                trial_id: self.storage.get_trial(trial_id).user_attrs.get(_OWNER) for trial_id in orphans
-            }
-            mine = {trial_id for trial_id in orphans if owners[trial_id] == self.storage.owner}
+            mine = {trial for trial in orphans if owners[trial] == self.storage.owner}
             orphans &= mine | self.storage.stale(self.study._study_id)
         if not orphans:
             return None
-        self._own(min(orphans))
+        self.storage.own(min(orphans))
         return optuna.Trial(self._study_of(worker), min(orphans))
 
     def _asked(self, worker: int) -> optuna.Trial | type[Wait] | None:
         """A waiting trial, planned now if need be. It has an owner and a heartbeat before it runs."""
-        waiting = self.ids(TrialState.WAITING)
-        if not waiting:
+        waiting = self.storage.first_waiting(self.study._study_id)
+        if waiting is None:
             verdict = self.plan_next()
-            waiting = self.ids(TrialState.WAITING)
-            if verdict is Wait or not waiting:
+            waiting = self.storage.first_waiting(self.study._study_id)
+            if verdict is Wait or waiting is None:
                 return verdict
-        self._own(waiting[0])
+        self.storage.begin(waiting)
         study = self._study_of(worker)
         study._thread_local.cached_all_trials = None  # what `ask` does, which would read the whole plan
-        study._storage.set_trial_state_values(waiting[0], TrialState.RUNNING)
-        return optuna.Trial(study, waiting[0])
-
-    def _own(self, trial_id: int) -> None:
-        self.storage.record_heartbeat(trial_id)
-        self.storage.set_trial_user_attr(trial_id, _OWNER, self.storage.owner)
+        return optuna.Trial(study, waiting)
 
     def deserted(self) -> bool:
         """Whether no other process evaluates anything of it: nothing runs that is neither ours nor stale."""
-        owned = {t._trial_id: t.user_attrs.get(_OWNER) for t in self.trials(TrialState.RUNNING)}
-        others = {trial for trial, owner in owned.items() if owner != self.storage.owner}
+        owners = self.storage.owners(self.study._study_id)
+        others = {trial for trial, owner in owners.items() if owner != self.storage.owner}
         return others <= self.storage.stale(self.study._study_id)
 
-    def lost(self, work: Work) -> bool:
-        """Whether another machine has taken this evaluation over, or finished it."""
-        if not self.storage.shared:
+    def lost(self, work: Work, *, since: float = 0.0) -> bool:
+        """Whether another machine has taken this evaluation over, or finished it.
+
+        since: to have looked so many seconds ago is good enough.
+        """
+        now = time.monotonic()
+        if not self.storage.shared or now - work.looked < since:
             return False
-        trial = self.storage.get_trial(work.trial._trial_id)
-        return trial.state.is_finished() or trial.user_attrs[_OWNER] != self.storage.owner
+        trial = work.trial._trial_id
+        owner = self.storage.owners(self.study._study_id).get(trial)
+        work.looked = now
+        return owner != self.storage.owner
 
     def _study_of(self, worker: int) -> optuna.Study:
         """This worker's view of the study, with a sampler of its own."""
@@ -227,7 +227,7 @@ class Stage(ABC):
             seed = worker_seed(protocol.sampler_options.get("seed", 0), len(self.trials()), worker)
             self._studies[worker] = optuna.load_study(
                 study_name=self.study_name,
-                storage=self.storage,
+                storage=self.storage.cached,
                 sampler=make_sampler(protocol.sampler, protocol.sampler_options, seed),
                 pruner=make_pruner(protocol.pruner, protocol.pruner_options, protocol.epochs),
             )
@@ -298,23 +298,26 @@ class Stage(ABC):
 
     def _tell(self, work: Work, outcome: Outcome) -> None:
         trial = work.trial
-        with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
-            trial.set_user_attr("state", outcome.state)
-            if outcome.reason:
-                trial.set_user_attr("reason", outcome.reason[:1000])
-            if work.built is not None:
-                trial.set_user_attr("candidate", work.built.candidate())
-                trial.set_user_attr("fingerprint", work.built.candidate_fingerprint)
-                trial.set_user_attr("label", work.built.label)
-                for name, violation in self._violations(work.built).items():
-                    trial.set_constraint(name, violation)
-            for name, violation in outcome.violations.items():
-                trial.set_constraint(name, violation)
-            if outcome.metrics:
-                trial.set_user_attr("metrics", {k: v for k, v in outcome.metrics.items() if v == v})
+        attributes: dict[str, Any] = {"state": outcome.state}
+        constraints = dict(outcome.violations)
+        if outcome.reason:
+            attributes["reason"] = outcome.reason[:1000]
+        if work.built is not None:
+            attributes["candidate"] = work.built.candidate()
+            attributes["fingerprint"] = work.built.candidate_fingerprint
+            attributes["label"] = work.built.label
+            constraints = self._violations(work.built) | constraints
+        if outcome.metrics:
+            attributes["metrics"] = {k: v for k, v in outcome.metrics.items() if v == v}
         values, state = self._as_optuna(outcome)
         with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
-            self.study.tell(trial, values, state=state, skip_if_finished=True)
+            for name, violation in constraints.items():
+                trial.set_constraint(name, violation)
+            if state == TrialState.PRUNED:  # its last report is its value: Optuna sees to that
+                self.storage.end(trial._trial_id, attributes, TrialState.RUNNING)
+                self.study.tell(trial, state=state, skip_if_finished=True)
+            else:  # `tell` would only read the trial twice
+                self.storage.end(trial._trial_id, attributes, state, values)
 
     def _as_optuna(self, outcome: Outcome) -> tuple[list[float] | None, TrialState]:
         """What Optuna is told. TPE ignores FAIL and would draw it again, so only breakdowns are failures."""

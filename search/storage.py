@@ -4,20 +4,24 @@ On one machine the workspace lock says that there is one coordinator. On many, P
 (heartbeats, read by its own clock) and who may count and claim now (an advisory lock).
 """
 
+import json
 import os
 import re
 import socket
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 import optuna
 import sqlalchemy
-from optuna.storages import RDBStorage
-from optuna.storages._rdb.models import TrialModel
+from optuna.storages import RDBStorage, _CachedStorage
+from optuna.storages._rdb.models import TrialHeartbeatModel, TrialModel, TrialUserAttributeModel
+from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import TrialState
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from spaces.errors import UserError
@@ -34,7 +38,24 @@ _POSTGRES = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,  # milliseconds
 }
+_OWNER = "owner"  # the attribute of a trial that says whose it is
 _PASSING = re.compile(r"disk is full|disk I/O error|database is locked")
+
+
+def _upsert(insert: Any) -> Any:
+    """Attributes of trials, written anew or over what there is."""
+    statement = insert(TrialUserAttributeModel)
+    place = [TrialUserAttributeModel.trial_id, TrialUserAttributeModel.key]
+    return statement.on_conflict_do_update(
+        index_elements=place, set_={"value_json": statement.excluded.value_json}
+    )
+
+
+def _rows(trial_id: int, attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"trial_id": trial_id, "key": k, "value_json": json.dumps(v)} for k, v in attributes.items()]
+
+
+_UPSERTS = {"postgresql": _upsert(postgresql.insert), "sqlite": _upsert(sqlite.insert)}
 
 
 class Storage(RDBStorage):
@@ -44,6 +65,8 @@ class Storage(RDBStorage):
         super().__init__(url, **options)
         self.shared = self.engine.dialect.name == "postgresql"
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        #: For Optuna's studies, which would each keep all trials in a cache of their own.
+        self.cached = _CachedStorage(self)
 
     @contextmanager
     def exclusive(self, name: str, seconds: int = _LOCK_SECONDS) -> Iterator[None]:
@@ -71,6 +94,58 @@ class Storage(RDBStorage):
         wanted = trials.where(TrialModel.study_id == study_id, TrialModel.state.in_(states))
         with self.engine.connect() as connection:
             return list(connection.execute(wanted).scalars())
+
+    def own(self, trial_id: int) -> None:
+        """Make a running trial this process's own, and alive."""
+        self.record_heartbeat(trial_id)
+        self.set_trial_user_attr(trial_id, _OWNER, self.owner)
+
+    def begin(self, trial_id: int) -> None:
+        """Make a waiting trial a running one, this process's own, and alive, in one transaction."""
+        with _create_scoped_session(self.scoped_session) as session:
+            trial = TrialModel.find_or_raise_by_id(trial_id, session, for_update=True)
+            trial.state, trial.datetime_start = TrialState.RUNNING, datetime.now()
+            session.add(TrialHeartbeatModel(trial_id=trial_id))
+            session.execute(_UPSERTS[self.engine.dialect.name], _rows(trial_id, {_OWNER: self.owner}))
+
+    def owners(self, study_id: int) -> dict[int, str | None]:
+        """The running trials, and whose each is."""
+        attribute = sqlalchemy.and_(
+            TrialUserAttributeModel.trial_id == TrialModel.trial_id, TrialUserAttributeModel.key == _OWNER
+        )
+        owned = sqlalchemy.select(TrialModel.trial_id, TrialUserAttributeModel.value_json)
+        wanted = owned.outerjoin(TrialUserAttributeModel, attribute).where(
+            TrialModel.study_id == study_id, TrialModel.state == TrialState.RUNNING
+        )
+        with self.engine.connect() as connection:
+            return {number: owner and json.loads(owner) for number, owner in connection.execute(wanted)}
+
+    def first_waiting(self, study_id: int) -> int | None:
+        """The trial that has waited longest."""
+        trials = sqlalchemy.select(TrialModel.trial_id).order_by(TrialModel.trial_id).limit(1)
+        wanted = trials.where(TrialModel.study_id == study_id, TrialModel.state == TrialState.WAITING)
+        with self.engine.connect() as connection:
+            return connection.execute(wanted).scalar()
+
+    def end(
+        self,
+        trial_id: int,
+        attributes: Mapping[str, Any],
+        state: TrialState,
+        values: Sequence[float] | None = None,
+    ) -> None:
+        """Write attributes and, if it is finished by it, the state with its values, in one transaction.
+
+        Raises UpdateFinishedTrialError.
+        """
+        with _create_scoped_session(self.scoped_session) as session:
+            trial = TrialModel.find_or_raise_by_id(trial_id, session, for_update=True)
+            self.check_trial_is_updatable(trial_id, cast(TrialState, trial.state))
+            session.execute(_UPSERTS[self.engine.dialect.name], _rows(trial_id, attributes))
+            if state.is_finished():
+                for objective, value in enumerate(values or ()):
+                    self._set_trial_value_without_commit(session, trial, objective, value)
+                trial.state, trial.datetime_complete = state, datetime.now()
 
     def stale(self, study_id: int) -> set[int]:
         """The running trials that nobody has vouched for within the grace time, by the server's clock."""

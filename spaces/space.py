@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import keras
     import keras_tuner
 
+_LONGEST_LABEL = 72  # of a hypermodel's architecture, in letters
+
 
 @dataclass(frozen=True)
 class Realised:
@@ -121,7 +123,7 @@ class HyperModelArm:
             family=self.name,
             variant="",
             architecture=drawn,
-            label=f"{self.name} " + ", ".join(f"{name}={value}" for name, value in drawn.items()),
+            label=_label(self.name, drawn),
             facts={},
             model=hypermodels.adapted(model, input_shape),
             parameters=counts.parameters,
@@ -224,6 +226,18 @@ def build_within(
     counts = count(model)
     limits.check(counts)
     return model, counts
+
+
+def _label(name: str, drawn: Mapping[str, Any]) -> str:
+    """What a hypermodel drew, in a line; what does not fit in is told apart by six digits of a fingerprint."""
+    values = [f"{key}={value}" for key, value in drawn.items()]
+    label = f"{name.rpartition(':')[2]} " + ", ".join(values)
+    if len(label) <= _LONGEST_LABEL:
+        return label
+    while values and len(label) > _LONGEST_LABEL - len(" ... 012345"):
+        values.pop()
+        label = f"{name.rpartition(':')[2]} " + ", ".join(values)
+    return f"{label} ... {fingerprint(drawn)[:6]}"
 
 
 def _arm(spec: str) -> Arm:

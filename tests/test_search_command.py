@@ -306,3 +306,37 @@ def test_help_lists_the_commands() -> None:
     assert all(command in done.stdout for command in ("search", "report", "unseal", "list", "ui"))
     assert not any(name in done.stderr for name in ("pandas", "mlflow", "optuna", "numpy"))
     assert os.environ.get("CANDOR_WORKSPACE") is None
+
+
+OVERFLOWS = """
+import keras
+from keras import layers
+
+
+def build(hp, input_shape, num_classes):
+    images = keras.Input(input_shape)
+    x = layers.Flatten()(layers.Rescaling(1e30)(layers.Rescaling(1e30)(images)))
+    return keras.Model(images, layers.Dense(num_classes, hp.Choice("ends", ["softmax"]))(x))
+"""
+
+
+@pytest.mark.trains
+def test_a_study_of_which_nothing_could_be_trained_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is over, has a report, no verdict, and no look at the validation images was taken."""
+    (tmp_path / "overflows.py").write_text(OVERFLOWS)
+    file = tmp_path / "hopeless.toml"
+    table = '[protocol]\ntrials = 1\nepochs = 1\n[data]\nsource = "synthetic:train=100,validation=50,test=50"\n'
+    file.write_text(f'question = "Does it learn?"\nspace = "overflows:build"\n{table}')
+    monkeypatch.setenv("PYTHONPATH", os.getcwd())  # noqa: PTH109 - where candor is
+    monkeypatch.chdir(tmp_path)
+    done = _candor("search", str(file), "--workspace", str(tmp_path / "runs"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "so there is no verdict (1 diverged): the report says why" in done.stdout
+    assert (tmp_path / "runs" / "reports" / "hopeless" / "index.html").exists()
+    client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
+    found = client.get_experiment_by_name("hopeless")
+    assert found is not None
+    (study,) = client.search_runs([found.experiment_id], f"tags.`{names.KIND}` = '{names.STUDY_KIND}'")
+    assert names.LOOKS not in study.data.tags

@@ -18,7 +18,10 @@ def conclude(spec: Spec, means: Means, recorder: Recorder, delivery: Delivery, o
         return ()
     import reports
 
-    number, seen = _look(reports.load_study(spec.name, means.tracking))
+    study = reports.load_study(spec.name, means.tracking)
+    if not _confirmed(study).any():
+        return (_nothing(study),)
+    number, seen = _look(study)
     recorder.study_files({}, {names.LOOKS: str(number), names.SEEN: seen})
     delivery.drain(60)
     verdict = reports.verdict_of(spec.name, means.tracking)
@@ -52,12 +55,24 @@ def _look(study: Any) -> tuple[int, str]:
 
     Looking again at the same evaluations is no new look; one evaluation more is.
     """
-    done = study.evaluations
-    confirmed = done[(done.stage == names.CONFIRM) & (done.state == names.COMPLETE)]
-    seen = hashlib.sha256("\n".join(sorted(confirmed.key)).encode()).hexdigest()[:16]
+    confirmed = study.evaluations.key[_confirmed(study)]
+    seen = hashlib.sha256("\n".join(sorted(confirmed)).encode()).hexdigest()[:16]
     tags = study.run.tags
     before = int(tags.get(names.LOOKS, "0"))
     return (before, seen) if before and tags.get(names.SEEN) == seen else (before + 1, seen)
+
+
+def _confirmed(study: Any) -> Any:
+    """Which rows of the evaluations are confirmed."""
+    done = study.evaluations
+    return (done.stage == names.CONFIRM) & (done.state == names.COMPLETE)
+
+
+def _nothing(study: Any) -> str:
+    """Why a study ends without a verdict."""
+    ended = study.evaluations.state.value_counts()
+    states = ", ".join(f"{count} {state}" for state, count in ended.items())
+    return f"No candidate could be confirmed, so there is no verdict ({states}): the report says why."
 
 
 def report(experiments: list[str], tracking: str, out: Path, ui_url: str | None = None) -> Path:

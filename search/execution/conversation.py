@@ -36,6 +36,7 @@ from spaces.domains import domain_from_dict
 from spaces.errors import UserError
 
 _POLL_SECONDS = 0.25
+_LOOK_SECONDS = 5.0  # between two looks whether an evaluation is still this machine's
 
 
 class Observer(Protocol):
@@ -115,7 +116,7 @@ class Conversation:
                     insist(partial(observer.built, work))
                 answer(child.pipe, verdict)
             case Epoch() as message:
-                if insist(partial(stage.lost, work)):
+                if insist(partial(stage.lost, work, since=_LOOK_SECONDS)):
                     return Outcome(LOST, "another machine has taken it over")
                 verdict = insist(partial(stage.epoch, work, message))
                 for observer in self.observers:

@@ -36,7 +36,6 @@ class Architecture(DenseHead):
     batch_norm: bool = False
 
 
-COUNTS = {"kernels": "conv_stages", "neurons": "dense_layers"}
 _PUBLISHED = Architecture()
 _NARROW = replace(_PUBLISHED, kernels=(64, 64, 64, 64), neurons=(128, 128))
 VARIANTS = {

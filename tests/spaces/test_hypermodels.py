@@ -9,7 +9,7 @@ from spaces.domains import Categorical, Domain, Integer, Real, Value
 from spaces.errors import UserError
 from spaces.family import InfeasibleArchitecture, family_names, load_family
 from spaces.hyperparameters import DrawnHyperParameters, domain_of, path_of
-from spaces.space import Realised, Space
+from spaces.space import Realised, Space, _label
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 HERE = "tests.spaces.hypermodels_of_others"
@@ -83,6 +83,15 @@ def test_what_a_hypermodel_drew_is_rebuilt_alike() -> None:
 def test_a_stored_architecture_that_no_longer_fits_is_a_users_mistake() -> None:
     with pytest.raises(UserError, match=r"asks for 'blocks', which the stored architecture lacks"):
         Space.parse(f"{HERE}:build").rebuild(f"{HERE}:build", {}, SHAPE, CLASSES)
+
+
+def test_a_label_has_the_first_values_and_tells_all_of_them_apart() -> None:
+    """Tables and figures have room for a line, hypermodels may draw fifty values."""
+    many = {f"kernels_of_the_stage_{n}": 64 for n in range(9)}
+    labels = {_label("networks:build", {**many, "last": last}) for last in range(20)}
+    assert len(labels) == 20
+    assert all(len(label) <= 72 and label.startswith("build kernels_of_the_stage_0=64,") for label in labels)
+    assert _label("networks:build", {"stages": 3, "width": 8}) == "build stages=3, width=8"
 
 
 def test_a_hypermodel_is_an_arm_beside_families() -> None:
