@@ -89,4 +89,6 @@ def tell(finished: "Finished", workspace: Path, tracking_uri: str | None) -> Non
     if finished.report is not None:
         typer.echo(f"Report: {finished.report}")
     place = "" if str(workspace) == "runs" else f" WORKSPACE={workspace}"
-    typer.echo(f"MLflow: {masked(tracking_uri or f'make ui{place}, then http://127.0.0.1:5000')}")
+    typer.echo(
+        f"MLflow: {masked(tracking_uri or f'make ui{place} shows every run, and says at which address')}"
+    )

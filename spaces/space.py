@@ -229,7 +229,7 @@ def build_within(
 
 
 def _label(name: str, drawn: Mapping[str, Any]) -> str:
-    """What a hypermodel drew, in a line; what does not fit in is told apart by six digits of a fingerprint."""
+    """What a hypermodel drew, in a line; six digits of a fingerprint stand for what does not fit in."""
     values = [f"{key}={value}" for key, value in drawn.items()]
     label = f"{name.rpartition(':')[2]} " + ", ".join(values)
     if len(label) <= _LONGEST_LABEL:

@@ -327,7 +327,9 @@ def test_a_study_of_which_nothing_could_be_trained_says_so(
     """It is over, has a report, no verdict, and no look at the validation images was taken."""
     (tmp_path / "overflows.py").write_text(OVERFLOWS)
     file = tmp_path / "hopeless.toml"
-    table = '[protocol]\ntrials = 1\nepochs = 1\n[data]\nsource = "synthetic:train=100,validation=50,test=50"\n'
+    table = (
+        '[protocol]\ntrials = 1\nepochs = 1\n[data]\nsource = "synthetic:train=100,validation=50,test=50"\n'
+    )
     file.write_text(f'question = "Does it learn?"\nspace = "overflows:build"\n{table}')
     monkeypatch.setenv("PYTHONPATH", os.getcwd())  # noqa: PTH109 - where candor is
     monkeypatch.chdir(tmp_path)

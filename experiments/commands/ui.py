@@ -21,6 +21,8 @@ def command(
     """Browse every run in the MLflow UI. Ctrl-C ends it."""
     import socket
 
+    from reports.page.links import runs_address
+    from reports.store import open_store
     from search.tracking.writer import prepare_store
     from search.workspace import Workspace as Place
 
@@ -35,6 +37,9 @@ def command(
     place = Place.at(workspace)
     prepare_store(place.tracking_uri, place.folder / "mlflow.lock")
     typer.echo(f"MLflow: http://{host}:{port} (ready in some 10 seconds; Ctrl-C ends it)")
+    for name, number in open_store(place.tracking_uri).experiments().items():
+        if name != "Default":  # MLflow makes it in every store
+            typer.echo(f"  {name}: {runs_address(f'http://{host}:{port}', number)}")
     light = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     where = ["--host", host, "--port", str(port), "--workers", "1"]
     stores = ["--backend-store-uri", place.tracking_uri, "--default-artifact-root", place.artifacts.as_uri()]
