@@ -25,6 +25,9 @@ EXPERIMENT = f"""
 question = "Which plain network learns these images best?"
 space = "benchmarks.contenders.network:build"
 
+[baseline]
+conv_stages = 3
+
 [recipe]
 batch_size = {BATCH_SIZE}
 augmentation = "light"
