@@ -128,7 +128,9 @@ def search(contender: str, seed: int, asked: argparse.Namespace, images: tuple[P
         command = [sys.executable, "-m", f"benchmarks.contenders.{module}", *arguments, str(job.write())]
         began = time.time()
         with (folder / "log.txt").open("w") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=_quiet())
+            process = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True, cwd=folder, env=_quiet()
+            )
             try:
                 process.wait(asked.seconds)
                 raise SystemExit(f"{contender} ended by itself: {folder / 'log.txt'}")
