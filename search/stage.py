@@ -196,7 +196,8 @@ class Stage(ABC):
             waiting = self.storage.first_waiting(self.study._study_id)
             if verdict is Wait or waiting is None:
                 return verdict
-        self.storage.begin(waiting)
+        if not self.storage.begin(waiting):
+            return Wait
         study = self._study_of(worker)
         study._thread_local.cached_all_trials = None  # what `ask` does, which would read the whole plan
         return optuna.Trial(study, waiting)

@@ -100,13 +100,19 @@ class Storage(RDBStorage):
         self.record_heartbeat(trial_id)
         self.set_trial_user_attr(trial_id, _OWNER, self.owner)
 
-    def begin(self, trial_id: int) -> None:
-        """Make a waiting trial a running one, this process's own, and alive, in one transaction."""
+    def begin(self, trial_id: int) -> bool:
+        """Make a waiting trial a running one, this process's own, and alive, in one transaction.
+
+        Whether it still waited: a process that lost the lock in between may find it gone.
+        """
         with _create_scoped_session(self.scoped_session) as session:
             trial = TrialModel.find_or_raise_by_id(trial_id, session, for_update=True)
+            if cast(TrialState, trial.state) != TrialState.WAITING:
+                return False
             trial.state, trial.datetime_start = TrialState.RUNNING, datetime.now()
             session.add(TrialHeartbeatModel(trial_id=trial_id))
             session.execute(_UPSERTS[self.engine.dialect.name], _rows(trial_id, {_OWNER: self.owner}))
+        return True
 
     def owners(self, study_id: int) -> dict[int, str | None]:
         """The running trials, and whose each is."""

@@ -44,12 +44,13 @@ class Selected:
 
 def selected(experiment: str, tracking: str) -> Selected | None:
     """What the newest study of an experiment selected, if anything."""
-    import reports
+    from reports.analysis import analyse
+    from reports.study import load_study
 
-    verdict = reports.verdict_of(experiment, tracking)
-    if verdict.selected is None:
+    analysis = analyse(load_study(experiment, tracking))
+    if analysis.verdict is None or analysis.verdict.selected is None:
         return None
-    return confirmed(reports.load_study(experiment, tracking), verdict.selected)
+    return confirmed(analysis.study, analysis.verdict.selected)
 
 
 def confirmed(study: "Study", candidate: str) -> Selected:
