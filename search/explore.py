@@ -115,8 +115,8 @@ class Explore(Stage):
         return fields
 
     def suggest(self, work: Work, name: str, domain: Domain) -> Value:
-        """Drawn by the sampler; in a grid what no list names stands at its default."""
-        if self._grid is None or work.baseline:
+        """Drawn by the sampler; what a baseline or the lists of a grid do not name stands at its default."""
+        if self._grid is None and not work.baseline:
             return super().suggest(work, name, domain)
         assert domain.default is not None  # noqa: S101  whoever declares a hyperparameter gives one
         return domain.default

@@ -87,6 +87,17 @@ def test_the_baseline_comes_first_with_its_own_recipe(
     assert (first.task.recipe, second.baseline) == ({"batch_size": 32}, False)
 
 
+def test_what_a_baseline_does_not_name_stands_at_its_default(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """It is what the user has today: nothing of it is drawn."""
+    stage = _explore(setting_for({"baseline": {"conv_stages": 3}}), storage_url, tmp_path)
+    first, second = _work(stage, 0), _work(stage, 1)
+    domain = Real(0.0, 1.0, default=0.25)
+    assert (first.baseline, stage.suggest(first, "dropout", domain)) == (True, 0.25)
+    assert (second.baseline, stage.suggest(second, "dropout", domain)) != (False, 0.25)
+
+
 def test_what_a_dead_coordinator_left_running_is_adopted_with_its_draws(
     setting_for: SettingFor, storage_url: str, tmp_path: Path
 ) -> None:
