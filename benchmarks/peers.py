@@ -1,14 +1,14 @@
 """Candor against Keras Tuner, plain Optuna and Ray Tune: the same images, space, machine and time.
 
-    python -m benchmarks.peers fer2013.zip [--images 3000] [--seconds 240] [--seeds 3] [--epochs 27]
+    python -m benchmarks.peers fer2013.zip [--images 6000] [--seconds 480] [--seeds 3] [--epochs 27]
     python -m benchmarks.peers fer2013.zip --parts      Candor with one of its parts switched off at a time
 
 Every contender (a file in `benchmarks/contenders`) starts as a process of its own, one after another, in
 turns by seed. All train on the same images and choose by the same monitor images, as their own ways have
 it; "best" is the highest monitor accuracy of any epoch so far. No search sees the images of the validation
 split: the model that each would hand over is measured on them afterwards. What was run is kept in `--folder`
-and not run again. The default takes an hour and a half on two cores, which nothing else should use. Keras
-Tuner needs tensorboard; Ray Tune takes part where it is installed.
+and not run again. The default takes two and a half hours on two cores, which nothing else should use.
+Keras Tuner needs tensorboard; Ray Tune takes part where it is installed.
 """
 
 import argparse
@@ -231,8 +231,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", nargs="?", default="fer2013.zip")
-    parser.add_argument("--images", type=int, default=3000, help="training images, before the monitor split")
-    parser.add_argument("--seconds", type=float, default=240, help="for each search")
+    parser.add_argument("--images", type=int, default=6000, help="training images, before the monitor split")
+    parser.add_argument("--seconds", type=float, default=480, help="for each search")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=27, help="of one network, at most")
     parser.add_argument("--folder", type=Path, default=Path("runs/peers"))

@@ -43,8 +43,11 @@ def prepare_store(tracking_uri: str, lock: Path) -> None:
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         MlflowClient(tracking_uri).search_experiments(max_results=1)
-        with contextlib.closing(sqlite3.connect(tracking_uri.removeprefix("sqlite:///"))) as connection:
+        with contextlib.closing(sqlite3.connect(tracking_uri.removeprefix("sqlite:///"), 60)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
+            # Without statistics SQLite reads every point of a metric to find the curve of one run.
+            connection.execute("PRAGMA analysis_limit=400")
+            connection.execute("ANALYZE")
 
 
 class Writer:
