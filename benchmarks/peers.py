@@ -136,8 +136,8 @@ def search(contender: str, seed: int, asked: argparse.Namespace, images: tuple[P
                 raise SystemExit(f"{contender} ended by itself: {folder / 'log.txt'}")
             except subprocess.TimeoutExpired:
                 _end(process)
-        if process.returncode not in (0, 128 + signal.SIGTERM, -signal.SIGTERM, -signal.SIGKILL):
-            raise SystemExit(f"{contender} failed: {folder / 'log.txt'}")
+        if not lines(job.diary):  # how it ended says nothing: each takes being stopped in its own way
+            raise SystemExit(f"{contender} finished no epoch: {folder / 'log.txt'}")
         fields = {"contender": contender, "seed": seed, "seconds": asked.seconds}
         told.write_text(json.dumps({**fields, **_summary(job, began, asked.seconds)}))
     table = json.loads(told.read_text())

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,24 @@ def diary_callback(job: Job, images: int) -> Any:
                 diary.write(json.dumps({**line, "score": score}) + "\n")
 
     return Diary()
+
+
+def fit(model: Any, job: Job, report: Callable[[int, dict[str, float]], None]) -> Any:
+    """`model.fit` as a Keras objective has it, with early stopping; `report` is told each epoch's logs."""
+    import keras
+
+    x, y, x_monitor, y_monitor = job.arrays()
+    stopping = keras.callbacks.EarlyStopping(patience=PATIENCE)
+    telling = keras.callbacks.LambdaCallback(on_epoch_end=report)
+    return model.fit(
+        x,
+        y,
+        epochs=job.epochs,
+        batch_size=BATCH_SIZE,
+        validation_data=(x_monitor, y_monitor),
+        callbacks=[stopping, diary_callback(job, len(x)), telling],
+        verbose=0,
+    )
 
 
 def lines(diary: Path) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import keras
 import mlflow
 import optuna
 
-from benchmarks.contenders.job import BATCH_SIZE, PATIENCE, Job, diary_callback
+from benchmarks.contenders.job import Job, fit
 from benchmarks.contenders.network import augmented
 from benchmarks.contenders.suggested import Suggested
 
@@ -16,7 +16,6 @@ def main(path: str) -> None:
     """Search."""
     job = Job.read(path)
     folder = Path(job.folder)
-    x, y, x_monitor, y_monitor = job.arrays()
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
     mlflow.tensorflow.autolog()
 
@@ -30,19 +29,7 @@ def main(path: str) -> None:
                 raise optuna.TrialPruned
 
         with mlflow.start_run():
-            history = model.fit(
-                x,
-                y,
-                epochs=job.epochs,
-                batch_size=BATCH_SIZE,
-                validation_data=(x_monitor, y_monitor),
-                callbacks=[
-                    keras.callbacks.EarlyStopping(patience=PATIENCE),
-                    diary_callback(job, len(x)),
-                    keras.callbacks.LambdaCallback(on_epoch_end=report),
-                ],
-                verbose=0,
-            )
+            history = fit(model, job, report)
         return max(history.history["val_accuracy"])
 
     study = optuna.create_study(

@@ -10,7 +10,7 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from benchmarks.contenders.job import BATCH_SIZE, PATIENCE, Job, diary_callback
+from benchmarks.contenders.job import Job, fit
 from benchmarks.contenders.suggested import Suggested
 
 ENDLESS = 10_000
@@ -35,28 +35,12 @@ class Given:
 
 def trainable(config: dict[str, Any], job: Job) -> None:
     """Train one network."""
-    import keras
-
     from benchmarks.contenders.network import augmented
-
-    x, y, x_monitor, y_monitor = job.arrays()
 
     def report(epoch: int, logs: dict[str, float]) -> None:
         tune.report({"val_accuracy": logs["val_accuracy"]})
 
-    augmented(Given(config)).fit(
-        x,
-        y,
-        epochs=job.epochs,
-        batch_size=BATCH_SIZE,
-        validation_data=(x_monitor, y_monitor),
-        callbacks=[
-            keras.callbacks.EarlyStopping(patience=PATIENCE),
-            diary_callback(job, len(x)),
-            keras.callbacks.LambdaCallback(on_epoch_end=report),
-        ],
-        verbose=0,
-    )
+    fit(augmented(Given(config)), job, report)
 
 
 def main(path: str) -> None:
