@@ -229,15 +229,13 @@ def build_within(
 
 
 def _label(name: str, drawn: Mapping[str, Any]) -> str:
-    """What a hypermodel drew, in a line; six digits of a fingerprint stand for what does not fit in."""
-    values = [f"{key}={value}" for key, value in drawn.items()]
-    label = f"{name.rpartition(':')[2]} " + ", ".join(values)
-    if len(label) <= _LONGEST_LABEL:
-        return label
-    while values and len(label) > _LONGEST_LABEL - len(" ... 012345"):
+    """What a hypermodel drew, in a line; if it does not fit, six digits in front tell all of it apart."""
+    called, values = name.rpartition(":")[2], [f"{key}={value}" for key, value in drawn.items()]
+    label = f"{called} {', '.join(values)}"
+    while values and len(label) > _LONGEST_LABEL:
         values.pop()
-        label = f"{name.rpartition(':')[2]} " + ", ".join(values)
-    return f"{label} ... {fingerprint(drawn)[:6]}"
+        label = f"{called} {fingerprint(drawn)[:6]} {', '.join(values)} ..."
+    return label
 
 
 def _arm(spec: str) -> Arm:
