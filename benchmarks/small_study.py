@@ -75,6 +75,7 @@ def run(
     tracking = tracking or workspace.tracking_uri
     prepare_store(tracking, workspace.folder / "mlflow.lock")
     server = ForkServer(workspace.logs / "children.log", BODY, () if lock is None else (lock,))
+    server.start()
     study = Study(setting, open_storage(storage or workspace.storage_url, grace_seconds), workspace)
     spool = Spool.claim(workspace.spool / setting.experiment)
     local = workspace.artifacts if tracking.startswith("sqlite") else None
@@ -87,6 +88,7 @@ def run(
         say("stopping")
 
     recorder.study_begun()
+    server.wait_until_ready(60)
     over = False
     with hearing_signals(stop):
         try:

@@ -23,6 +23,7 @@ class Explore(Stage):
     """Trials up to the protocol's total, shared equally among families, the baseline first."""
 
     name = names.EXPLORE
+    learns = True
 
     def __init__(self, setting: Setting, *args: Any, hours_left: Any = None, **kwargs: Any) -> None:
         super().__init__(setting, *args, **kwargs)

@@ -84,6 +84,7 @@ class Stage(ABC):
 
     name: str
     prunes_by: Literal["epoch", "seed"] | None = None  # what a step is to the pruner
+    learns = False  # whether what has ended bears on what is claimed next
 
     def __init__(self, setting: Setting, storage: Storage, workspace: Path, study_name: str) -> None:
         self.setting = setting

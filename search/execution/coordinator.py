@@ -1,14 +1,16 @@
 """Runs a stage: one thread for each worker slot, one child for each evaluation, no Keras here.
 
 A slot claims an evaluation, lets a child do it, and passes the end on: first to the observers (the recorder
-spools it to disk), then to the stage (Optuna is told). A child that dies is followed by another, which goes
-on from the checkpoint; a user's mistake ends the stage.
+spools it to disk), then to the stage (Optuna is told). Where no answer bears on what comes next, the slot
+does not wait for that. A child that dies is followed by another, which goes on from the checkpoint; a user's
+mistake ends the stage.
 """
 
 import json
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -93,20 +95,24 @@ class Coordinator:
             stage, self._observers, self._patience, self._stopping, self._forced, environment
         )
         try:
-            while not self._stopping.is_set():
-                work = self._patience.insist(partial(stage.claim, worker))
-                if work is None:
-                    return
-                if isinstance(work, Work):
-                    self._evaluate(conversation, work)
-                else:
-                    self._stopping.wait(_POLL_SECONDS)
+            with ThreadPoolExecutor(1, f"worker-{worker}-ends") as ends:  # waits for the last of them
+                while not self._stopping.is_set():
+                    work = self._patience.insist(partial(stage.claim, worker))
+                    if work is None:
+                        return
+                    if isinstance(work, Work):
+                        self._evaluate(conversation, work, ends)
+                    else:
+                        self._stopping.wait(_POLL_SECONDS)
         except Exception as error:
-            with self._lock:
-                self._errors.append(error)
-            self._stopping.set()
+            self._break_off(error)
 
-    def _evaluate(self, conversation: Conversation, work: Work) -> None:
+    def _break_off(self, error: Exception) -> None:
+        with self._lock:
+            self._errors.append(error)
+        self._stopping.set()
+
+    def _evaluate(self, conversation: Conversation, work: Work, ends: Executor) -> None:
         for observer in self._observers:
             observer.begun(work)
         try:
@@ -114,8 +120,16 @@ class Coordinator:
         except Exception:
             self._end(conversation.stage, work, Outcome(STOPPED))
             raise
-        self._end(conversation.stage, work, outcome)
-        self._count_failure(conversation.stage, outcome)
+        over = ends.submit(self._pass_on, conversation.stage, work, outcome)
+        if conversation.stage.learns:
+            over.result()
+
+    def _pass_on(self, stage: Stage, work: Work, outcome: Outcome) -> None:
+        try:
+            self._end(stage, work, outcome)
+            self._count_failure(stage, outcome)
+        except Exception as error:
+            self._break_off(error)
 
     def _end(self, stage: Stage, work: Work, outcome: Outcome) -> None:
         """Decide, record, tell, forget: after a kill in between, what follows is repeated, the same."""

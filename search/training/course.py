@@ -26,6 +26,9 @@ _OUTCOMES: Final = {Decision.CONTINUE: "complete", Decision.PRUNE: "pruned", Dec
 class Course(keras.callbacks.Callback):  # type: ignore[misc]
     """Measures, decides, reports and saves after every epoch; sets the learning rate before it.
 
+    Args:
+        settle: makes the model ready to predict, before it is measured.
+
     Attributes:
         history: every epoch so far, as reported.
     """
@@ -38,6 +41,7 @@ class Course(keras.callbacks.Callback):  # type: ignore[misc]
         schedule: Schedule,
         report: Report,
         checkpoint: Checkpoint | None,
+        settle: Callable[[], None],
     ) -> None:
         super().__init__()
         self.models = models
@@ -46,6 +50,7 @@ class Course(keras.callbacks.Callback):  # type: ignore[misc]
         self.schedule = schedule
         self.report = report
         self.checkpoint = checkpoint
+        self.settle = settle
         self.history: list[dict[str, float]] = []
         self._answer = Decision.CONTINUE
         self._kept: list[NDArray[Any]] = []
@@ -76,6 +81,7 @@ class Course(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Measure on monitor, keep the weights if they are the best, report, save."""
         self._step_seconds.append(time.perf_counter() - self._started)
+        self.settle()
         metrics = self._measure(logs)
         if not math.isfinite(metrics["train_loss"] + metrics["monitor_loss"]):
             raise Diverged(epoch + 1)

@@ -17,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.training.batches import ShuffledBatches, balanced_weights
+from search.training.byte_dropout import draw_bytes
 from search.training.checkpoint import Checkpoint
 from search.training.composition import compose, predict
 from search.training.course import Course, Report
 from search.training.decision import Decision, Diverged
+from search.training.exact_batch_norm import ExactBatchNorm
 from search.training.fused_batch_norm import fuse_batch_norms
 from search.training.recipe import Recipe
 from search.training.schedule import Rehearsed, Schedule
@@ -97,6 +99,7 @@ def train(
     """
     images, labels = train
     fuse_batch_norms(network)
+    draw_bytes(network)
     models = compose(network, recipe, images.shape[1:], seed)
     targets = np.eye(num_classes, dtype=np.float32)[labels]
     weights = balanced_weights(labels, num_classes) if recipe.class_weights else None
@@ -105,7 +108,8 @@ def train(
     if rates:
         schedule = Rehearsed(recipe, len(rates), patience, objective, rates)
     saved = Checkpoint(checkpoint) if checkpoint else None
-    course = Course(models, batches, monitor, schedule, report, saved)
+    exact = ExactBatchNorm(models.inference, images, seed)
+    course = Course(models, batches, monitor, schedule, report, saved, exact.measure)
     course.resume()
     if not course.ended:
         models.training.fit(

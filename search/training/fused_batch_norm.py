@@ -5,27 +5,21 @@ TensorFlow has a kernel for it, in bfloat16 too. Results agree within floating-p
 Keras's own, so that what is saved loads anywhere. JAX compiles and PyTorch has its own: both are left alone.
 """
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import keras
+
+from search.training.layers import layers_of
 
 
 def fuse_batch_norms(network: keras.Model) -> None:
     """Let the batch norms of `network` train by the backend's kernel, where it has one."""
     if keras.backend.backend() != "tensorflow":
         return
-    for layer in _layers(network):
-        if type(layer) is keras.layers.BatchNormalization and _is_plain(layer):
+    for layer in layers_of(network, keras.layers.BatchNormalization):
+        if _is_plain(layer):
             layer.call = partial(_call, layer)
-
-
-def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    for layer in model.layers:
-        yield layer
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
 
 
 def _is_plain(layer: keras.layers.BatchNormalization) -> bool:
@@ -37,7 +31,7 @@ def _is_plain(layer: keras.layers.BatchNormalization) -> bool:
 def _call(
     layer: keras.layers.BatchNormalization, inputs: Any, training: bool | None = None, mask: Any = None
 ) -> Any:
-    if not (training and layer.trainable) or mask is not None:
+    if not (training and layer.trainable) or mask is not None:  # predicts as what is saved will, to the bit
         return type(layer).call(layer, inputs, training=training, mask=mask)
     import tensorflow as tf  # Keras's backend, imported already
 

@@ -2,7 +2,8 @@
 
 A history is a sequence of epochs, each a mapping with `monitor_accuracy`, `monitor_loss` and
 `monitor_macro_f1`. One epoch is better than another by the study's objective on monitor, and at equal
-accuracy or F1 by the lower loss.
+accuracy or F1 by the lower loss. A network that has yet to leave the commonest class shows what it learns in
+its loss alone: so an epoch has been of use if it brought a better one, or a lower loss.
 """
 
 import math
@@ -31,7 +32,7 @@ class Schedule:
     Attributes:
         recipe: with the learning rates.
         epochs: at most so many.
-        patience: end after so many epochs without a better one.
+        patience: end after so many epochs in a row that were of no use.
         objective: one of `OBJECTIVES`.
     """
 
@@ -49,7 +50,7 @@ class Schedule:
         """Whether all epochs are done or patience has run out."""
         if not history:
             return False
-        return len(history) >= self.epochs or len(history) - self.best_epoch(history) >= self.patience
+        return len(history) >= self.epochs or self._useless(history)[-1] >= self.patience
 
     def learning_rate(self, history: History) -> float:
         """The rate of the epoch that follows `history`."""
@@ -70,15 +71,19 @@ class Schedule:
         return _MERITS[self.objective](epoch)
 
     def _plateaus(self, history: History) -> int:
-        """How often `plateau_patience` epochs in a row brought nothing better than the best so far."""
+        """How often `plateau_patience` epochs in a row were of no use."""
+        return sum(n > 0 and n % self.recipe.plateau_patience == 0 for n in self._useless(history))
+
+    def _useless(self, history: History) -> list[int]:
+        """After each epoch: how many in a row, up to this one, were of no use."""
         best: Merit = (-math.inf,)
-        waited = plateaus = 0
-        for merit in map(self._merit, history):
-            waited = 0 if merit > best else waited + 1
-            best = max(best, merit)
-            if waited == self.recipe.plateau_patience:
-                plateaus, waited = plateaus + 1, 0
-        return plateaus
+        lowest, row, rows = math.inf, 0, []
+        for epoch in history:
+            merit, loss = self._merit(epoch), epoch["monitor_loss"]
+            row = 0 if merit > best or loss < lowest else row + 1
+            best, lowest = max(best, merit), min(lowest, loss)
+            rows.append(row)
+        return rows
 
 
 @dataclass(frozen=True)

@@ -75,3 +75,14 @@ def test_a_rehearsed_training_takes_its_rates_and_keeps_the_last_epoch() -> None
     assert [rehearsed.learning_rate(falling[:n]) for n in range(3)] == [0.1, 0.1, 0.01]
     assert [rehearsed.over(falling[:n]) for n in range(1, 4)] == [False, False, True]
     assert rehearsed.best_epoch(falling) == 3
+
+
+def test_a_lower_loss_is_of_use_where_the_objective_stands_still() -> None:
+    """As in the first epochs on unbalanced classes, when every image is taken for the commonest."""
+    slow = schedule(plateau_patience=2)
+    learning = history(0.3, 0.3, 0.3, 0.3, losses=(4.0, 3.0, 2.0, 1.0))
+    assert not slow.over(learning)
+    assert slow.learning_rate(learning) == 1e-3
+    idle = history(0.3, 0.3, 0.3, 0.3, losses=(1.0, 2.0, 2.0, 2.0))
+    assert slow.over(idle)
+    assert slow.learning_rate(idle) == 5e-4

@@ -1,0 +1,72 @@
+"""What batch norm knows of its inputs when it predicts: measured after every epoch, for the weights of then.
+
+Keras follows mean and variance with a moving average over the last hundred steps or so, in which the weights
+change: a search trains for few steps, and its first epochs are judged by statistics of networks that are no
+more. Wu and Johnson, Rethinking "Batch" in BatchNorm (2021), section 3. Training itself never reads them.
+"""
+
+from functools import partial
+from typing import Any, Final
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from search.training.layers import layers_of
+
+_IMAGES: Final = 1024
+_BATCH: Final = 256
+
+
+class ExactBatchNorm:
+    """Measures the statistics of every batch norm that is trained, on some images as they are.
+
+    Args:
+        inference: the model that predicts, from uint8 images.
+        images: those to train on, uint8 (n, height, width, channels); at most 1,024 of them are used.
+        seed: which ones.
+    """
+
+    def __init__(self, inference: keras.Model, images: NDArray[np.uint8], seed: int) -> None:
+        found = layers_of(inference, keras.layers.BatchNormalization)
+        self._layers = [layer for layer in found if layer.trainable]
+        # A model of its own: Keras traces it once, with its batch norms measuring.
+        self._model = keras.Model(inference.inputs, inference.outputs)
+        self._images = images
+        size = min(_BATCH, len(images))
+        count = min(_IMAGES, len(images)) // size * size
+        rows = np.random.default_rng(seed).choice(len(images), count, replace=False)
+        self._batches = np.sort(rows.reshape(-1, size))  # by memory within a batch, drawn between batches
+        self._measuring = False
+        for layer in self._layers:
+            layer.call = partial(self._call, layer, layer.call)
+
+    def measure(self) -> None:
+        """Give the layers the mean and the variance of their inputs, with the weights as they are."""
+        if not self._layers:
+            return
+        means: list[list[NDArray[np.float32]]] = []
+        variances: list[list[NDArray[np.float32]]] = []
+        self._measuring = True
+        for rows in self._batches:
+            self._model.predict_on_batch(np.asarray(self._images[rows]))
+            means.append([np.asarray(layer.moving_mean) for layer in self._layers])
+            variances.append([np.asarray(layer.moving_variance) for layer in self._layers])
+        self._measuring = False
+        for layer, mean, variance in zip(
+            self._layers, zip(*means, strict=True), zip(*variances, strict=True), strict=True
+        ):
+            layer.moving_mean.assign(np.mean(mean, axis=0))
+            # Batches of one size: the variance within them and that between them.
+            layer.moving_variance.assign(np.mean(variance, axis=0) + np.var(mean, axis=0))
+
+    def _call(
+        self, layer: Any, call: Any, inputs: Any, training: bool | None = None, mask: Any = None
+    ) -> Any:
+        if not self._measuring:
+            return call(inputs, training=training, mask=mask)
+        followed, layer.momentum = layer.momentum, 0.0  # what it keeps is this batch's own
+        try:
+            return call(inputs, training=True, mask=mask)
+        finally:
+            layer.momentum = followed

@@ -1,0 +1,20 @@
+"""Finding layers in a model, so that a backend's better way may be put in place of Keras's own.
+
+What is put in place is the layer's `call`: its class, its variables and what is saved of it stay Keras's.
+"""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+import keras
+
+Kind = TypeVar("Kind", bound=keras.layers.Layer)
+
+
+def layers_of(model: keras.Model, kind: type[Kind]) -> Iterator[Kind]:
+    """The layers of just this class in a model and in the models in it; none of its subclasses."""
+    for layer in model.layers:
+        if type(layer) is kind:
+            yield layer
+        elif isinstance(layer, keras.Model):
+            yield from layers_of(layer, kind)

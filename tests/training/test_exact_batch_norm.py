@@ -1,0 +1,96 @@
+"""The statistics that batch norm predicts with are those of the weights as they are."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from search.training.exact_batch_norm import ExactBatchNorm
+from tests.training.small_training import SHAPE, fit, labelled
+
+
+def network(**options: Any) -> keras.Model:
+    """Batch norm on images, in a model within the model, and on features."""
+    keras.utils.set_random_seed(3)
+    layers = keras.layers
+    inner = keras.Sequential([keras.Input((11, 11, 4)), layers.BatchNormalization(name="images", **options)])
+    inputs = keras.Input(SHAPE, dtype="uint8")
+    x = layers.Conv2D(4, 3, strides=2, name="conv")(layers.Rescaling(1 / 255)(inputs))
+    x = layers.Dropout(0.5)(layers.ReLU()(inner(x)))
+    x = layers.Dense(5, name="dense")(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, layers.BatchNormalization(name="features")(x))
+
+
+def batch_norm(model: keras.Model, name: str) -> keras.layers.BatchNormalization:
+    found = [layer for layer in model._flatten_layers() if layer.name == name]
+    return found[0]
+
+
+def test_they_are_the_mean_and_the_variance_of_what_goes_in() -> None:
+    model = network()
+    images = labelled(256, 0)[0]
+    ExactBatchNorm(model, images, seed=0).measure()
+    seen = keras.Model(model.inputs, model.get_layer("conv").output).predict(images, verbose=0)
+    layer = batch_norm(model, "images")
+    np.testing.assert_allclose(layer.moving_mean, seen.mean((0, 1, 2)), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(layer.moving_variance, seen.var((0, 1, 2)), rtol=1e-4, atol=1e-6)
+    # With these, and nothing dropped, the second one sees what it will see in a prediction.
+    seen = keras.Model(model.inputs, model.get_layer("dense").output).predict(images, verbose=0)
+    layer = batch_norm(model, "features")
+    np.testing.assert_allclose(layer.moving_mean, seen.mean(0), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(layer.moving_variance, seen.var(0), rtol=1e-3, atol=1e-5)
+
+
+def test_over_several_batches_they_are_those_of_all_images() -> None:
+    """Sorted by brightness, so that batches which followed the order would differ."""
+    model = network()
+    images, labels = labelled(1024, 0)
+    images = images[np.argsort(labels)]
+    ExactBatchNorm(model, images, seed=0).measure()
+    seen = keras.Model(model.inputs, model.get_layer("conv").output).predict(images, verbose=0)
+    layer = batch_norm(model, "images")
+    np.testing.assert_allclose(layer.moving_mean, seen.mean((0, 1, 2)), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(layer.moving_variance, seen.var((0, 1, 2)), rtol=1e-4, atol=1e-6)
+
+
+def test_frozen_layers_keep_theirs() -> None:
+    model = network()
+    batch_norm(model, "images").trainable = False
+    ExactBatchNorm(model, labelled(64, 0)[0], seed=0).measure()
+    np.testing.assert_array_equal(batch_norm(model, "images").moving_mean, np.zeros(4))
+    assert np.any(np.asarray(batch_norm(model, "features").moving_mean) != 0)
+
+
+def test_the_layers_stay_what_they_were(tmp_path: Path) -> None:
+    model = network(momentum=0.7)
+    images = labelled(64, 0)[0]
+    ExactBatchNorm(model, images, seed=0).measure()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert batch_norm(loaded, "images").momentum == 0.7
+    np.testing.assert_array_equal(model.predict_on_batch(images), loaded.predict_on_batch(images))
+
+
+@pytest.mark.trains
+def test_a_training_of_few_steps_ends_with_the_statistics_of_its_last_weights() -> None:
+    """Sixteen steps move an average over a hundred by a seventh of the way."""
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+    slow = keras.Sequential(
+        [
+            keras.Input(SHAPE),
+            layers.Conv2D(8, 3, strides=2, name="conv"),
+            layers.BatchNormalization(momentum=0.99, name="images"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    trained = fit(slow, patience=9)
+    images = labelled(256, 0)[0]
+    seen = keras.Model(slow.inputs, slow.get_layer("conv").output).predict(images / 255.0, verbose=0)
+    assert trained.best_epoch > 0
+    np.testing.assert_allclose(
+        slow.get_layer("images").moving_mean, seen.mean((0, 1, 2)), rtol=1e-3, atol=1e-4
+    )
