@@ -3,12 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optuna.trial import TrialState
-
 from search.execution.protocol import Value
 from search.explore import cell_fields
 from search.leaders import Leader
-from search.stage import Stage, Wait, Work
+from search.stage import FINISHED, Stage, Wait, Work
 from search.tracking import names
 from spaces.domains import Domain
 
@@ -67,8 +65,8 @@ class Confirm(Stage):
         return found  # type: ignore[no-any-return]
 
     def _count(self) -> int:
-        return len(self.ids(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+        return self.storage.count(self.study._study_id, *FINISHED)
 
     def total(self) -> int:
         """How many evaluations the plan holds."""
-        return len(self.ids(*TrialState))
+        return self.storage.count(self.study._study_id)

@@ -10,7 +10,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from search.execution.protocol import Value
-from search.stage import Stage, Wait, Work
+from search.stage import FINISHED, Stage, Wait, Work
 from search.tracking import names
 from spaces.domains import Domain
 
@@ -61,8 +61,8 @@ class Final(Stage):
         raise AssertionError(f"a fixed candidate draws nothing. Received: {name}")
 
     def _count(self) -> int:
-        return len(self.trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+        return self.storage.count(self.study._study_id, *FINISHED)
 
     def total(self) -> int:
         """How many evaluations the plan holds."""
-        return len(self.trials())
+        return self.storage.count(self.study._study_id)

@@ -11,6 +11,7 @@ and only the owner's result counts: a machine thought lost that comes back finds
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -33,6 +34,8 @@ from spaces.domains import Domain
 #: States of an outcome that is none: to go on later; taken over by another machine.
 STOPPED = "stopped"
 LOST = "lost"
+#: Optuna's states of a trial that is over.
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 Direction = Literal["minimize", "maximize"]
 
@@ -92,6 +95,7 @@ class Stage(ABC):
         self.workspace = workspace
         self.study_name = study_name
         self._lock = threading.RLock()
+        self._looked = -math.inf  # when there was last nobody's trial to adopt
         self.workers = 1  # how many slots claim from it; the coordinator says
         self._studies: dict[int, optuna.Study] = {}
         self._running: dict[int, Work] = {}  # by Optuna's trial id; those of this process
@@ -144,10 +148,6 @@ class Stage(ABC):
         """The stage's trials in their order."""
         return self.study.get_trials(deepcopy=False, states=states or None)
 
-    def ids(self, *states: TrialState) -> list[int]:
-        """The same, by Optuna's ids alone: cheap."""
-        return self.storage.ids(self.study._study_id, *states)
-
     def enqueue(self, slot: int, seed: int, **attributes: Any) -> None:
         """Put an evaluation into the plan."""
         key = f"{self.setting.study}/{self.name}/{slot}/{seed}"
@@ -167,17 +167,30 @@ class Stage(ABC):
         """The next evaluation for this worker; Wait: ask again soon; None: nothing is left."""
         with self._lock:
             with self.exclusive():
-                trial = self._adopted(worker) or self._asked(worker)
+                trial = self._next()
                 self._counted = self._count()
-                if trial is None and self.ids(TrialState.RUNNING):
+                if trial is None and self.storage.count(self.study._study_id, TrialState.RUNNING):
                     return Wait
-            if not isinstance(trial, optuna.Trial):
+            if not isinstance(trial, int):
                 return trial
-            # Only now: a claim whose lock is lost as it ends is repeated, and must find the trial an orphan.
-            work = self._running[trial._trial_id] = self._work(trial)
+            # Only now: a claim that fails as it ends is repeated, and must find the trial an orphan.
+            study = self._study_of(worker)
+            study._thread_local.cached_all_trials = None  # as `ask` does, which would read the whole plan
+            work = self._work(optuna.Trial(study, trial))
+            self._running[trial] = work
             return work
 
-    def _adopted(self, worker: int) -> optuna.Trial | None:
+    def _next(self) -> int | type[Wait] | None:
+        """The trial to go on with: one that was left behind, else one that waits."""
+        # Nobody is thought lost who was there a moment ago: that is worth a look now and then.
+        if time.monotonic() - self._looked >= (self.storage.heartbeat_interval or 0):
+            orphan = self._adopted()
+            if orphan is not None:
+                return orphan
+        begun = self._begun()
+        return begun if isinstance(begun, int) else self._adopted() or begun
+
+    def _adopted(self) -> int | None:
         """A running trial that nobody evaluates: its process is gone, or our claim of it failed half-way."""
         owners = self.storage.owners(self.study._study_id)
         orphans = owners.keys() - self._running.keys()
@@ -185,23 +198,20 @@ class Stage(ABC):
             mine = {trial for trial in orphans if owners[trial] == self.storage.owner}
             orphans &= mine | self.storage.stale(self.study._study_id)
         if not orphans:
+            self._looked = time.monotonic()
             return None
         self.storage.own(min(orphans))
-        return optuna.Trial(self._study_of(worker), min(orphans))
+        return min(orphans)
 
-    def _asked(self, worker: int) -> optuna.Trial | type[Wait] | None:
+    def _begun(self) -> int | type[Wait] | None:
         """A waiting trial, planned now if need be. It has an owner and a heartbeat before it runs."""
-        waiting = self.storage.first_waiting(self.study._study_id)
-        if waiting is None:
+        begun = self.storage.begin_first(self.study._study_id)
+        if begun is None:
             verdict = self.plan_next()
-            waiting = self.storage.first_waiting(self.study._study_id)
-            if verdict is Wait or waiting is None:
+            begun = self.storage.begin_first(self.study._study_id)
+            if begun is None:
                 return verdict
-        if not self.storage.begin(waiting):
-            return Wait
-        study = self._study_of(worker)
-        study._thread_local.cached_all_trials = None  # what `ask` does, which would read the whole plan
-        return optuna.Trial(study, waiting)
+        return begun
 
     def deserted(self) -> bool:
         """Whether no other process evaluates anything of it: nothing runs that is neither ours nor stale."""
@@ -223,7 +233,9 @@ class Stage(ABC):
         return owner != self.storage.owner
 
     def _study_of(self, worker: int) -> optuna.Study:
-        """This worker's view of the study, with a sampler of its own."""
+        """This worker's view of the study, with a sampler of its own where anything is drawn."""
+        if not self.learns:
+            return self.study
         if worker not in self._studies:
             protocol = self.setting.protocol
             seed = worker_seed(protocol.sampler_options.get("seed", 0), len(self.trials()), worker)

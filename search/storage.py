@@ -8,6 +8,7 @@ import json
 import os
 import re
 import socket
+import threading
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,10 +68,11 @@ class Storage(RDBStorage):
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         #: For Optuna's studies, which would each keep all trials in a cache of their own.
         self.cached = _CachedStorage(self)
+        self._within = threading.local()  # the connection of the lock that this thread holds
 
     @contextmanager
     def exclusive(self, name: str, seconds: int = _LOCK_SECONDS) -> Iterator[None]:
-        """Let one process at a time in, for so many seconds at most.
+        """Let one process at a time in, for so many seconds at most. What it begins is one transaction.
 
         On one machine there is one process anyway, and its threads have locks of their own.
         """
@@ -82,37 +84,64 @@ class Storage(RDBStorage):
             connection.execute(sqlalchemy.text(silence))
             lock = sqlalchemy.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
             connection.execute(lock, {"name": f"candor/{name}"})
-            yield
+            outer, self._within.connection = self._connection, connection
+            try:
+                yield
+            finally:
+                self._within.connection = outer
+
+    @property
+    def _connection(self) -> sqlalchemy.Connection | None:
+        connection: sqlalchemy.Connection | None = getattr(self._within, "connection", None)
+        return connection
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlalchemy.Connection]:
+        """The connection that holds the lock, of which the transaction goes on; else one of its own."""
+        if self._connection is not None:
+            yield self._connection
+            return
+        with self.engine.begin() as connection:
+            yield connection
 
     def close(self) -> None:
         """Let go of every connection."""
         self.engine.dispose()
 
-    def ids(self, study_id: int, *states: TrialState) -> list[int]:
-        """The trials in these states, oldest first; to read a whole plan costs a hundred times as much."""
-        trials = sqlalchemy.select(TrialModel.trial_id).order_by(TrialModel.trial_id)
-        wanted = trials.where(TrialModel.study_id == study_id, TrialModel.state.in_(states))
-        with self.engine.connect() as connection:
-            return list(connection.execute(wanted).scalars())
+    def count(self, study_id: int, *states: TrialState) -> int:
+        """How many trials are in these states; of all of them without any."""
+        number = sqlalchemy.select(sqlalchemy.func.count()).where(TrialModel.study_id == study_id)
+        with self._connected() as connection:
+            return connection.execute(
+                number.where(TrialModel.state.in_(states or tuple(TrialState)))
+            ).scalar_one()
 
     def own(self, trial_id: int) -> None:
         """Make a running trial this process's own, and alive."""
         self.record_heartbeat(trial_id)
         self.set_trial_user_attr(trial_id, _OWNER, self.owner)
 
-    def begin(self, trial_id: int) -> bool:
-        """Make a waiting trial a running one, this process's own, and alive, in one transaction.
+    def begin_first(self, study_id: int) -> int | None:
+        """Make the trial that has waited longest a running one, this process's own, and alive.
 
-        Whether it still waited: a process that lost the lock in between may find it gone.
+        In one transaction; None where none waits.
         """
-        with _create_scoped_session(self.scoped_session) as session:
-            trial = TrialModel.find_or_raise_by_id(trial_id, session, for_update=True)
-            if cast(TrialState, trial.state) != TrialState.WAITING:
-                return False
-            trial.state, trial.datetime_start = TrialState.RUNNING, datetime.now()
-            session.add(TrialHeartbeatModel(trial_id=trial_id))
-            session.execute(_UPSERTS[self.engine.dialect.name], _rows(trial_id, {_OWNER: self.owner}))
-        return True
+        waiting = sqlalchemy.select(sqlalchemy.func.min(TrialModel.trial_id)).where(
+            TrialModel.study_id == study_id, TrialModel.state == TrialState.WAITING
+        )
+        begin = (
+            sqlalchemy.update(TrialModel)
+            # The state once more: a process that has lost the lock may have been overtaken.
+            .where(TrialModel.trial_id == waiting.scalar_subquery(), TrialModel.state == TrialState.WAITING)
+            .values(state=TrialState.RUNNING, datetime_start=datetime.now())
+            .returning(TrialModel.trial_id)
+        )
+        with self._connected() as connection:
+            trial_id: int | None = connection.execute(begin).scalar()
+            if trial_id is not None:
+                connection.execute(sqlalchemy.insert(TrialHeartbeatModel), {"trial_id": trial_id})
+                connection.execute(_UPSERTS[self.engine.dialect.name], _rows(trial_id, {_OWNER: self.owner}))
+        return trial_id
 
     def owners(self, study_id: int) -> dict[int, str | None]:
         """The running trials, and whose each is."""
@@ -123,15 +152,8 @@ class Storage(RDBStorage):
         wanted = owned.outerjoin(TrialUserAttributeModel, attribute).where(
             TrialModel.study_id == study_id, TrialModel.state == TrialState.RUNNING
         )
-        with self.engine.connect() as connection:
+        with self._connected() as connection:
             return {number: owner and json.loads(owner) for number, owner in connection.execute(wanted)}
-
-    def first_waiting(self, study_id: int) -> int | None:
-        """The trial that has waited longest."""
-        trials = sqlalchemy.select(TrialModel.trial_id).order_by(TrialModel.trial_id).limit(1)
-        wanted = trials.where(TrialModel.study_id == study_id, TrialModel.state == TrialState.WAITING)
-        with self.engine.connect() as connection:
-            return connection.execute(wanted).scalar()
 
     def end(
         self,

@@ -179,3 +179,30 @@ class ForkServer:
             self._children.clear()
         for child in orphans:
             child.ended(_SERVER_DIED)
+
+
+class Spare:
+    """A child that is forked before there is a task for it: by then it is ready."""
+
+    def __init__(self, server: ForkServer) -> None:
+        self._server = server
+        self._child: Child | None = None
+
+    def prepare(self) -> None:
+        """Fork one, unless there is one that lives."""
+        if self._child is None or self._child.wait(0) is not None:
+            self.end()
+            self._child = self._server.fork()
+
+    def take(self) -> Child:
+        """The child that was prepared, or another."""
+        self.prepare()
+        child, self._child = self._child, None
+        assert child is not None  # noqa: S101
+        return child
+
+    def end(self) -> None:
+        """See to it that none is left."""
+        if self._child is not None:
+            self._child.end()
+            self._child = None

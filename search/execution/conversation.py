@@ -14,7 +14,7 @@ from typing import Protocol
 
 from optuna.exceptions import UpdateFinishedTrialError
 
-from search.execution.children import Child
+from search.execution.children import Child, Spare
 from search.execution.limits import Limits, Watch
 from search.execution.patience import Patience
 from search.execution.protocol import (
@@ -67,7 +67,10 @@ class Died:
 
 @dataclass(frozen=True)
 class Conversation:
-    """What the conversations of one worker slot share. environment: variables of its children."""
+    """What the conversations of one worker slot share.
+
+    environment: variables of its children. spare: its next child.
+    """
 
     stage: Stage
     observers: Sequence[Observer]
@@ -75,6 +78,7 @@ class Conversation:
     stopping: threading.Event
     forced: threading.Event
     environment: Mapping[str, str]
+    spare: Spare
 
     def hold(self, work: Work, child: Child) -> Outcome | Died:
         """Serve one child. Raises UserError for a mistake of the user's that the child met."""
@@ -102,7 +106,10 @@ class Conversation:
             child.end()
 
     def _hear(self, work: Work, child: Child) -> Outcome | Died | None:
-        """Answer one message; an outcome when it was the last."""
+        """Answer one message; an outcome when it was the last.
+
+        What observers do about it need not be waited for: who dies meanwhile is told all of it again.
+        """
         stage, insist = self.stage, self.patience.insist
         match receive(child.pipe):
             case Suggest(name, domain):
@@ -112,16 +119,16 @@ class Conversation:
                 verdict = insist(partial(stage.built, work, built))
                 if verdict == Answer.DUPLICATE:
                     return work.known
+                answer(child.pipe, verdict)
                 for observer in self.observers:
                     insist(partial(observer.built, work))
-                answer(child.pipe, verdict)
             case Epoch() as message:
                 if insist(partial(stage.lost, work, since=_LOOK_SECONDS)):
                     return Outcome(LOST, "another machine has taken it over")
                 verdict = insist(partial(stage.epoch, work, message))
+                answer(child.pipe, Answer.STOP if self.stopping.is_set() else verdict)
                 for observer in self.observers:
                     insist(partial(observer.epoch, work, message))
-                answer(child.pipe, Answer.STOP if self.stopping.is_set() else verdict)
             case Round(number, score):
                 verdict = insist(partial(stage.round, work, number, score))
                 answer(child.pipe, Answer.STOP if self.stopping.is_set() else verdict)

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from search.execution.children import ForkServer
+from search.execution.children import ForkServer, Spare
 from search.execution.conversation import Cause, Conversation, Died, Observer
 from search.execution.files import write_whole
 from search.execution.patience import BrokenStudy, Patience
@@ -91,12 +91,14 @@ class Coordinator:
 
     def _work_on(self, stage: Stage, worker: int) -> None:
         environment = self._environments[worker % len(self._environments)]
+        spare = Spare(self._server)
         conversation = Conversation(
-            stage, self._observers, self._patience, self._stopping, self._forced, environment
+            stage, self._observers, self._patience, self._stopping, self._forced, environment, spare
         )
         try:
             with ThreadPoolExecutor(1, f"worker-{worker}-ends") as ends:  # waits for the last of them
                 while not self._stopping.is_set():
+                    spare.prepare()
                     work = self._patience.insist(partial(stage.claim, worker))
                     if work is None:
                         return
@@ -106,6 +108,8 @@ class Coordinator:
                         self._stopping.wait(_POLL_SECONDS)
         except Exception as error:
             self._break_off(error)
+        finally:
+            spare.end()
 
     def _break_off(self, error: Exception) -> None:
         with self._lock:
@@ -178,7 +182,7 @@ class Coordinator:
     def _converse(self, conversation: Conversation, work: Work) -> Outcome | Died:
         self._patience.insist(partial(Path(work.task.folder).mkdir, parents=True, exist_ok=True))
         work.trained_seconds = 0.0
-        child = self._server.fork()
+        child = conversation.spare.take()
         self._server.wait_until_ready(_START_SECONDS)  # a server that begins anew is not the child's silence
         return conversation.hold(work, child)
 

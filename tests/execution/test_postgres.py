@@ -196,15 +196,14 @@ def _cut(cutter: Storage) -> None:
 
 
 def test_a_claim_that_loses_its_lock_is_made_again(opened: Callable[[], Storage], tmp_path: Path) -> None:
-    """The connection is cut when the trial runs and the claim is not over: nobody else would take it."""
+    """The connection is cut when the trial has begun and the claim is not over: then it has not begun."""
     cutter = opened()
 
     class Unlucky(Confirm):
-        def _count(self) -> int:
-            counted = super()._count()
-            if self.trials(TrialState.RUNNING) and not self._running:
-                _cut(cutter)
-            return counted
+        def _begun(self) -> Any:
+            begun = super()._begun()
+            _cut(cutter)
+            return begun
 
     stage = Unlucky(small_study.setting([{"cell": 1}], seeds=1), opened(), tmp_path, "unlucky/confirm")
     stage.plan_cells()
@@ -213,6 +212,26 @@ def test_a_claim_that_loses_its_lock_is_made_again(opened: Callable[[], Storage]
     assert is_passing(caught.value)
     with pytest.raises(DBAPIError):
         stage.claim(1)
+    assert not stage.trials(TrialState.RUNNING)
+    stage.__class__ = Confirm
+    work = _claimed(stage)
+    assert (work.slot, stage.claim(1)) == (1, Wait)
+
+
+def test_a_claim_that_fails_when_its_lock_is_gone_is_made_again(
+    opened: Callable[[], Storage], tmp_path: Path
+) -> None:
+    """The trial runs, and nobody evaluates it: this machine claimed it, so nobody else would take it."""
+
+    class Unlucky(Confirm):
+        def _study_of(self, worker: int) -> Any:
+            raise TimeoutError
+
+    stage = Unlucky(small_study.setting([{"cell": 1}], seeds=1), opened(), tmp_path, "unluckier/confirm")
+    stage.plan_cells()
+    with pytest.raises(TimeoutError):
+        stage.claim(0)
+    assert len(stage.trials(TrialState.RUNNING)) == 1
     stage.__class__ = Confirm
     work = _claimed(stage)
     assert (work.slot, stage.claim(1)) == (1, Wait)
