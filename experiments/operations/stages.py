@@ -1,6 +1,7 @@
 """The orchestration: an experiment file in, a study run or continued, a verdict and a report out."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,9 +59,11 @@ def search(spec: Spec, means: Means, progress: Progress) -> Finished:
 
 def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) -> Finished:
     storage = open_storage(means.storage or means.workspace.storage_url, means.grace_seconds)
-    data = prepare_data(spec, means.workspace, progress.say)
-    check_names(server, setting_of(spec, data))
-    prepare_store(means.tracking, means.workspace.folder / "mlflow.lock")
+    with ThreadPoolExecutor(1) as beside:
+        store = beside.submit(prepare_store, means.tracking, means.workspace.folder / "mlflow.lock")
+        data = prepare_data(spec, means.workspace, progress.say)
+        check_names(server, setting_of(spec, data))
+        store.result()
     with storage.exclusive(f"{spec.name}/begin", _BEGINNING):
         setting = join(setting_of(spec, data), storage, strict=means.joins)
         if spec.protocol.threads == "auto" and not is_begun(setting, storage):
@@ -101,11 +104,12 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
 def threads_for(setting: Setting, means: Means, server: ForkServer, say: Callable[[str], None]) -> int:
     """Threads of each child of a new study, such that this machine's cores are neither idle nor fought over.
 
-    The children of GPUs share the cores. Without GPUs it is measured, unless the number of workers is given.
+    The children of GPUs share the cores. Without GPUs it is measured, unless the number of workers is given;
+    on two cores, two children of one thread have been faster with every network (see docs/speed.md).
     """
     if gpus():
         return max(1, cores() // (len(gpus()) * means.gpu_share))
-    worthwhile = means.workers is None and cores() > 1 and setting.data.counts["train"] >= WORTHWHILE
+    worthwhile = means.workers is None and cores() > 2 and setting.data.counts["train"] >= WORTHWHILE
     if not worthwhile or not server.wait_until_ready(180):
         return 1
     speeds = calibrate(server, setting, cores())

@@ -19,7 +19,7 @@ from spaces.domains import domain_from_dict
 
 #: So much faster than children of one thread must others be.
 _CLEARLY = 1.25
-_MEASURED_SECONDS = 3.0
+_MEASURED_SECONDS = 1.0
 _PATIENCE_SECONDS = 90.0  # for every child's first epoch, which traces
 _SAMPLE = 256  # images an epoch
 #: With fewer images than that, an evaluation is mostly building and tracing: there is nothing to measure.
