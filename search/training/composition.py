@@ -10,6 +10,9 @@ from search.training.augmentation_layer import AugmentationLayer
 from search.training.recipe import Recipe
 
 _PREDICTION_BATCH: Final = 256
+#: Steps that TensorFlow takes at one call: between them Python would do nothing but call again.
+#: The other backends would compile each of the steps.
+_STEPS_A_CALL: Final = 16
 _OPTIMIZERS: Final = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.Adam,  # Keras' AdamW differs in its default decay alone
@@ -40,6 +43,7 @@ def compose(network: keras.Model, recipe: Recipe, image_shape: tuple[int, ...], 
         optimizer=make_optimizer(recipe),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
+        steps_per_execution=_STEPS_A_CALL if keras.backend.backend() == "tensorflow" else 1,
     )
     return Composition(training, keras.Model(images, _probabilities(network, floats)))
 
