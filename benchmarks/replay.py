@@ -230,11 +230,15 @@ class Contest(NamedTuple):
 
     sampler: str
     pruner: str
-    options: tuple[tuple[str, Any], ...] = ()
+    options: tuple[tuple[str, Any], ...] = ()  # of the pruner
+    sampler_options: tuple[tuple[str, Any], ...] = ()
 
     def __str__(self) -> str:
-        options = ", ".join(f"{name} {value}" for name, value in self.options)
-        return f"{self.sampler} | {self.pruner}{f' ({options})' if options else ''}"
+        return f"{self.sampler}{_listed(self.sampler_options)} | {self.pruner}{_listed(self.options)}"
+
+
+def _listed(options: tuple[tuple[str, Any], ...]) -> str:
+    return f" ({', '.join(f'{name} {value}' for name, value in options)})" if options else ""
 
 
 CONTESTS = (
@@ -242,7 +246,7 @@ CONTESTS = (
     *(Contest("tpe", pruner) for pruner in ("median", "percentile", "patient", "hyperband")),
     Contest("tpe", "successive_halving"),
     Contest("tpe", "successive_halving", (("min_resource", 3), ("reduction_factor", 3))),
-    Contest("tpe", "median", (("n_startup_trials", 2),)),
+    Contest("tpe", "median", (("n_startup_trials", 4),), (("n_startup_trials", 8),)),
     Contest("random", "median"),
 )
 #: Of the time that random search takes for TRIALS whole trainings.
@@ -266,7 +270,7 @@ def replay(contest: Contest, seed: int) -> list[float]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     world, rng = surrogate(), np.random.default_rng(seed)
-    sampler = make_sampler(contest.sampler, {}, seed)
+    sampler = make_sampler(contest.sampler, dict(contest.sampler_options), seed)
     pruner = make_pruner(contest.pruner, dict(contest.options), EPOCHS)
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
     budget = world.mean_seconds * TRIALS / WORKERS

@@ -37,7 +37,7 @@ _NEEDED = {"gp": "torch", "cmaes": "cmaes"}
 PRUNER_NAMES = tuple(_PRUNERS)
 
 #: `group` makes TPE draw the parameters of one condition jointly: a space of variable depth needs it.
-_TPE_DEFAULTS = {"multivariate": True, "group": True, "n_startup_trials": 8}
+_TPE_DEFAULTS = {"multivariate": True, "group": True, "n_startup_trials": 4}
 
 
 def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
@@ -58,7 +58,7 @@ def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> optuna.sam
 
 def make_pruner(name: str, options: Mapping[str, Any], epochs: int) -> optuna.pruners.BasePruner:
     """A pruner over epochs. By default it leaves the first quarter of the epochs alone."""
-    median = {"n_startup_trials": 4, "n_warmup_steps": max(1, epochs // 4)}
+    median = {"n_startup_trials": 2, "n_warmup_steps": max(1, epochs // 4)}
     defaults: dict[str, dict[str, Any]] = {
         "median": median,
         "percentile": {**median, "percentile": 25.0},
