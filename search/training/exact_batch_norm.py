@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 
 from search.training.layers import layers_of
 
-_IMAGES: Final = 1024
+#: An eighth of the images: a few hundredths of an epoch's work. More than enough tells nothing more.
+_SHARE: Final = 8
+_FEWEST: Final = 256
+_MOST: Final = 1024
 _BATCH: Final = 256
 
 
@@ -23,7 +26,7 @@ class ExactBatchNorm:
 
     Args:
         inference: the model that predicts, from uint8 images.
-        images: those to train on, uint8 (n, height, width, channels); at most 1,024 of them are used.
+        images: those to train on, uint8 (n, height, width, channels); 256 to 1,024 of them are used.
         seed: which ones.
     """
 
@@ -33,9 +36,9 @@ class ExactBatchNorm:
         # A model of its own: Keras traces it once, with its batch norms measuring.
         self._model = keras.Model(inference.inputs, inference.outputs)
         self._images = images
-        size = min(_BATCH, len(images))
-        count = min(_IMAGES, len(images)) // size * size
-        rows = np.random.default_rng(seed).choice(len(images), count, replace=False)
+        count = min(len(images), max(_FEWEST, min(len(images) // _SHARE, _MOST)))
+        size = min(_BATCH, count)
+        rows = np.random.default_rng(seed).choice(len(images), count // size * size, replace=False)
         self._batches = np.sort(rows.reshape(-1, size))  # by memory within a batch, drawn between batches
         self._measuring = False
         for layer in self._layers:

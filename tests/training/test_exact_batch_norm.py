@@ -43,16 +43,18 @@ def test_they_are_the_mean_and_the_variance_of_what_goes_in() -> None:
     np.testing.assert_allclose(layer.moving_variance, seen.var(0), rtol=1e-3, atol=1e-5)
 
 
-def test_over_several_batches_they_are_those_of_all_images() -> None:
-    """Sorted by brightness, so that batches which followed the order would differ."""
+def test_a_sample_of_many_images_stands_for_all() -> None:
+    """Sorted by brightness, so that the first ones would not."""
     model = network()
-    images, labels = labelled(1024, 0)
+    images, labels = labelled(8192, 0)
     images = images[np.argsort(labels)]
     ExactBatchNorm(model, images, seed=0).measure()
     seen = keras.Model(model.inputs, model.get_layer("conv").output).predict(images, verbose=0)
     layer = batch_norm(model, "images")
-    np.testing.assert_allclose(layer.moving_mean, seen.mean((0, 1, 2)), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(layer.moving_variance, seen.var((0, 1, 2)), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(layer.moving_mean, seen.mean((0, 1, 2)), rtol=0.05)
+    np.testing.assert_allclose(layer.moving_variance, seen.var((0, 1, 2)), rtol=0.05)
+    dark = seen[: len(seen) // 3]
+    assert np.all(np.abs(dark.mean((0, 1, 2)) / seen.mean((0, 1, 2)) - 1) > 0.1)
 
 
 def test_frozen_layers_keep_theirs() -> None:
