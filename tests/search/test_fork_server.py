@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from search.execution.children import Child, ForkServer
+from search.execution.children import Child, ForkServer, Spare
 from search.execution.protocol import Failed, Task, receive, send
 
 
@@ -72,6 +72,34 @@ def test_a_killed_child_says_which_signal_ended_it(server: ForkServer) -> None:
     other = server.fork()
     other.kill()
     assert str(other.wait(60)) == "killed by SIGKILL"
+
+
+def test_a_spare_is_forked_once_replaced_when_it_has_died_and_ended_when_nobody_took_it(
+    server: ForkServer,
+) -> None:
+    """A child waits for its task; none is left behind."""
+    spare = Spare(server)
+    spare.prepare()
+    spare.prepare()
+    first = spare.take()
+    spare.prepare()
+    second = spare.take()
+    assert _pid_of(first) != _pid_of(second)
+    for child in (first, second):
+        child.end()
+    spare.prepare()
+    doomed = spare._child
+    assert doomed is not None
+    os.kill(_pid_of(doomed), signal.SIGKILL)
+    assert doomed.wait(60) is not None
+    spare.prepare()
+    replaced = spare._child
+    assert replaced is not None
+    assert replaced is not doomed
+    assert _alive(_pid_of(replaced))
+    spare.end()
+    spare.end()
+    assert _gone(_pid_of(replaced), 10)
 
 
 def test_a_server_that_dies_takes_its_children_along_and_is_replaced(tmp_path: Path) -> None:
