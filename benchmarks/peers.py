@@ -204,6 +204,12 @@ def table(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def _spread(values: Sequence[float]) -> str:
+    """Of a model that was not ready in time there is nothing to measure: then of how many of the searches."""
+    there = [value for value in values if value == value]
+    if not there:
+        return "none"
+    if len(there) < len(values):
+        return f"{_spread(there)} ({len(there)} of {len(values)})"
     deviation = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.3f}{deviation}"
 
