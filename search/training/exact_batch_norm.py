@@ -53,8 +53,9 @@ class ExactBatchNorm:
         self._measuring = True
         for rows in self._batches:
             self._model.predict_on_batch(np.asarray(self._images[rows]))
-            means.append([np.asarray(layer.moving_mean) for layer in self._layers])
-            variances.append([np.asarray(layer.moving_variance) for layer in self._layers])
+            # Copies: a backend may show its own memory, which the next batch overwrites.
+            means.append([np.array(layer.moving_mean) for layer in self._layers])
+            variances.append([np.array(layer.moving_variance) for layer in self._layers])
         self._measuring = False
         for layer, mean, variance in zip(
             self._layers, zip(*means, strict=True), zip(*variances, strict=True), strict=True
