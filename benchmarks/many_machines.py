@@ -106,11 +106,11 @@ def _work(folder: str, storage: str, tracking: str, evaluations: int) -> None:
 
 def _disturb(machines: "list[subprocess.Popen[bytes]]", storage: str) -> float:
     """A quarter in, cut machine 1 off; half-way, kill machine 2 for good; when it was."""
-    _wait_for(storage, 0.2)
+    _wait_for(storage, 0.2, machines)
     _ip("link set veth1 down")
     time.sleep(CUT_SECONDS)
     _ip("link set veth1 up")
-    _wait_for(storage, 0.5)
+    _wait_for(storage, 0.5, machines)
     for pid in _tree(machines[2].pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -127,9 +127,8 @@ def _trials(storage: str) -> list[optuna.trial.FrozenTrial]:
     return [trial for study in found for trial in study.get_trials()]
 
 
-def _wait_for(storage: str, share: float) -> None:
-    end = time.monotonic() + 600
-    while time.monotonic() < end:
+def _wait_for(storage: str, share: float, machines: "list[subprocess.Popen[bytes]]") -> None:
+    while all(machine.poll() is None for machine in machines):
         with contextlib.suppress(Exception):
             trials = _trials(storage)
             if trials and sum(t.state.is_finished() for t in trials) >= share * len(trials):

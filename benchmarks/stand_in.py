@@ -34,6 +34,7 @@ from search.execution.protocol import (
     RESULT,
     Answer,
     Built,
+    Closing,
     Epoch,
     Failed,
     Result,
@@ -44,6 +45,7 @@ from search.execution.protocol import (
     send,
 )
 from search.tracking import names
+from search.training.checkpoint import State, load, save
 
 
 def run(pipe: Connection) -> None:
@@ -90,9 +92,9 @@ def _built(task: Task, values: list[Any]) -> Built:
 
 
 def _train(pipe: Connection, task: Task, behaviour: dict[str, Any]) -> Result:
-    state = Path(task.folder) / "checkpoint" / "epochs.json"
-    state.parent.mkdir(exist_ok=True)
-    history = json.loads(state.read_text()) if state.exists() else []
+    checkpoint = Path(task.folder) / "checkpoint"
+    saved = load(checkpoint)
+    history = list(saved.record["history"]) if saved else []
     ballast = np.ones(int(behaviour.get("megabytes", 0)) * 2**20, np.uint8)
     for epoch, metrics in enumerate(history, start=1):
         ask(pipe, Epoch(epoch, metrics))
@@ -105,7 +107,8 @@ def _train(pipe: Connection, task: Task, behaviour: dict[str, Any]) -> Result:
         history.append(_metrics(task, len(history) + 1, time.perf_counter() - started))
         answer = ask(pipe, Epoch(len(history), history[-1]))
         outcome = {Answer.GO: "complete", Answer.PRUNE: "pruned", Answer.STOP: "stopped"}[Answer(answer)]
-        write_whole(state, json.dumps(history))
+        save(checkpoint, State({}, {"history": history}))
+    send(pipe, Closing())
     score = history[-1]["monitor_accuracy"]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     metrics = {"val_accuracy": score, names.EPOCHS: float(total), names.PEAK_RSS_MIB: peak + ballast.size * 0}

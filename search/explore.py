@@ -136,7 +136,7 @@ class Explore(Stage):
         """What is known of the same candidate, from whichever trial has it."""
         for trial in self.trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING):
             twin = trial.user_attrs.get("fingerprint") == built.candidate_fingerprint
-            if not twin or trial.number == work.trial.number:
+            if not twin or trial._trial_id == work.trial_id:
                 continue
             if trial.state == TrialState.RUNNING:
                 return Outcome(names.DUPLICATE, "the same candidate is being evaluated now")

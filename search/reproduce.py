@@ -10,6 +10,7 @@ from search.execution.protocol import (
     REPEATED,
     Answer,
     Built,
+    Closing,
     Epoch,
     Failed,
     Result,
@@ -51,6 +52,8 @@ def train_again(
             match receive(child.pipe):
                 case Built():
                     answer(child.pipe, Answer.GO)
+                case Closing():
+                    pass
                 case Epoch() as epoch:
                     heard(epoch)
                     answer(child.pipe, Answer.PRUNE if epoch.epoch == last_epoch else Answer.GO)

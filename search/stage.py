@@ -18,6 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,7 +62,9 @@ class Work:
     key: str
     baseline: bool
     task: Task
-    trial: optuna.Trial
+    study: optuna.Study  # this worker's view of it
+    trial_id: int  # Optuna's
+    begun: float  # when it was first claimed, in seconds since the epoch
     attempts: int = 0
     built: Built | None = None
     known: Outcome | None = None  # of a duplicate: what its twin had
@@ -74,8 +77,17 @@ class Work:
     @property
     def time(self) -> int:
         """When the last epoch ended, in milliseconds: the same whenever an epoch is told again."""
-        begun = self.trial.datetime_start
-        return int(1000 * ((begun.timestamp() if begun else 0.0) + self.trained_seconds))
+        return int(1000 * (self.begun + self.trained_seconds))
+
+    @cached_property
+    def trial(self) -> optuna.Trial:
+        """What Optuna draws and prunes with. Read when first asked for: it takes Optuna several questions."""
+        self.study._thread_local.cached_all_trials = None  # as `ask` does, which would read the whole plan
+        return optuna.Trial(self.study, self.trial_id)
+
+    def read_again(self) -> None:
+        """Let Optuna read the trial anew before it is used once more."""
+        self.__dict__.pop("trial", None)
 
 
 class Wait:
@@ -168,15 +180,13 @@ class Stage(ABC):
         with self._lock:
             with self.exclusive():
                 trial = self._next()
-                self._counted = self._count()
-                if trial is None and self.storage.count(self.study._study_id, TrialState.RUNNING):
-                    return Wait
-            if not isinstance(trial, int):
-                return trial
+                if not isinstance(trial, int):
+                    self._counted = self._count()
+                    going_on = trial is None and self.storage.count(self.study._study_id, TrialState.RUNNING)
+                    return Wait if going_on else trial
+                begun, attributes = self.storage.read(trial)
             # Only now: a claim that fails as it ends is repeated, and must find the trial an orphan.
-            study = self._study_of(worker)
-            study._thread_local.cached_all_trials = None  # as `ask` does, which would read the whole plan
-            work = self._work(optuna.Trial(study, trial))
+            work = self._work(self._study_of(worker), trial, begun, attributes)
             self._running[trial] = work
             return work
 
@@ -227,8 +237,7 @@ class Stage(ABC):
         now = time.monotonic()
         if not self.storage.shared or now - work.looked < since:
             return False
-        trial = work.trial._trial_id
-        owner = self.storage.owners(self.study._study_id).get(trial)
+        owner = self.storage.owners(self.study._study_id).get(work.trial_id)
         work.looked = now
         return owner != self.storage.owner
 
@@ -247,8 +256,7 @@ class Stage(ABC):
             )
         return self._studies[worker]
 
-    def _work(self, trial: optuna.Trial) -> Work:
-        attributes = trial.user_attrs
+    def _work(self, study: optuna.Study, trial: int, begun: float, attributes: Mapping[str, Any]) -> Work:
         task = self.setting.task(
             key=attributes["key"],
             seed=attributes["seed"],
@@ -262,7 +270,9 @@ class Stage(ABC):
             key=attributes["key"],
             baseline=bool(attributes.get("baseline")),
             task=task,
-            trial=trial,
+            study=study,
+            trial_id=trial,
+            begun=begun,
         )
 
     def folder_of(self, key: str) -> Path:
@@ -274,10 +284,10 @@ class Stage(ABC):
     def suggest(self, work: Work, name: str, domain: Domain) -> Value:
         """Draw a hyperparameter: from the sampler, or as it was drawn before the trial was adopted."""
         if not work.read:
-            work.trial.study.get_trials(deepcopy=False)  # Optuna's cache takes values for what it has read
+            work.study.get_trials(deepcopy=False)  # Optuna's cache takes values for what it has read
             work.read = True
         if work.unsure:
-            work.trial = optuna.Trial(work.trial.study, work.trial._trial_id)
+            work.read_again()
         work.unsure = True
         value = suggest(work.trial, name, domain)
         work.unsure = False
@@ -308,10 +318,9 @@ class Stage(ABC):
             if outcome.state not in (STOPPED, LOST):
                 self._tell(work, outcome)
                 self._counted = self._count()
-            self._running.pop(work.trial._trial_id, None)
+            self._running.pop(work.trial_id, None)
 
     def _tell(self, work: Work, outcome: Outcome) -> None:
-        trial = work.trial
         attributes: dict[str, Any] = {"state": outcome.state}
         constraints = dict(outcome.violations)
         if outcome.reason:
@@ -326,12 +335,12 @@ class Stage(ABC):
         values, state = self._as_optuna(outcome)
         with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
             for name, violation in constraints.items():
-                trial.set_constraint(name, violation)
+                work.trial.set_constraint(name, violation)
             if state == TrialState.PRUNED:  # its last report is its value: Optuna sees to that
-                self.storage.end(trial._trial_id, attributes, TrialState.RUNNING)
-                self.study.tell(trial, state=state, skip_if_finished=True)
+                self.storage.end(work.trial_id, attributes, TrialState.RUNNING)
+                self.study.tell(work.trial, state=state, skip_if_finished=True)
             else:  # `tell` would only read the trial twice
-                self.storage.end(trial._trial_id, attributes, state, values)
+                self.storage.end(work.trial_id, attributes, state, values)
 
     def _as_optuna(self, outcome: Outcome) -> tuple[list[float] | None, TrialState]:
         """What Optuna is told. TPE ignores FAIL and would draw it again, so only breakdowns are failures."""

@@ -13,7 +13,7 @@ import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import optuna
@@ -39,6 +39,10 @@ _POSTGRES = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,  # milliseconds
 }
+_LOCK = sqlalchemy.text(
+    "SELECT set_config('idle_in_transaction_session_timeout', :seconds, true),"
+    " pg_advisory_xact_lock(hashtextextended(:name, 0))"
+)
 _OWNER = "owner"  # the attribute of a trial that says whose it is
 _PASSING = re.compile(r"disk is full|disk I/O error|database is locked")
 
@@ -56,6 +60,23 @@ def _rows(trial_id: int, attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"trial_id": trial_id, "key": k, "value_json": json.dumps(v)} for k, v in attributes.items()]
 
 
+_WAITING = sqlalchemy.select(sqlalchemy.func.min(TrialModel.trial_id)).where(
+    TrialModel.study_id == sqlalchemy.bindparam("study"), TrialModel.state == TrialState.WAITING
+)
+_BEGIN = (
+    sqlalchemy.update(TrialModel)
+    # The state once more: a process that has lost the lock may have been overtaken.
+    .where(TrialModel.trial_id == _WAITING.scalar_subquery(), TrialModel.state == TrialState.WAITING)
+    .values(state=TrialState.RUNNING, datetime_start=sqlalchemy.bindparam("now"))
+    .returning(TrialModel.trial_id)
+)
+_READ = (
+    sqlalchemy.select(
+        TrialModel._datetime_start_utc, TrialUserAttributeModel.key, TrialUserAttributeModel.value_json
+    )
+    .join(TrialUserAttributeModel, TrialUserAttributeModel.trial_id == TrialModel.trial_id)
+    .where(TrialModel.trial_id == sqlalchemy.bindparam("trial"))
+)
 _UPSERTS = {"postgresql": _upsert(postgresql.insert), "sqlite": _upsert(sqlite.insert)}
 
 
@@ -80,10 +101,7 @@ class Storage(RDBStorage):
             yield
             return
         with self.engine.connect() as connection, connection.begin():
-            silence = f"SET LOCAL idle_in_transaction_session_timeout = '{seconds}s'"
-            connection.execute(sqlalchemy.text(silence))
-            lock = sqlalchemy.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-            connection.execute(lock, {"name": f"candor/{name}"})
+            connection.execute(_LOCK, {"seconds": f"{seconds}s", "name": f"candor/{name}"})
             outer, self._within.connection = self._connection, connection
             try:
                 yield
@@ -126,22 +144,20 @@ class Storage(RDBStorage):
 
         In one transaction; None where none waits.
         """
-        waiting = sqlalchemy.select(sqlalchemy.func.min(TrialModel.trial_id)).where(
-            TrialModel.study_id == study_id, TrialModel.state == TrialState.WAITING
-        )
-        begin = (
-            sqlalchemy.update(TrialModel)
-            # The state once more: a process that has lost the lock may have been overtaken.
-            .where(TrialModel.trial_id == waiting.scalar_subquery(), TrialModel.state == TrialState.WAITING)
-            .values(state=TrialState.RUNNING, datetime_start=datetime.now())
-            .returning(TrialModel.trial_id)
-        )
+        now = datetime.now(UTC).replace(tzinfo=None)  # Optuna keeps UTC, and does not say so
         with self._connected() as connection:
-            trial_id: int | None = connection.execute(begin).scalar()
+            trial_id: int | None = connection.execute(_BEGIN, {"study": study_id, "now": now}).scalar()
             if trial_id is not None:
                 connection.execute(sqlalchemy.insert(TrialHeartbeatModel), {"trial_id": trial_id})
                 connection.execute(_UPSERTS[self.engine.dialect.name], _rows(trial_id, {_OWNER: self.owner}))
         return trial_id
+
+    def read(self, trial_id: int) -> tuple[float, dict[str, Any]]:
+        """When a trial was begun, in seconds since the epoch, and its attributes."""
+        with self._connected() as connection:
+            rows = connection.execute(_READ, {"trial": trial_id}).all()
+        begun = rows[0].datetime_start.replace(tzinfo=UTC).timestamp()
+        return begun, {row.key: json.loads(row.value_json) for row in rows}
 
     def owners(self, study_id: int) -> dict[int, str | None]:
         """The running trials, and whose each is."""

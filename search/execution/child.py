@@ -26,6 +26,7 @@ from search.execution.protocol import (
     RESULT,
     Answer,
     Built,
+    Closing,
     Epoch,
     Failed,
     Infeasible,
@@ -196,6 +197,8 @@ def _train_and_measure(
         trainings.append(trained)
         history += [{**row, "epoch": len(history) + n} for n, row in enumerate(trained.history, start=1)]
         outcome = trained.outcome
+        if not task.sample and (outcome != "complete" or number == len(planned) - 1):
+            send(pipe, Closing())
         if outcome != "complete" or task.sample:
             break
         judged.append(judge(one, trained))

@@ -15,11 +15,13 @@ from typing import Protocol
 from optuna.exceptions import UpdateFinishedTrialError
 
 from search.execution.children import Child, Spare
+from search.execution.claims import Claims
 from search.execution.limits import Limits, Watch
 from search.execution.patience import Patience
 from search.execution.protocol import (
     Answer,
     Built,
+    Closing,
     Epoch,
     Failed,
     Infeasible,
@@ -69,7 +71,7 @@ class Died:
 class Conversation:
     """What the conversations of one worker slot share.
 
-    environment: variables of its children. spare: its next child.
+    environment: variables of its children. spare: its next child. claims: where its next evaluation is from.
     """
 
     stage: Stage
@@ -79,6 +81,7 @@ class Conversation:
     forced: threading.Event
     environment: Mapping[str, str]
     spare: Spare
+    claims: Claims
 
     def hold(self, work: Work, child: Child) -> Outcome | Died:
         """Serve one child. Raises UserError for a mistake of the user's that the child met."""
@@ -132,6 +135,8 @@ class Conversation:
             case Round(number, score):
                 verdict = insist(partial(stage.round, work, number, score))
                 answer(child.pipe, Answer.STOP if self.stopping.is_set() else verdict)
+            case Closing():
+                self.claims.ahead()
             case Result(outcome, score, metrics, reason, violations):
                 return Outcome(outcome, reason, score, metrics, violations)
             case Infeasible() as refused:

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from search.execution.children import ForkServer, Spare
+from search.execution.claims import Claims
 from search.execution.conversation import Cause, Conversation, Died, Observer
 from search.execution.files import write_whole
 from search.execution.patience import BrokenStudy, Patience
@@ -92,31 +93,39 @@ class Coordinator:
     def _work_on(self, stage: Stage, worker: int) -> None:
         environment = self._environments[worker % len(self._environments)]
         spare = Spare(self._server)
-        conversation = Conversation(
-            stage, self._observers, self._patience, self._stopping, self._forced, environment, spare
-        )
         try:
-            with ThreadPoolExecutor(1, f"worker-{worker}-ends") as ends:  # waits for the last of them
-                while not self._stopping.is_set():
-                    spare.prepare()
-                    work = self._patience.insist(partial(stage.claim, worker))
-                    if work is None:
-                        return
-                    if isinstance(work, Work):
-                        self._evaluate(conversation, work, ends)
-                    else:
-                        self._stopping.wait(_POLL_SECONDS)
+            with ThreadPoolExecutor(1, f"worker-{worker}-beside") as beside:  # waits for the last end
+                claims = Claims(stage, worker, self._patience, self._stopping, beside)
+                conversation = Conversation(
+                    *(stage, self._observers, self._patience, self._stopping, self._forced),
+                    *(environment, spare, claims),
+                )
+                try:
+                    self._take_turns(conversation, beside)
+                finally:
+                    claims.give_back()
         except Exception as error:
             self._break_off(error)
         finally:
             spare.end()
+
+    def _take_turns(self, conversation: Conversation, beside: Executor) -> None:
+        while not self._stopping.is_set():
+            conversation.spare.prepare()
+            work = conversation.claims.take()
+            if work is None:
+                return
+            if isinstance(work, Work):
+                self._evaluate(conversation, work, beside)
+            else:
+                self._stopping.wait(_POLL_SECONDS)
 
     def _break_off(self, error: Exception) -> None:
         with self._lock:
             self._errors.append(error)
         self._stopping.set()
 
-    def _evaluate(self, conversation: Conversation, work: Work, ends: Executor) -> None:
+    def _evaluate(self, conversation: Conversation, work: Work, beside: Executor) -> None:
         for observer in self._observers:
             observer.begun(work)
         try:
@@ -124,7 +133,7 @@ class Coordinator:
         except Exception:
             self._end(conversation.stage, work, Outcome(STOPPED))
             raise
-        over = ends.submit(self._pass_on, conversation.stage, work, outcome)
+        over = beside.submit(self._pass_on, conversation.stage, work, outcome)
         if conversation.stage.learns:
             over.result()
 

@@ -136,6 +136,11 @@ class Round:
 
 
 @dataclass(frozen=True)
+class Closing:
+    """The last training is over: what came of it is measured and written now. Not answered."""
+
+
+@dataclass(frozen=True)
 class Result:
     """The evaluation is over. Files lie in the task's folder, under `artifacts`.
 
@@ -160,9 +165,9 @@ class Failed:
     epoch: int | None = None
 
 
-Message = Task | Suggest | Built | Infeasible | Epoch | Round | Result | Failed
+Message = Task | Suggest | Built | Infeasible | Epoch | Round | Closing | Result | Failed
 _MESSAGES: dict[str, type[Any]] = {
-    c.__name__: c for c in (Task, Suggest, Built, Infeasible, Epoch, Round, Result, Failed)
+    c.__name__: c for c in (Task, Suggest, Built, Infeasible, Epoch, Round, Closing, Result, Failed)
 }
 
 

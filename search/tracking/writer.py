@@ -6,6 +6,7 @@ later, from a machine that was thought lost, or from before a crash, finds it en
 """
 
 import contextlib
+import math
 import os
 import socket
 import threading
@@ -25,19 +26,24 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _RETRY_SECONDS = (1, 2, 5, 10, 30)
-_BATCH = 500  # MLflow takes 1,000 metrics in one request, 100 params, 100 tags
+#: MLflow takes so many params, and so many tags, in one request, and 1,000 of all together.
+_LABELS = 100
+_METRICS = 800
 _FINAL = set(names.STATES) - {names.RUNNING}
 _STATUS = {names.PRUNED: "KILLED", names.FAILED: "FAILED", names.DIVERGED: "FAILED"}
 
 
 def prepare_store(tracking_uri: str, lock: Path) -> None:
-    """Create or migrate a SQLite store before anybody else opens it; two that do so at once break it."""
+    """Import MLflow, which takes seconds; create or migrate a SQLite store before anybody else opens it.
+
+    Two that do so at once would break it.
+    """
+    from mlflow import MlflowClient
+
     if not tracking_uri.startswith("sqlite:///"):
         return
     import fcntl
     import sqlite3
-
-    from mlflow import MlflowClient
 
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
@@ -69,7 +75,7 @@ class Writer:
         """Apply one record. Raises what MLflow raises."""
         kinds: dict[str, Callable[[Record], None]] = {
             "sweep": self._sweep,
-            "study": self._study,
+            "study": self._begin,
             "begin": self._begin,
             "epoch": self._epoch,
             "end": self._end,
@@ -148,19 +154,15 @@ class Writer:
         wanted = "attributes.status = 'RUNNING'"
         return list(self.client.search_runs([self.experiment_id()], filter_string=wanted, max_results=1000))
 
-    def _study(self, record: Record) -> None:
-        run = self._run(record)
-        self._log(run, record)
-        self._datasets(run, record)
-        self.client.update_run(run, status="RUNNING")
-
     def _begin(self, record: Record) -> None:
+        again = self.run_id(record.content["key"]) is not None
         run = self._run(record)
         if record.content["key"] in self._ended:
             return
         self._log(run, record)
         self._datasets(run, record)
-        self.client.update_run(run, status="RUNNING")
+        if again:
+            self.client.update_run(run, status="RUNNING")
 
     def _epoch(self, record: Record) -> None:
         from mlflow.entities import Metric
@@ -216,12 +218,14 @@ class Writer:
         metrics = [Metric(k, v, record.time, 0) for k, v in content.get("metrics", {}).items()]
         params = [Param(k, str(v)[:6000]) for k, v in content.get("params", {}).items()]
         tags = [RunTag(k, str(v)[:8000]) for k, v in content.get("tags", {}).items()]
-        for start in range(0, max(len(metrics), 1), _BATCH):
-            self.client.log_batch(run, metrics=metrics[start : start + _BATCH])
-        for start in range(0, len(params), 100):
-            self.client.log_batch(run, params=params[start : start + 100])
-        for start in range(0, len(tags), 100):
-            self.client.log_batch(run, tags=tags[start : start + 100])
+        most = max(math.ceil(len(metrics) / _METRICS), math.ceil(max(len(params), len(tags)) / _LABELS))
+        for n in range(most):
+            self.client.log_batch(
+                run,
+                metrics=metrics[n * _METRICS : (n + 1) * _METRICS],
+                params=params[n * _LABELS : (n + 1) * _LABELS],
+                tags=tags[n * _LABELS : (n + 1) * _LABELS],
+            )
 
     def _datasets(self, run: str, record: Record) -> None:
         datasets = record.content.get("datasets", ())

@@ -41,7 +41,7 @@ def test_a_full_disk_pauses_a_study_until_there_is_room(small_disk: Path, empty_
     )
     with study.begin() as process:
         assert process.stdout is not None
-        while not any(study.workspace.glob("checkpoints/*/checkpoint/epochs.json")):
+        while not any(study.workspace.glob("checkpoints/*/checkpoint/state.npz")):
             time.sleep(0.05)
         ballast = _fill(small_disk)
         said = ""

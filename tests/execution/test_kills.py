@@ -22,7 +22,7 @@ def _wait_for(condition: Callable[[], Any], seconds: float = 120) -> None:
 
 
 def _training(study: Started) -> bool:
-    return any(study.workspace.glob("checkpoints/*/checkpoint/epochs.json"))
+    return any(study.workspace.glob("checkpoints/*/checkpoint/state.npz"))
 
 
 def _all_is_well(study: Started, evaluations: int) -> None:

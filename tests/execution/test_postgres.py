@@ -83,7 +83,7 @@ def _fall_silent(stage: Stage, work: Work) -> None:
     """As after an hour without a heartbeat."""
     aged = "UPDATE trial_heartbeats SET heartbeat = heartbeat - interval '1 hour' WHERE trial_id = :trial"
     with stage.storage.engine.begin() as connection:
-        connection.execute(text(aged), {"trial": work.trial._trial_id})
+        connection.execute(text(aged), {"trial": work.trial_id})
 
 
 def _built(fingerprint: str) -> Built:
@@ -171,7 +171,7 @@ def test_an_evaluation_that_is_taken_over_is_recorded_by_its_new_owner_alone(
 
     class Thief(Seen):
         def epoch(self, work: Work, message: object) -> None:
-            storage.set_trial_user_attr(work.trial._trial_id, "owner", "another machine")
+            storage.set_trial_user_attr(work.trial_id, "owner", "another machine")
 
     def steal() -> None:
         Coordinator(stand_ins, 1, [Thief(), seen]).run(stage)

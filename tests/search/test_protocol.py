@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from search.execution import protocol
-from search.execution.protocol import Answer, Built, Epoch, Failed, Infeasible, Result, Suggest, Task
+from search.execution.protocol import Answer, Built, Closing, Epoch, Failed, Infeasible, Result, Suggest, Task
 
 TASK = Task(
     key="s/explore/0/0",
@@ -46,6 +46,7 @@ BUILT = Built(
         BUILT,
         Infeasible("too large", 0.5, 10, None),
         Epoch(1, {"train_loss": 1.5}),
+        Closing(),
         Result("complete", 0.5, {"val_accuracy": 0.25}),
         Failed("diverged", "the loss is not finite", epoch=4),
     ],
