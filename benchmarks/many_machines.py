@@ -24,6 +24,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import optuna
+import sqlalchemy
 from mlflow import MlflowClient
 
 from benchmarks import small_study
@@ -45,7 +46,7 @@ def main(evaluations: int = 200) -> int:
         with (
             _network(),
             postgres(HUB, "10.123.0.0/24") as storage,
-            mlflow_server(folder / "server", HUB) as web,
+            mlflow_server(folder / "server", HUB, store=_store(storage)) as web,
         ):
             machines = [_machine(n, folder, storage, web, evaluations) for n in range(MACHINES)]
             killed_at = _disturb(machines, storage)
@@ -56,6 +57,15 @@ def main(evaluations: int = 200) -> int:
             return _report(storage, web, evaluations, killed_at)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _store(storage: str) -> str:
+    """A database for MLflow beside Optuna's, as in deploy/compose.yaml."""
+    engine = sqlalchemy.create_engine(storage, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text("CREATE DATABASE mlflow"))
+    engine.dispose()
+    return str(engine.url.set(database="mlflow"))
 
 
 @contextlib.contextmanager
@@ -128,10 +138,12 @@ def _trials(storage: str) -> list[optuna.trial.FrozenTrial]:
 
 
 def _wait_for(storage: str, share: float, machines: "list[subprocess.Popen[bytes]]") -> None:
+    # One question, on one connection: it is asked beside what is measured.
+    question = sqlalchemy.text("SELECT avg(CAST(state = 'COMPLETE' AS int)) FROM trials")
+    engine = sqlalchemy.create_engine(storage)
     while all(machine.poll() is None for machine in machines):
-        with contextlib.suppress(Exception):
-            trials = _trials(storage)
-            if trials and sum(t.state.is_finished() for t in trials) >= share * len(trials):
+        with contextlib.suppress(sqlalchemy.exc.SQLAlchemyError), engine.connect() as connection:
+            if (connection.execute(question).scalar() or 0) >= share:
                 return
         time.sleep(1)
 
@@ -142,16 +154,19 @@ def _report(storage: str, tracking: str, evaluations: int, killed_at: float) -> 
     experiment = client.get_experiment_by_name("small")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
-    keys = Counter(run.data.tags[names.KEY] for run in runs if run.data.tags[names.KIND] == "evaluation")
-    ended = sum(run.info.status == "FINISHED" for run in runs if run.data.tags[names.KIND] == "evaluation")
+    studies = sum(run.data.tags[names.KIND] == names.STUDY_KIND for run in runs)
+    runs = [run for run in runs if run.data.tags[names.KIND] == names.EVALUATION_KIND]
+    keys = Counter(run.data.tags[names.KEY] for run in runs)
+    ended = sum(run.info.status == "FINISHED" for run in runs)
     last = max(t.datetime_complete.timestamp() for t in trials if t.datetime_complete)
     there = _machine_seconds(trials, killed_at, last)
     print(f"results in Optuna        {sum(t.state.name == 'COMPLETE' for t in trials)} of {evaluations}")
-    print(f"runs in MLflow           {len(keys)}, ended {ended}, twice {sum(n - 1 for n in keys.values())}")
+    twice = sum(n - 1 for n in keys.values())
+    print(f"runs in MLflow           {len(keys)}, ended {ended}, twice {twice}; of the study {studies}")
     print(f"machine-seconds          {there:.1f}")
     print(f"efficiency               {evaluations / there:.3f}")
     print(f"where the rest went      {_gaps(trials)}")
-    return int(len(keys) != evaluations or ended != evaluations or set(keys.values()) != {1})
+    return int((len(keys), ended, studies) != (evaluations, evaluations, 1) or set(keys.values()) != {1})
 
 
 def _machine_seconds(trials: list[optuna.trial.FrozenTrial], killed_at: float, last: float) -> float:

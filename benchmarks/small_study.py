@@ -76,10 +76,11 @@ def run(
     prepare_store(tracking, workspace.folder / "mlflow.lock")
     server = ForkServer(workspace.logs / "children.log", BODY, () if lock is None else (lock,))
     server.start()
-    study = Study(setting, open_storage(storage or workspace.storage_url, grace_seconds), workspace)
+    records = open_storage(storage or workspace.storage_url, grace_seconds)
+    study = Study(setting, records, workspace)
     spool = Spool.claim(workspace.spool / setting.experiment)
     local = workspace.artifacts if tracking.startswith("sqlite") else None
-    delivery = Delivery(spool, Writer(tracking, setting.experiment, local))
+    delivery = Delivery(spool, Writer(tracking, setting.experiment, local, records.exclusive))
     recorder = Recorder(spool, setting, {}, "")
     coordinator = Coordinator(server, workers, [recorder, *observers], say)
 

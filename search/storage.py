@@ -209,15 +209,31 @@ def open_storage(url: str, grace_seconds: int = GRACE_SECONDS) -> Storage:
     else:
         raise UserError(f"--storage takes postgresql+psycopg://USER@HOST/NAME. Received: {masked(url)}")
     try:
-        return Storage(
-            url,
-            engine_kwargs=engine,
-            heartbeat_interval=max(1, min(HEARTBEAT_SECONDS, grace_seconds // 4)),
-            grace_period=grace_seconds,
-        )
+        with _making_tables(url):
+            return Storage(
+                url,
+                engine_kwargs=engine,
+                heartbeat_interval=max(1, min(HEARTBEAT_SECONDS, grace_seconds // 4)),
+                grace_period=grace_seconds,
+            )
     except (SQLAlchemyError, ArgumentError, ImportError, RuntimeError) as error:
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise UserError(f"the storage {masked(url)} cannot be opened: {masked(reason)}") from None
+
+
+@contextmanager
+def _making_tables(url: str) -> Iterator[None]:
+    """Let one machine at a time into PostgreSQL to make its tables: of two that do so at once, one fails."""
+    if not url.startswith("postgresql"):
+        yield
+        return
+    engine = sqlalchemy.create_engine(url, connect_args=_POSTGRES)
+    try:
+        with engine.begin() as connection:
+            connection.execute(_LOCK, {"seconds": f"{_LOCK_SECONDS}s", "name": "candor"})
+            yield
+    finally:
+        engine.dispose()
 
 
 def is_passing(error: BaseException) -> bool:

@@ -71,7 +71,7 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
         study = Study(setting, storage, means.workspace)
     spool = Spool.claim(means.workspace.spool / spec.name)
     local = means.workspace.artifacts if means.tracking.startswith("sqlite") else None
-    delivery = Delivery(spool, Writer(means.tracking, spec.name, local))
+    delivery = Delivery(spool, Writer(means.tracking, spec.name, local, storage.exclusive))
     recorder = Recorder(spool, setting, study_facts(spec, setting), spec.to_toml())
     places = environments(means.workers, setting.threads, means.gpu_share)
     coordinator = Coordinator(server, len(places), [recorder, progress], progress.say, places)

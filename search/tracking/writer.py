@@ -11,6 +11,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,14 +58,25 @@ def prepare_store(tracking_uri: str, lock: Path) -> None:
 
 
 class Writer:
-    """Applies records. One instance, one thread."""
+    """Applies records. One instance, one thread.
 
-    def __init__(self, tracking_uri: str, experiment: str, artifacts: Path | None) -> None:
+    alone: lets one machine at a time in, by a run's key, to look for the run and to create it: MLflow would
+    let two machines create it twice.
+    """
+
+    def __init__(
+        self,
+        tracking_uri: str,
+        experiment: str,
+        artifacts: Path | None,
+        alone: Callable[[str], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:
         os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
         self._uri = tracking_uri
         self._experiment_name = experiment
         self._artifacts = artifacts
+        self._alone = alone
         self._client: MlflowClient | None = None
         self._experiment: str | None = None
         self._runs: dict[str, str] = {}
@@ -128,10 +140,14 @@ class Writer:
 
     def _run(self, record: Record) -> str:
         """The record's run, created when it is missing."""
+        key = record.content["key"]
+        if key in self._runs:
+            return self._runs[key]
+        with self._alone(key):
+            return self.run_id(key) or self._create(record)
+
+    def _create(self, record: Record) -> str:
         content = record.content
-        run = self.run_id(content["key"])
-        if run is not None:
-            return run
         tags = {names.KEY: content["key"], **content.get("tags", {})}
         parent = content.get("parent")
         if parent is not None:
@@ -141,7 +157,7 @@ class Writer:
         )
         self._runs[content["key"]] = created.info.run_id
         self._steps[content["key"]] = set()
-        return self._runs[content["key"]]
+        return str(created.info.run_id)
 
     def _sweep(self, record: Record) -> None:
         """Close the runs that processes of this machine left open and nobody is going to close."""
@@ -155,13 +171,12 @@ class Writer:
         return list(self.client.search_runs([self.experiment_id()], filter_string=wanted, max_results=1000))
 
     def _begin(self, record: Record) -> None:
-        again = self.run_id(record.content["key"]) is not None
-        run = self._run(record)
-        if record.content["key"] in self._ended:
+        key, run = record.content["key"], self._run(record)
+        if key in self._ended:
             return
         self._log(run, record)
         self._datasets(run, record)
-        if again:
+        if key not in self._steps:  # it was there: begun before, and closed perhaps
             self.client.update_run(run, status="RUNNING")
 
     def _epoch(self, record: Record) -> None:

@@ -1,19 +1,22 @@
 """Machines that share a PostgreSQL share the work: exact totals, nobody's trial twice, late results once."""
 
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from benchmarks import small_study
@@ -27,6 +30,8 @@ from search.stage import LOST, Outcome, Stage, Wait, Work
 from search.storage import Storage, is_passing, open_storage
 from search.study import Study, join
 from search.tracking import names
+from search.tracking.spool import Record
+from search.tracking.writer import Writer
 from search.workspace import Workspace
 from spaces.domains import Real
 from spaces.errors import UserError
@@ -88,6 +93,46 @@ def _fall_silent(stage: Stage, work: Work) -> None:
 
 def _built(fingerprint: str) -> Built:
     return Built("plain_cnn", "", fingerprint, {}, {}, {}, fingerprint, fingerprint, 1000, 2000)
+
+
+def _at_once(act: Callable[[], Any], machines: int = 6) -> None:
+    """Do it in so many threads at the same moment; raises what one of them raised."""
+    ready = threading.Barrier(machines)
+
+    def begin() -> None:
+        ready.wait()
+        act()
+
+    with ThreadPoolExecutor(machines) as threads:
+        for done in [threads.submit(begin) for _ in range(machines)]:
+            done.result()
+
+
+def test_machines_that_open_a_new_database_at_once_share_its_tables(address: str) -> None:
+    """The tables are made by one of them; nobody meets them half made."""
+    engine = create_engine(address, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("CREATE DATABASE fresh"))
+    engine.dispose()
+    fresh = make_url(address).set(database="fresh").render_as_string()
+    opened: list[Storage] = []
+    _at_once(lambda: opened.append(open_storage(fresh)))
+    assert [storage.get_all_studies() for storage in opened] == [[]] * 6
+    for storage in opened:
+        storage.close()
+
+
+def test_machines_that_begin_a_study_at_once_have_one_run_of_it(
+    opened: Callable[[], Storage], empty_store: Path, tmp_path: Path
+) -> None:
+    """MLflow would create a run for each: they look and create one after the other."""
+    store = f"sqlite:///{shutil.copy(empty_store, tmp_path)}"
+    client = MlflowClient(store)
+    experiment = client.create_experiment("small", tmp_path.as_uri())
+    record = Record(tmp_path, "study", 1, {"key": "small-1", "tags": {names.KIND: names.STUDY_KIND}})
+    storages = [opened() for _ in range(6)]
+    _at_once(lambda: Writer(store, "small", None, storages.pop().exclusive).write(record))
+    assert len(client.search_runs([experiment])) == 1
 
 
 def test_many_machines_make_exactly_as_many_trials_as_asked(machine: Any) -> None:
