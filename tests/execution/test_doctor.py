@@ -84,7 +84,7 @@ def test_a_workspace_at_work_is_left_alone(begun: Callable[..., Started]) -> Non
     """The doctor says who works there and mends nothing; orphans are told from a coordinator's children."""
     study = begun([{"cell": 1, "epochs": 500, "seconds": 0.2}], workers=1)
     with study.begin() as process:
-        while process.poll() is None and not list(study.workspace.glob("checkpoints/*/checkpoint/*.json")):
+        while process.poll() is None and not list(study.workspace.glob("checkpoints/*/checkpoint/state.npz")):
             time.sleep(0.05)
         findings = {f.subject: f for f in examine(Workspace.at(study.workspace), None, None, fix=True)}
         process.send_signal(signal.SIGKILL)
