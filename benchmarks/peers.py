@@ -53,6 +53,13 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "pruning": ("--set", "protocol.pruner=none"),
     "early stopping": ("--set", "protocol.patience=1000"),
     "TPE (random draws)": ("--set", "protocol.sampler=random"),
+    "fork server (Keras imported by each child)": (),
+    "refusal of repeats": (),
+}
+#: what no setting switches off -> its name in `contenders.without`
+TAKEN_OUT: Mapping[str, str] = {
+    "fork server (Keras imported by each child)": "fork_server",
+    "refusal of repeats": "refusal_of_repeats",
 }
 _PATIENCE = 120  # seconds to end in order
 
@@ -123,7 +130,8 @@ def search(contender: str, seed: int, asked: argparse.Namespace, images: tuple[P
     if not told.exists():
         folder.mkdir(parents=True)
         options = PARTS[contender] if asked.parts else ()
-        job = Job(str(images[1]), str(images[0]), str(folder), seed, asked.epochs, options)
+        without = TAKEN_OUT.get(contender, "")
+        job = Job(str(images[1]), str(images[0]), str(folder), seed, asked.epochs, options, without)
         module, *arguments = CONTENDERS[CANDOR if asked.parts else contender]
         command = [sys.executable, "-m", f"benchmarks.contenders.{module}", *arguments, str(job.write())]
         began = time.time()

@@ -47,8 +47,10 @@ def main(path: str) -> None:
     experiment = folder / f"{NAME}.toml"
     experiment.write_text(EXPERIMENT)
     signal.signal(signal.SIGTERM, lambda number, frame: None)  # the search gets it too, and ends in order
-    candor = str(Path(sys.executable).with_name("candor"))
-    command = [candor, "search", str(experiment), "--data", job.source]
+    program = [str(Path(sys.executable).with_name("candor"))]
+    if job.without:
+        program = [sys.executable, "-m", "benchmarks.contenders.without", job.without]
+    command = [*program, "search", str(experiment), "--data", job.source]
     settings = ["--epochs", str(job.epochs), "--set", f"protocol.sampler_options={{seed={job.seed}}}"]
     workspace = ["--workspace", str(folder / "runs")]
     code = subprocess.call([*command, *settings, *workspace, *job.options])

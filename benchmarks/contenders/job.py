@@ -26,6 +26,7 @@ class Job:
         seed: of the search.
         epochs: at most so many for one network.
         options: what Candor's command line gets beyond that.
+        without: a part that is taken out of Candor: see `without.py`.
     """
 
     images: str
@@ -34,6 +35,7 @@ class Job:
     seed: int
     epochs: int
     options: tuple[str, ...] = ()
+    without: str = ""
 
     def write(self) -> Path:
         """The job's file in its folder."""
