@@ -25,9 +25,9 @@ from search.datasets.prepare import prepare
 from search.execution.children import ForkServer
 from search.execution.protocol import Answer, Built, Epoch, Suggest, Task, receive, send
 from search.explore import Explore
-from search.stage import Outcome, Work
 from search.storage import open_storage
 from search.tracking import names
+from search.work import Outcome, Work
 from search.workspace import Workspace
 from spaces.domains import Real
 

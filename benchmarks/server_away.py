@@ -20,8 +20,8 @@ from mlflow import MlflowClient
 from benchmarks import small_study
 from benchmarks.servers import free_port, mlflow_server
 from search.execution.protocol import Epoch
-from search.stage import Outcome, Work
 from search.tracking import names
+from search.work import Outcome, Work
 from search.workspace import Workspace
 
 Table = dict[str, tuple[str, dict[str, float], list[int], list[float]]]

@@ -6,8 +6,9 @@ from typing import Any
 from search.execution.protocol import Value
 from search.explore import cell_fields
 from search.leaders import Leader
-from search.stage import FINISHED, Stage, Wait, Work
+from search.stage import FINISHED, Stage, Wait
 from search.tracking import names
+from search.work import Work
 from spaces.domains import Domain
 
 

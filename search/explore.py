@@ -9,8 +9,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.execution.protocol import Answer, Built, Value
 from search.setting import Setting
-from search.stage import Direction, Outcome, Stage, Wait, Work
+from search.stage import Direction, Stage, Wait
 from search.tracking import names
+from search.work import Outcome, Work
 from spaces.domains import Domain
 
 #: States that use up one of the study's trials. Infeasible and duplicate draws cost next to nothing.

@@ -10,8 +10,9 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from search.execution.protocol import Value
-from search.stage import FINISHED, Stage, Wait, Work
+from search.stage import FINISHED, Stage, Wait
 from search.tracking import names
+from search.work import Work
 from spaces.domains import Domain
 
 

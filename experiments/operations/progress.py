@@ -16,8 +16,9 @@ from search.confirm import Confirm
 from search.execution.protocol import Epoch
 from search.explore import Explore
 from search.final import Final
-from search.stage import Outcome, Stage, Work
+from search.stage import Stage
 from search.tracking import names
+from search.work import Outcome, Work
 
 _STYLES = {names.COMPLETE: "green", names.FAILED: "red", names.DIVERGED: "red"}
 

@@ -5,7 +5,8 @@ from concurrent.futures import Executor, Future
 from functools import partial
 
 from search.execution.patience import Patience
-from search.stage import STOPPED, Outcome, Stage, Wait, Work
+from search.stage import Stage, Wait
+from search.work import STOPPED, Outcome, Work
 
 
 class Claims:

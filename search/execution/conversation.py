@@ -32,8 +32,9 @@ from search.execution.protocol import (
     receive,
     send,
 )
-from search.stage import LOST, Outcome, Stage, Work
+from search.stage import Stage
 from search.tracking import names
+from search.work import LOST, Outcome, Work
 from spaces.domains import domain_from_dict
 from spaces.errors import UserError
 

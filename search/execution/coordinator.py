@@ -21,8 +21,9 @@ from search.execution.conversation import Cause, Conversation, Died, Observer
 from search.execution.files import write_whole
 from search.execution.patience import BrokenStudy, Patience
 from search.execution.protocol import RESULT, Result
-from search.stage import LOST, STOPPED, Outcome, Stage, Work
+from search.stage import Stage
 from search.tracking import names
+from search.work import LOST, STOPPED, Outcome, Work
 
 _POLL_SECONDS = 0.25
 _HUNG_RETRIES = 1

@@ -11,11 +11,11 @@ from typing import Any
 
 from search.execution.protocol import Epoch
 from search.setting import Setting
-from search.stage import LOST, STOPPED, Outcome, Work
 from search.tracking import names
 from search.tracking.conditions import versions
 from search.tracking.spool import Spool
 from search.tracking.writer import as_params
+from search.work import LOST, STOPPED, Outcome, Work
 
 
 class Recorder:

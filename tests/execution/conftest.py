@@ -20,10 +20,10 @@ from search.confirm import Confirm
 from search.execution.children import ForkServer
 from search.execution.coordinator import Coordinator
 from search.execution.protocol import Epoch
-from search.stage import Outcome, Work
 from search.storage import open_storage
 from search.tracking import names
 from search.tracking.writer import prepare_store
+from search.work import Outcome, Work
 
 
 class Seen:

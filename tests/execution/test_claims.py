@@ -13,8 +13,9 @@ from search.confirm import Confirm
 from search.execution.claims import Claims
 from search.execution.patience import Patience
 from search.explore import Explore
-from search.stage import Stage, Work
+from search.stage import Stage
 from search.storage import open_storage
+from search.work import Work
 
 
 @pytest.fixture

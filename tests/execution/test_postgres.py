@@ -26,12 +26,13 @@ from search.execution.children import ForkServer
 from search.execution.coordinator import Coordinator
 from search.execution.protocol import Answer, Built
 from search.explore import Explore
-from search.stage import LOST, Outcome, Stage, Wait, Work
+from search.stage import Stage, Wait
 from search.storage import Storage, is_passing, open_storage
 from search.study import Study, join
 from search.tracking import names
 from search.tracking.spool import Record
 from search.tracking.writer import Writer
+from search.work import LOST, Outcome, Work
 from search.workspace import Workspace
 from spaces.domains import Real
 from spaces.errors import UserError

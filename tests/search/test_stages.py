@@ -13,9 +13,10 @@ from search.execution.protocol import Answer, Built, Epoch
 from search.explore import DUPLICATES_IN_A_ROW, Explore
 from search.leaders import Leader
 from search.setting import Setting
-from search.stage import Outcome, Wait, Work
+from search.stage import Wait
 from search.storage import open_storage
 from search.tracking import names
+from search.work import Outcome, Work
 from spaces.domains import Categorical, Integer, Real
 
 SettingFor = Callable[..., Setting]
