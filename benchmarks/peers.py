@@ -16,6 +16,7 @@ import json
 import math
 import os
 import platform
+import shutil
 import signal
 import statistics
 import subprocess
@@ -128,6 +129,7 @@ def search(contender: str, seed: int, asked: argparse.Namespace, images: tuple[P
     folder = asked.folder / f"{slug}-{seed}"
     told = folder / "run.json"
     if not told.exists():
+        shutil.rmtree(folder, ignore_errors=True)  # what was interrupted begins anew
         folder.mkdir(parents=True)
         options = PARTS[contender] if asked.parts else ()
         without = TAKEN_OUT.get(contender, "")
