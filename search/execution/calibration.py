@@ -31,19 +31,27 @@ def arrangements(cores: int) -> tuple[tuple[int, int], ...]:
     return tuple((cores // threads, threads) for threads in (1, 2, 4) if cores % threads == 0)
 
 
-def calibrate(server: ForkServer, setting: Setting, cores: int) -> Mapping[tuple[int, int], float]:
+def calibrate(
+    server: ForkServer,
+    setting: Setting,
+    cores: int,
+    *,
+    seconds: float = _MEASURED_SECONDS,
+    images: int = _SAMPLE,
+) -> Mapping[tuple[int, int], float]:
     """The images per second of every arrangement; 0.0: it could not be measured.
 
-    What is trained is the baseline, else the first cell, else what the space draws at its defaults.
+    What is trained is the baseline, else the first cell, else what the space draws at its defaults, on
+    `images` an epoch, for `seconds` after the first.
     """
     cell = setting.baseline or next(iter(setting.cells), None)
     own = {"fix": {**setting.fix, "family": setting.space[0]}} if not isinstance(setting.space, str) else {}
     own = cell_fields(setting, cell) if cell is not None else own
     with tempfile.TemporaryDirectory(prefix="candor-calibration-") as folder:
         task = setting.task(key="calibration", seed=0, folder=folder, **own)
-        probe = replace(task, epochs=10**6, patience=10**6, sample=_SAMPLE)
+        probe = replace(task, epochs=10**6, patience=10**6, sample=images)
         return {
-            (children, threads): _Race(server, replace(probe, threads=threads), children).speed()
+            (children, threads): _Race(server, replace(probe, threads=threads), children, seconds).speed()
             for children, threads in arrangements(cores)
         }
 
@@ -58,8 +66,9 @@ def best_threads(speeds: Mapping[tuple[int, int], float]) -> int:
 class _Race:
     """So many children that train at once, from the moment that each has done an epoch."""
 
-    def __init__(self, server: ForkServer, task: Task, children: int) -> None:
+    def __init__(self, server: ForkServer, task: Task, children: int, seconds: float) -> None:
         self._task = task
+        self._seconds = seconds
         self._warm = threading.Barrier(children)
         self._speeds: list[float] = []
         self._threads = [
@@ -99,9 +108,9 @@ class _Race:
                 case Epoch(epochs, metrics):
                     if epochs == 1:
                         self._warm.wait(_PATIENCE_SECONDS)
-                        end = time.monotonic() + _MEASURED_SECONDS
+                        end = time.monotonic() + self._seconds
                     else:
-                        images += _SAMPLE
+                        images += self._task.sample or 0
                         busy += metrics["epoch_seconds"]
                     if epochs > 1 and time.monotonic() > end:
                         self._speeds.append(images / busy)
