@@ -49,9 +49,13 @@ def main(evaluations: int = 200) -> int:
             mlflow_server(folder / "server", HUB, store=_store(storage)) as web,
         ):
             machines = [_machine(n, folder, storage, web, evaluations) for n in range(MACHINES)]
-            killed_at = _disturb(machines, storage)
-            for machine in machines:
-                machine.wait(900)
+            try:
+                killed_at = _disturb(machines, storage)
+                for machine in machines:
+                    machine.wait(900)
+            finally:
+                for machine in machines:
+                    _kill(machine)
             # What the killed machine had done and not yet told MLflow waits on its disk until it is back.
             _machine(2, folder, storage, web, evaluations).wait(900)
             return _report(storage, web, evaluations, killed_at)
@@ -121,10 +125,15 @@ def _disturb(machines: "list[subprocess.Popen[bytes]]", storage: str) -> float:
     time.sleep(CUT_SECONDS)
     _ip("link set veth1 up")
     _wait_for(storage, 0.5, machines)
-    for pid in _tree(machines[2].pid):
+    _kill(machines[2])
+    return time.time()
+
+
+def _kill(machine: "subprocess.Popen[bytes]") -> None:
+    """With all that it started, if it still runs."""
+    for pid in _tree(machine.pid) if machine.poll() is None else ():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    return time.time()
 
 
 def _tree(pid: int) -> list[int]:
@@ -146,6 +155,7 @@ def _wait_for(storage: str, share: float, machines: "list[subprocess.Popen[bytes
             if (connection.execute(question).scalar() or 0) >= share:
                 return
         time.sleep(1)
+    raise SystemExit("a machine ended before the study did")
 
 
 def _report(storage: str, tracking: str, evaluations: int, killed_at: float) -> int:

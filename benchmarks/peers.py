@@ -54,8 +54,6 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "pruning": ("--set", "protocol.pruner=none"),
     "early stopping": ("--set", "protocol.patience=1000"),
     "TPE (random draws)": ("--set", "protocol.sampler=random"),
-    "fork server (Keras imported by each child)": (),
-    "refusal of repeats": (),
 }
 #: what no setting switches off -> its name in `contenders.without`
 TAKEN_OUT: Mapping[str, str] = {
@@ -131,7 +129,7 @@ def search(contender: str, seed: int, asked: argparse.Namespace, images: tuple[P
     if not told.exists():
         shutil.rmtree(folder, ignore_errors=True)  # what was interrupted begins anew
         folder.mkdir(parents=True)
-        options = PARTS[contender] if asked.parts else ()
+        options = PARTS.get(contender, ())
         without = TAKEN_OUT.get(contender, "")
         job = Job(str(images[1]), str(images[0]), str(folder), seed, asked.epochs, options, without)
         module, *arguments = CONTENDERS[CANDOR if asked.parts else contender]
@@ -257,7 +255,7 @@ def main() -> None:
     asked.folder = asked.folder.absolute() / ("parts" if asked.parts else "peers")
     asked.folder.mkdir(parents=True, exist_ok=True)
     images = prepared(asked.data, asked.images, asked.folder)
-    names = list(PARTS if asked.parts else CONTENDERS)
+    names = [*PARTS, *TAKEN_OUT] if asked.parts else list(CONTENDERS)
     if not asked.parts and find_spec("ray") is None:
         names = [name for name in names if not name.startswith("Ray")]
     runs = []

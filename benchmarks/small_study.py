@@ -18,9 +18,10 @@ from search.execution.signals import hearing_signals
 from search.setting import Protocol, Setting
 from search.storage import open_storage
 from search.study import Study
+from search.tracking.delivery import Delivery
 from search.tracking.recorder import Recorder
 from search.tracking.spool import Spool
-from search.tracking.writer import Delivery, Writer, prepare_store
+from search.tracking.writer import Writer, prepare_store
 from search.workspace import Workspace
 
 BODY = "benchmarks.stand_in"

@@ -21,8 +21,9 @@ from packaging.requirements import Requirement
 
 from search.execution.devices import cores, gpus
 from search.storage import masked, open_storage
+from search.tracking.delivery import Delivery
 from search.tracking.spool import REFUSED, Spool
-from search.tracking.writer import Delivery, Writer, process_is_gone
+from search.tracking.writer import Writer, process_is_gone
 from search.workspace import Workspace
 from spaces.errors import UserError
 

@@ -8,8 +8,8 @@ from typing import Any
 from experiments.declaration.spec import Spec
 from experiments.operations.means import Means
 from search.tracking import names
+from search.tracking.delivery import Delivery
 from search.tracking.recorder import Recorder
-from search.tracking.writer import Delivery
 
 
 def conclude(spec: Spec, means: Means, recorder: Recorder, delivery: Delivery, over: bool) -> tuple[str, ...]:

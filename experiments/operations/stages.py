@@ -23,9 +23,10 @@ from search.setting import Setting
 from search.storage import open_storage
 from search.study import Study, is_begun, join
 from search.tracking import names
+from search.tracking.delivery import Delivery
 from search.tracking.recorder import Recorder
 from search.tracking.spool import Spool
-from search.tracking.writer import Delivery, Writer, prepare_store
+from search.tracking.writer import Writer, prepare_store
 
 #: So long the process that draws a shared study's verdict may take, in seconds.
 _CONCLUDING = 900

@@ -98,8 +98,14 @@ class Coordinator:
             with ThreadPoolExecutor(1, f"worker-{worker}-beside") as beside:  # waits for the last end
                 claims = Claims(stage, worker, self._patience, self._stopping, beside)
                 conversation = Conversation(
-                    *(stage, self._observers, self._patience, self._stopping, self._forced),
-                    *(environment, spare, claims),
+                    stage=stage,
+                    observers=self._observers,
+                    patience=self._patience,
+                    stopping=self._stopping,
+                    forced=self._forced,
+                    environment=environment,
+                    spare=spare,
+                    claims=claims,
                 )
                 try:
                     self._take_turns(conversation, beside)

@@ -14,8 +14,9 @@ import pytest
 from mlflow import MlflowClient
 
 from search.tracking import names
+from search.tracking.delivery import Delivery
 from search.tracking.spool import Spool
-from search.tracking.writer import Delivery, Writer, as_params, prepare_store
+from search.tracking.writer import Writer, as_params, prepare_store
 
 
 @pytest.fixture
