@@ -234,14 +234,15 @@ def _spool(patient: Patient) -> Iterator[Finding]:
         return
 
     def deliver() -> None:
-        for name in {p.parent.name.partition("+")[0] for p in patient.workspace.spool.glob("*/*.json")}:
-            local = patient.workspace.artifacts if patient.tracking.startswith("sqlite") else None
-            spool = Spool.claim(patient.workspace.spool / name)
-            delivery = Delivery(spool, Writer(patient.tracking, name, local))
-            left = delivery.close(600)
-            spool.close()
-            if left:
-                raise RuntimeError(f"{left} records still wait: {delivery.trouble}")
+        local = patient.workspace.artifacts if patient.tracking.startswith("sqlite") else None
+        with contextlib.closing(open_storage(patient.storage)) as storage:  # other machines may be at work
+            for name in {p.parent.name.partition("+")[0] for p in patient.workspace.spool.glob("*/*.json")}:
+                spool = Spool.claim(patient.workspace.spool / name)
+                delivery = Delivery(spool, Writer(patient.tracking, name, local, storage.exclusive))
+                left = delivery.close(600)
+                spool.close()
+                if left:
+                    raise RuntimeError(f"{left} records still wait: {delivery.trouble}")
 
     yield patient.mend("spool", f"{count} records wait for MLflow", deliver)
 

@@ -43,7 +43,7 @@ _LOCK = sqlalchemy.text(
     "SELECT set_config('idle_in_transaction_session_timeout', :seconds, true),"
     " pg_advisory_xact_lock(hashtextextended(:name, 0))"
 )
-_OWNER = "owner"  # the attribute of a trial that says whose it is
+OWNER = "owner"  # the attribute of a trial that says whose it is: machine:process:a name of its own
 _PASSING = re.compile(r"disk is full|disk I/O error|database is locked")
 
 
@@ -137,7 +137,7 @@ class Storage(RDBStorage):
     def own(self, trial_id: int) -> None:
         """Make a running trial this process's own, and alive."""
         self.record_heartbeat(trial_id)
-        self.set_trial_user_attr(trial_id, _OWNER, self.owner)
+        self.set_trial_user_attr(trial_id, OWNER, self.owner)
 
     def begin_first(self, study_id: int) -> int | None:
         """Make the trial that has waited longest a running one, this process's own, and alive.
@@ -149,7 +149,7 @@ class Storage(RDBStorage):
             trial_id: int | None = connection.execute(_BEGIN, {"study": study_id, "now": now}).scalar()
             if trial_id is not None:
                 connection.execute(sqlalchemy.insert(TrialHeartbeatModel), {"trial_id": trial_id})
-                connection.execute(_UPSERTS[self.engine.dialect.name], _rows(trial_id, {_OWNER: self.owner}))
+                connection.execute(_UPSERTS[self.engine.dialect.name], _rows(trial_id, {OWNER: self.owner}))
         return trial_id
 
     def read(self, trial_id: int) -> tuple[float, dict[str, Any]]:
@@ -162,7 +162,7 @@ class Storage(RDBStorage):
     def owners(self, study_id: int) -> dict[int, str | None]:
         """The running trials, and whose each is."""
         attribute = sqlalchemy.and_(
-            TrialUserAttributeModel.trial_id == TrialModel.trial_id, TrialUserAttributeModel.key == _OWNER
+            TrialUserAttributeModel.trial_id == TrialModel.trial_id, TrialUserAttributeModel.key == OWNER
         )
         owned = sqlalchemy.select(TrialModel.trial_id, TrialUserAttributeModel.value_json)
         wanted = owned.outerjoin(TrialUserAttributeModel, attribute).where(

@@ -15,8 +15,8 @@ from search.explore import Explore
 from search.final import Final
 from search.leaders import Leader, front, leaders
 from search.setting import Setting
-from search.stage import Stage
-from search.storage import Storage
+from search.stage import FINISHED, Stage
+from search.storage import OWNER, Storage
 from search.training.precision import automatic
 from search.workspace import Workspace
 from spaces.errors import UserError
@@ -69,9 +69,10 @@ class Study:
         coordinator.run(self.confirm)
         return not coordinator.stopped
 
-    def keys(self) -> set[str]:
-        """The evaluations that are over."""
-        return {t.user_attrs["key"] for s in self.stages for t in s.trials() if t.state.is_finished()}
+    def ended(self) -> dict[str, str]:
+        """The keys of the evaluations that are over, and the machine that each was on."""
+        trials = [trial for stage in self.stages for trial in stage.trials(*FINISHED)]
+        return {t.user_attrs["key"]: t.user_attrs[OWNER].rsplit(":", 2)[0] for t in trials}
 
     def deserted(self) -> bool:
         """Whether no other process works on it now."""

@@ -87,7 +87,8 @@ def convolve(x: Any, kernels: int, size: int, *, batch_norm: bool = False, **opt
 def normalise(x: Any) -> Any:
     """Batch norm whose averages follow within some ten steps.
 
-    A search trains for few steps: averages over a hundred batches, as by default, would lag behind.
+    Candor measures them anew after every epoch; whoever trains the saved model further has few steps, behind
+    which averages over a hundred batches, as by default, would lag.
     """
     from keras import layers
 

@@ -1,5 +1,6 @@
 """The orchestration: an experiment file in, a study run or continued, a verdict and a report out."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -87,14 +88,15 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
     finally:
         if over or _deserted(study):
             recorder.study_ended(over)
-        delivery.drain(60)
+        waiting = delivery.drain(60)
     with storage.exclusive(f"{setting.study}/verdict", _CONCLUDING):
-        missing = over and storage.shared and _missing(spec, means, study)
+        known = over and storage.shared and not waiting
+        missing = _missing(spec, means, study) if known else Counter()
         sentences = conclude(spec, means, recorder, delivery, over and not missing)
     if sentences:
         sentences += _champion(spec, means, study, coordinator, progress, delivery)
     if missing:
-        sentences = (f"{missing} evaluations are still on their way to MLflow from other machines.",)
+        sentences = (_on_their_way(missing),)
     waiting = delivery.close()
     page = None if waiting else report([spec.name], means.tracking, means.workspace.reports)
     return Finished(
@@ -140,12 +142,21 @@ def _champion(
     return (sentence,) if sentence else ()
 
 
-def _missing(spec: Spec, means: Means, study: Study) -> int:
-    """How many evaluations are over and not yet ended in MLflow."""
+def _missing(spec: Spec, means: Means, study: Study) -> Counter[str]:
+    """How many evaluations are over and not yet ended in MLflow, by the machines that they were on."""
     import reports
 
     known = reports.load_study(spec.name, means.tracking).evaluations
-    return len(study.keys() - set(known.key[known.state != names.RUNNING]))
+    delivered = set(known.key[known.state != names.RUNNING])
+    return Counter(machine for key, machine in study.ended().items() if key not in delivered)
+
+
+def _on_their_way(missing: Counter[str]) -> str:
+    where = ", ".join(f"{count} from {machine}" for machine, count in sorted(missing.items()))
+    return (
+        f"Evaluations are still on their way to MLflow: {where}. The machine that ends last draws the "
+        "verdict; if one of these is not at work any more, `candor doctor --fix` there delivers what it has."
+    )
 
 
 def _deserted(study: Study) -> bool:
