@@ -20,6 +20,8 @@ from spaces.errors import UserError
 
 #: Accuracy recomputed in float64 from stored float32 probabilities must agree this well.
 AGREEMENT = 1e-6
+#: Candidates of one label are told apart by so many settings, if these suffice.
+TELLING = 3
 #: The metric that ranks candidates in explore, for each objective.
 MONITOR_TWIN = {
     "val_accuracy": names.MONITOR_FINAL + "accuracy",
@@ -62,7 +64,7 @@ class Analysis:
     @property
     def alpha_of_intervals(self) -> float:
         """What both ends of an interval leave out together."""
-        return 1.0 - self.comparison.confidence if self.comparison else 0.05
+        return 2.0 * self.comparison.alpha if self.comparison else 0.05
 
     @property
     def leader(self) -> str:
@@ -130,7 +132,7 @@ def _confirmed(study: Study) -> tuple[tuple[Evaluation, ...], dict[str, str]]:
     """Complete confirm evaluations with predictions, and why the others have none."""
     frame = study.evaluations
     chosen = frame[(frame.stage == names.CONFIRM) & (frame.state == names.COMPLETE)]
-    found: dict[tuple[str, int], Evaluation] = {}
+    found: list[Evaluation] = []
     missing: dict[str, str] = {}
     for row in each(chosen):
         try:
@@ -138,12 +140,11 @@ def _confirmed(study: Study) -> tuple[tuple[Evaluation, ...], dict[str, str]]:
         except MissingArtifactError as error:
             missing[row.run_id] = str(error)
             continue
-        first = next(iter(found.values()), one)
-        if not np.array_equal(one.ids, first.ids):
+        if found and not np.array_equal(one.ids, found[0].ids):
             missing[row.run_id] = "it was judged on other images than the rest of the study"
         else:
-            found.setdefault((one.candidate, one.seed), one)
-    return tuple(found.values()), missing
+            found.append(one)
+    return tuple(found), missing
 
 
 def _evaluation(study: Study, row: Any) -> Evaluation:
@@ -190,12 +191,33 @@ def _labels(study: Study) -> dict[str, str]:
     settings = study.settings.reindex(frame.run_id)
     found: dict[str, str] = {}
     for _, group in frame.groupby("label", sort=False):
-        own = settings.loc[list(group.run_id)]
-        varying = [column for column in own.columns if own[column].nunique(dropna=False) > 1]
-        for run in each(group):
-            told = [_setting(column, own.loc[run.run_id, column]) for column in varying[:3]]
-            found[run.candidate] = " · ".join([run.label or run.candidate, *told])
+        told = _told_apart(group, settings.loc[list(group.run_id)])
+        found |= dict(zip(group.candidate, told, strict=True))
     return found
+
+
+def _told_apart(group: pd.DataFrame, settings: pd.DataFrame) -> list[str]:
+    """What to call candidates of one label: with three settings, or as many as it takes.
+
+    Where no setting does it, a piece of the fingerprint does.
+    """
+    varying = [column for column in settings.columns if settings[column].nunique(dropna=False) > 1]
+    fewest = min(TELLING, len(varying))
+    for count in range(fewest, len(varying) + 1):
+        told = _with_settings(group, settings[varying[:count]])
+        if len(set(told)) == len(told):
+            return told
+    told = _with_settings(group, settings[varying[:fewest]])
+    return [f"{name} · {candidate[:6]}" for name, candidate in zip(told, group.candidate, strict=True)]
+
+
+def _with_settings(group: pd.DataFrame, settings: pd.DataFrame) -> list[str]:
+    """Labels and these settings, without those that a candidate does not have."""
+    told = []
+    for run, (_, *values) in zip(each(group), settings.itertuples(name=None), strict=True):
+        own = [pair for pair in zip(settings.columns, values, strict=True) if pd.notna(pair[1])]
+        told.append(" · ".join([run.label or run.candidate, *(_setting(*pair) for pair in own)]))
+    return told
 
 
 def _setting(column: str, value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -46,7 +46,13 @@ def percent(value: float) -> str:
 
 def points(value: float) -> str:
     """A difference of shares in percentage points."""
-    return f"{100 * value:+.1f}".replace("-", "−") if abs(value) >= 0.0005 else "0.0"
+    return _signed(100 * value, 1)
+
+
+def _signed(value: float, digits: int) -> str:
+    """A number with its sign; without, where it rounds to zero."""
+    told = f"{value:+.{digits}f}"
+    return told.replace("-", "−") if float(told) else told[1:]
 
 
 def number(digits: int) -> Callable[[float], str]:
@@ -95,10 +101,42 @@ def _interval(low: str, high: str, read: Callable[[float], str]) -> Callable[[Ma
     return beside
 
 
-def _distance(row: Mapping[str, Any]) -> str:
-    return (
-        "the best" if row["delta_to_best"] == 0 else _interval("delta_ci_low", "delta_ci_high", points)(row)
-    )
+class Unit(NamedTuple):
+    """In what differences of an objective are told. All are advantages: minus is worse, for loss too."""
+
+    measure: str
+    of: str  # what it is a measure of, where that is not accuracy
+    scale: float  # how many there are in a difference of 1
+    digits: int
+
+    @property
+    def name(self) -> str:
+        """The measure, and of what."""
+        return self.measure + self.of
+
+    def read(self, value: float) -> str:
+        """A difference as a table has it."""
+        return _signed(self.scale * value, self.digits)
+
+
+#: By objective.
+UNITS = {
+    "val_accuracy": Unit("points", "", 100.0, 1),
+    "macro_f1": Unit("points", " of macro F1", 100.0, 1),
+    "loss": Unit("nats", "", 1.0, 3),
+}
+
+
+def distance(objective: str) -> Column:
+    """The column with the difference from the best."""
+    unit = UNITS[objective]
+    ends = _interval("delta_ci_low", "delta_ci_high", unit.read)
+    meaning = f"paired difference from the best, with its interval; in {unit.measure} of the objective"
+
+    def beside(row: Mapping[str, Any]) -> str:
+        return "the best" if row["delta_to_best"] == 0 else ends(row)
+
+    return Column("delta_to_best", f"To the best, {unit.name}", meaning, unit.read, beside=beside)
 
 
 def _baseline(row: Mapping[str, Any]) -> str:
@@ -110,8 +148,7 @@ _ALL = (
     Column("verdict", "Verdict", "by the rule written before the search", text, numeric=False),
     Column("val_accuracy", "Validation, %", "accuracy on validation, mean over seeds ± standard error over "
            "seeds and images", percent, beside=_standard_error),
-    Column("delta_to_best", "To the best, points", "paired difference from the best, with its interval; "
-           "in points of the objective", points, beside=_distance),
+    distance("val_accuracy"),
     Column("p_better", "P(better)", "chance that one more seed of this beats one more of the best (the "
            "best: one of the runner-up)", number(2)),
     Column("test_accuracy", "Test, %", "accuracy on the test set, once it was opened", percent,
@@ -150,8 +187,10 @@ _ALL = (
            "elsewhere", percent),
     Column("leak_delta", "Leak, points", "validation accuracy minus that on images without a twin "
            "elsewhere", points),
-    Column("monitor_accuracy", "Monitor, %", "accuracy on the monitor split in explore, one seed", percent),
-    Column("monitor_macro_f1", "Monitor F1", "macro F1 on the monitor split in explore, one seed", number(3)),
+    Column("monitor_accuracy", "Monitor, %", "accuracy on the monitor split in explore, over its "
+           "explore_seeds trainings", percent),
+    Column("monitor_macro_f1", "Monitor F1", "macro F1 on the monitor split in explore, over its "
+           "explore_seeds trainings", number(3)),
     Column("monitor_loss", "Monitor loss", "cross-entropy on the monitor split in explore, nats", number(3)),
     Column("monitor_gap_accuracy", "Gap to monitor", "train accuracy minus monitor accuracy, points", points),
     Column("monitor_gap_loss", "Loss gap to monitor", "monitor loss minus train loss", number(3)),

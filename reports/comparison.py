@@ -65,9 +65,10 @@ class Row:
     delta_to_best: float
     delta_ci_low: float  # NaN for the best itself
     delta_ci_high: float
+    # NaN where too few seeds are shared:
     p_better: float  # P(this one beats the best with one more seed each); for the best: beats the runner-up
     p_holm: float  # of the difference from the best; for the best: the largest, of "better than all others"
-    tied_for_best: bool
+    tied_for_best: bool  # may be the best, as far as its seeds can tell
     within_one_se: bool
     pareto: bool  # no other has both a higher score and a lower relative_overfit
     relative_overfit: float
@@ -79,7 +80,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Pair:
-    """Candidate a minus candidate b on the seeds that both have; p_holm is adjusted over all the pairs."""
+    """Candidate a minus candidate b on the seeds that both have.
+
+    p_holm is adjusted over all pairs that share enough seeds; of the others it is NaN, and so is probability.
+    """
 
     a: str
     b: str
@@ -107,7 +111,7 @@ class Comparison:
     seeds_for_margin: (
         int | None
     )  # seeds in all that would find a difference of the margin at the next look; None: none would
-    selection: Optimism | None  # what the best score owes to having been picked; None with one candidate
+    selection: Optimism | None  # what the best score owes to having been picked; None if it stands alone
 
     @property
     def alpha(self) -> float:
@@ -134,6 +138,7 @@ class Comparison:
 
 
 _UNKNOWN = Estimate(*(math.nan,) * 6, 0, 0, *(math.nan,) * 4)
+_UNCERTAIN = Probability(math.nan, math.nan, math.nan)
 
 
 def compare(
@@ -153,6 +158,7 @@ def compare(
     pairs = _pairs(candidates, "scores", alpha)
     by_accuracy = pairs if rule.objective == "val_accuracy" else _pairs(candidates, "accuracies", alpha)
     smallest, wanted = _reach(pairs, _unsteady(candidates, "scores"), rule, look)
+    crossed = _crossed(candidates)
     return Comparison(
         rule=rule,
         look=look,
@@ -161,7 +167,7 @@ def compare(
         pairs=pairs,
         smallest_detectable=smallest,
         seeds_for_margin=wanted,
-        selection=statistics.selection_optimism(_crossed(candidates)) if len(candidates) > 1 else None,
+        selection=statistics.selection_optimism(np.stack([*crossed.values()])) if len(crossed) > 1 else None,
     )
 
 
@@ -177,35 +183,60 @@ def _in_order(candidates: Sequence[Candidate]) -> list[Candidate]:
 def _pairs(
     candidates: Sequence[Candidate], table: Literal["scores", "accuracies"], alpha: float
 ) -> dict[tuple[str, str], Pair]:
-    """Every two candidates that share a seed: one family, since the best was picked from the same data."""
+    """Every two candidates that share a seed; those that share enough for a claim are one family of tests."""
     found: dict[tuple[str, str], Pair] = {}
     for a, b in itertools.combinations(candidates, 2):
         common = sorted(set(a.seeds) & set(b.seeds))
         if common:
             ours, theirs = (one.on(common, getattr(one, table)) for one in (a, b))
             difference = statistics.paired_difference(ours, theirs, alpha=alpha)
-            probability = statistics.probability_better(ours.mean(axis=1), theirs.mean(axis=1), alpha=alpha)
+            probability = (
+                statistics.probability_better(ours.mean(axis=1), theirs.mean(axis=1), alpha=alpha)
+                if len(common) >= FEWEST_SEEDS
+                else _UNCERTAIN
+            )
             found[a.name, b.name] = Pair(a.name, b.name, difference, math.nan, probability)
     steady = statistics.steadied(
         {names: pair.difference for names, pair in found.items()}, _unsteady(candidates, table), alpha=alpha
     )
-    adjusted = statistics.holm(np.array([difference.p for difference in steady.values()]))
+    p_holm = _adjusted(steady)
     return {
-        names: replace(found[names], difference=difference, p_holm=float(p))
-        for (names, difference), p in zip(steady.items(), adjusted, strict=True)
+        names: replace(found[names], difference=difference, p_holm=p_holm.get(names, math.nan))
+        for names, difference in steady.items()
     }
+
+
+def _adjusted(differences: Mapping[tuple[str, str], Estimate]) -> dict[tuple[str, str], float]:
+    """Holm's p of the pairs with enough seeds: one family, since the best was picked from the same data."""
+    tested = {names: one.p for names, one in differences.items() if one.seeds >= FEWEST_SEEDS}
+    adjusted = statistics.holm(np.array([*tested.values()]))
+    return dict(zip(tested, adjusted.tolist(), strict=True))
 
 
 def _unsteady(candidates: Sequence[Candidate], table: Literal["scores", "accuracies"]) -> frozenset[str]:
     return statistics.unsteady({one.name: getattr(one, table).mean(axis=1) for one in candidates})
 
 
-def _crossed(candidates: Sequence[Candidate]) -> Floats:
-    """Scores (candidates, seeds, images) on the seeds that all have; if none, mean scores as one seed."""
-    common = sorted(set.intersection(*(set(one.seeds) for one in candidates)))
-    if not common:
-        return np.stack([one.scores.mean(axis=0, keepdims=True) for one in candidates])
-    return np.stack([one.on(common, one.scores) for one in candidates])
+def _crossed(candidates: Sequence[Candidate]) -> dict[str, Floats]:
+    """Scores (seeds, images) of those who share enough seeds, on the seeds that all of these have.
+
+    They are taken in best first: a poor candidate that hardly ran must not cost the others their seeds.
+    """
+    members: list[Candidate] = []
+    common = {seed for one in candidates for seed in one.seeds}
+    for one in candidates:
+        if len(common.intersection(one.seeds)) >= FEWEST_SEEDS:
+            common.intersection_update(one.seeds)
+            members.append(one)
+    return {one.name: one.on(sorted(common), one.scores) for one in members}
+
+
+def _excluded(crossed: Mapping[str, Floats], alpha: float) -> set[str]:
+    """Who is surely not the best. Whoever shares too few seeds cannot be told from it."""
+    if not crossed:
+        return set()
+    tied = statistics.tied_set(np.stack([*crossed.values()]), alpha=alpha)
+    return {name for name, may_be in zip(crossed, tied, strict=True) if not may_be}
 
 
 def _reach(
@@ -221,7 +252,7 @@ def _reach(
         return math.nan, None
     typical = statistics.pooled(differences, rule.alpha)
     # Holm's strictest step: what any single pair may count on.
-    now, then = (statistics.alpha_of_look(k, rule.alpha) / len(pairs) for k in (look, look + 1))
+    now, then = (statistics.alpha_of_look(k, rule.alpha) / len(seen) for k in (look, look + 1))
     smallest = statistics.smallest_detectable(typical, alpha=now)
     return smallest, statistics.seeds_needed(typical, rule.margin, alpha=then)
 
@@ -238,7 +269,7 @@ def _rows(
     overfits = [one.overfit or _UNKNOWN for one in candidates]
     noise = np.array([_own_variance(one.name, by_accuracy) for one in candidates])
     shrunk = statistics.shrink(np.array([one.estimate for one in accuracies]), noise)
-    tied = statistics.tied_set(_crossed(candidates), alpha=alpha / 2.0)
+    excluded = _excluded(_crossed(candidates), alpha / 2.0)
     costs = [[-one.score, overfit.estimate] for one, overfit in zip(candidates, overfits, strict=True)]
     front = statistics.pareto_front(np.array(costs))
     for index, one in enumerate(candidates):
@@ -258,7 +289,7 @@ def _rows(
             val_accuracy_ci_low=accuracy.low,
             val_accuracy_ci_high=accuracy.high,
             val_accuracy_shrunk=float(shrunk[index]),
-            tied_for_best=bool(tied[index]),
+            tied_for_best=one.name not in excluded,
             pareto=bool(front[index]),
             relative_overfit=overfit.estimate,
             relative_overfit_low=overfit.low,
@@ -286,7 +317,7 @@ def _place(name: str, candidates: Sequence[Candidate], pairs: Mapping[tuple[str,
     if name == best:
         own = [pairs[best, other.name] for other in candidates[1:] if (best, other.name) in pairs]
         lead = own[0].probability.estimate if own else math.nan
-        largest = max((pair.p_holm for pair in own), default=math.nan)
+        largest = float(np.max([pair.p_holm for pair in own])) if own else math.nan  # NaN if any is
         return _Place(0.0, math.nan, math.nan, lead, largest, True)
     if (best, name) not in pairs:
         return _Place(math.nan, math.nan, math.nan, math.nan, math.nan, False)

@@ -32,13 +32,13 @@ def at_a_glance(analysis: Analysis) -> Facts:
     """The handful of facts that stand at the top."""
     study = analysis.study
     frame, data = study.evaluations, study.data
-    confirmed = frame[frame.stage == names.CONFIRM]
-    counts = _counts(study)
+    confirmed, counts = study.confirmations, _counts(study)
+    built = confirmed.candidate[confirmed.candidate != ""]
     facts = [
         ("Data", str(data.get("name", ""))),
         (f"Images ({', '.join(counts)})", " / ".join(f"{number:,}" for number in counts.values())),
         ("Explored", _many(int((frame.stage == names.EXPLORE).sum()), "trial")),
-        ("Confirmed", _confirmed(confirmed.candidate.nunique(), int(confirmed.seed.nunique()))),
+        ("Confirmed", _confirmed(built.nunique(), int(confirmed.seed.nunique()))),
         ("Training time", duration(float(frame.seconds.sum())) if frame.seconds.notna().any() else ""),
         ("Looks at validation", str(study.looks) if analysis.comparison else ""),
         ("Test set", test_set(study)),

@@ -1,7 +1,7 @@
 """Writes reports: a folder with a page, tables and figures for each experiment, and an index over them."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,13 @@ from plotly.offline import get_plotlyjs
 
 from reports import formats
 from reports.analysis import Analysis, analyse
-from reports.card.card import card_of
+from reports.card.card import HTML, MARKDOWN, card_of
 from reports.page import views
 from reports.page.render import Figures, compute_figures, index_page, study_page
 from reports.progress import progress
 from reports.rows import comparison_rows
 from reports.study import experiments_with_studies, load_study
-from reports.tables import tables
+from reports.tables import table_names, tables
 
 PLOTLY, AUDIT = "plotly.min.js", "audit.html"
 
@@ -60,18 +60,27 @@ def _write(analysis: Analysis, folder: Path, ui_url: str | None) -> None:
     folder.mkdir(exist_ok=True)
     rows = comparison_rows(analysis)
     shown, figures = tables(analysis, rows), compute_figures(analysis)
-    (folder / "comparison.csv").write_text(formats.to_csv(rows), encoding="utf-8")
-    for _, table in shown:
-        (folder / f"{table.name}.md").write_text(formats.to_markdown(table), encoding="utf-8")
-        (folder / f"{table.name}.tex").write_text(formats.to_latex(table), encoding="utf-8")
+    texts = {"comparison.csv": formats.to_csv(rows)}
+    texts |= {f"{table.name}.md": formats.to_markdown(table) for _, table in shown}
+    texts |= {f"{table.name}.tex": formats.to_latex(table) for _, table in shown}
+    texts["index.html"] = study_page(analysis, shown, figures, ui_url=ui_url)
+    if analysis.comparison:
+        texts |= card_of(analysis, home="../index.html").texts
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
     _write_pictures(figures, folder / "figures")
+    written = set(texts)
     if analysis.study.audit:
         shutil.copyfile(analysis.study.audit, folder / AUDIT)
-    page = study_page(analysis, shown, figures, ui_url=ui_url)
-    (folder / "index.html").write_text(page, encoding="utf-8")
-    if analysis.comparison:
-        for name, text in card_of(analysis, home="../index.html").texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
+        written.add(AUDIT)
+    _clear(folder, written)
+
+
+def _clear(folder: Path, written: Set[str]) -> None:
+    """Remove what an earlier report left and this one does not have; what is no report's stays."""
+    ours = {f"{name}.{kind}" for name in table_names() for kind in ("md", "tex")} | {MARKDOWN, HTML, AUDIT}
+    for name in ours - written:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _write_pictures(figures: Figures, folder: Path) -> None:

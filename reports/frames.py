@@ -64,6 +64,38 @@ def evaluations(runs: Iterable[Run]) -> pd.DataFrame:
     return frame.drop(columns=["rank", "done"]).reset_index(drop=True)
 
 
+def counted_once(frame: pd.DataFrame) -> pd.DataFrame:
+    """Evaluations of which none counts twice: two cells of a grid may describe one candidate.
+
+    Of complete confirm evaluations with one candidate and seed the first stays so, the others become
+    duplicates. Such a candidate is the baseline if one of its cells is.
+    """
+    confirm = (frame.stage == names.CONFIRM) & (frame.candidate != "")
+    complete = frame[confirm & (frame.state == names.COMPLETE)]
+    again = complete[complete.duplicated(["candidate", "seed"])]
+    baselines = set(frame.candidate[confirm & frame.baseline])
+    return frame.assign(
+        state=frame.state.mask(frame.index.isin(again.index), names.DUPLICATE),
+        baseline=frame.baseline | (confirm & frame.candidate.isin(baselines)),
+    )
+
+
+def confirmations(frame: pd.DataFrame) -> pd.DataFrame:
+    """The confirm runs that count, with a column `group`: the candidate, or "trial N" for a cell without one.
+
+    A cell that cannot be built never becomes a candidate. A run that ended before its candidate was known
+    belongs to the candidate of its slot.
+    """
+    runs = frame[frame.stage == names.CONFIRM]
+    of_slot = {slot: name for slot, name in zip(runs.trial, runs.candidate, strict=True) if name}
+    runs = runs[runs.state != names.DUPLICATE]
+    groups = [
+        name or of_slot.get(slot, f"trial {slot}")
+        for slot, name in zip(runs.trial, runs.candidate, strict=True)
+    ]
+    return runs.assign(group=groups)
+
+
 def settings(runs: Iterable[Run]) -> pd.DataFrame:
     """Parameters `arch.*` and `recipe.*`, one row per run_id; columns of numbers are numeric."""
     rows = {

@@ -24,7 +24,7 @@ def progress(study: Study) -> Progress:
     explore, confirm = frame.stage == names.EXPLORE, frame.stage == names.CONFIRM
     trials = 0 if study.about.get("grid") else int(study.protocol.get("trials") or 0)
     seeds = int(study.protocol.get("seeds") or 0)
-    planned = frame.candidate[confirm].nunique() * seeds
+    planned = study.confirmations.group.nunique() * seeds
     parts = [
         (int((explore & counted).sum()), trials, "explored"),
         (int((confirm & counted).sum()), planned, "confirmed"),

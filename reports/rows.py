@@ -81,19 +81,18 @@ def comparison_rows(analysis: Analysis) -> pd.DataFrame:
 
 
 def _confirmed(analysis: Analysis, explored: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    frame = analysis.study.evaluations
-    confirm = frame[frame.stage == names.CONFIRM]
+    """A row for each candidate, and for each cell that never became one."""
     compared = {row.candidate: row for row in analysis.rows}
-    groups = {str(name): group for name, group in confirm.groupby("candidate", sort=False)}
+    groups = {str(name): group for name, group in analysis.study.confirmations.groupby("group", sort=False)}
     rest = sorted(
         (name for name in groups if name not in compared),
         key=lambda name: -np.nan_to_num(groups[name].val_accuracy.mean()),
     )
-    for candidate in [*compared, *rest]:
-        row = _of_runs(analysis, groups[candidate], compared.get(candidate))
-        if candidate in explored:
-            row |= {name: getattr(explored[candidate], name) for name in ON_MONITOR}
-        yield row | _tested(analysis, candidate)
+    for name in [*compared, *rest]:
+        row = _of_runs(analysis, groups[name], compared.get(name))
+        if name in explored:
+            row |= {column: getattr(explored[name], column) for column in ON_MONITOR}
+        yield row | _tested(analysis, name)
 
 
 def _sized(analysis: Analysis, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -109,26 +108,30 @@ def _sized(analysis: Analysis, rows: list[dict[str, Any]]) -> list[dict[str, Any
 
 def _of_runs(analysis: Analysis, runs: pd.DataFrame, compared: Row | None) -> dict[str, Any]:
     complete = runs[runs.state == names.COMPLETE]
-    shown = runs if complete.empty else complete
-    first = shown.iloc[0]
+    first = next(some for some in (complete, runs[runs.candidate != ""], runs) if not some.empty).iloc[0]
     row: dict[str, Any] = {name: first[name] for name in FACTS}
     row |= {name: complete[name].mean() for name in MEANS}
     row |= {
-        "architecture": analysis.labels.get(first.candidate, first.label),
+        "architecture": analysis.labels.get(first.candidate, first.label or f"trial {first.trial}"),
         "candidate": first.candidate,
         "run_id": first.run_id,
         "state": min(runs.state, key=_state_rank),
         "stage": names.CONFIRM,
         "ranking_split": "validation",
-        "baseline": bool(first.baseline),
+        "baseline": bool(runs.baseline.any()),
         "n_seeds": len(complete),
         "val_accuracy": complete.val_accuracy.mean(),
         "relative_overfit": complete.relative_overfit.mean(),
         "val_accuracy_se_seeds": complete.val_accuracy.sem() if len(complete) > 1 else np.nan,
-        "verdict": analysis.word(first.candidate) if compared else "underpowered",
+        "verdict": analysis.word(first.candidate) if compared else _unjudged(runs),
         "reason": _why(analysis, runs),
     }
     return row | ({name: getattr(compared, name) for name in COMPARED} if compared else {})
+
+
+def _unjudged(runs: pd.DataFrame) -> str:
+    """The word for what could not be compared."""
+    return "infeasible" if (runs.state == names.INFEASIBLE).all() else "underpowered"
 
 
 def _state_rank(state: str) -> int:
@@ -160,7 +163,8 @@ def _tested(analysis: Analysis, candidate: str) -> dict[str, Any]:
     except MissingArtifactError as error:
         return found | {"reason": f"no interval on test: {error}"}
     correct = np.stack([one.correct for one in said]).astype(float)
-    interval = statistics.accuracy_interval(correct, groups=said[0].groups)
+    alpha = analysis.alpha_of_intervals
+    interval = statistics.accuracy_interval(correct, groups=said[0].groups, alpha=alpha)
     found |= {"test_ci_low": interval.low, "test_ci_high": interval.high}
     kept = ~said[0].has_twin
     return found | {"test_accuracy_without_twins": correct[:, kept].mean() if kept.any() else np.nan}
@@ -182,7 +186,8 @@ def _scored(analysis: Analysis) -> Iterator[dict[str, Any]]:
         except MissingArtifactError as error:
             yield row | {"reason": f"no interval: {error}"}
             continue
-        interval = statistics.accuracy_interval(said.correct[None].astype(float), groups=said.groups)
+        right, alpha = said.correct[None].astype(float), analysis.alpha_of_intervals
+        interval = statistics.accuracy_interval(right, groups=said.groups, alpha=alpha)
         yield row | {
             "val_accuracy_se": interval.se,
             "val_accuracy_ci_low": interval.low,

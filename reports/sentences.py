@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from reports.comparison import FEWEST_SEEDS, Comparison, Pair
+from reports.comparison import FEWEST_SEEDS, Comparison, Pair, Row
 from reports.published import published_sentences
 from reports.verdict import Judgement, Relation, Verdict
 from reports.wording import Amount, listed, many
@@ -94,7 +94,7 @@ class _Account:
         unselected = [one for one in others if one.candidate != self.verdict.selected]
         yield from self.tied([one for one in unselected if one.relation == "tied"])
         yield from self.unclear([one for one in unselected if one.relation == "underpowered"])
-        if all(pair.p_holm >= self.verdict.alpha for pair in self.comparison.pairs.values()):
+        if not any(pair.p_holm < self.verdict.alpha for pair in self.comparison.pairs.values()):
             yield "No difference between any two candidates is proved to be more than noise."
 
     def beaten(self, worse: Sequence[Judgement], others: int) -> Iterator[str]:
@@ -139,10 +139,9 @@ class _Account:
     def choice(self) -> Iterator[str]:
         selected = self.verdict.selected
         if selected is None:
-            yield (
-                "None is selected: every candidate within one standard error of the best surely overfits "
-                f"(relative overfit above {self.rule.tau:g})."
-            )
+            near = [row for row in self.comparison.rows if row.within_one_se]
+            reason = self.why_passed_over(near, f" (relative overfit above {self.rule.tau:g})")
+            yield f"None is selected: every candidate within one standard error of the best {reason}."
         elif selected == self.best.candidate:
             yield f"{self.names[selected]} is selected: {self.why_not_smaller()}."
         else:
@@ -153,14 +152,19 @@ class _Account:
     def why_not_smaller(self) -> str:
         if len(self.comparison.rows) == 1:
             return "there is no other"
-        smaller = any(
-            row.within_one_se and row.parameters < self.best.parameters
-            for row in self.comparison.rows
-            if self.verdict.judgement(row.candidate).overfit
-        )
-        if smaller:
-            return "every smaller candidate within one standard error of it surely overfits"
+        rows = [row for row in self.comparison.rows if row.parameters < self.best.parameters]
+        near = [row for row in rows if row.within_one_se]
+        if near:
+            return f"every smaller candidate within one standard error of it {self.why_passed_over(near)}"
         return "no smaller candidate comes within one standard error of it"
+
+    def why_passed_over(self, near: Sequence[Row], meaning: str = "") -> str:
+        """Why none of these, all near enough to the best, is selected; meaning: of "surely overfits"."""
+        overfit = [self.verdict.judgement(row.candidate).overfit for row in near]
+        reasons = [f"surely overfits{meaning}"] if any(overfit) else []
+        if not all(overfit):
+            reasons.append(f"shares fewer than {FEWEST_SEEDS} seeds with it")
+        return " or ".join(reasons)
 
     def beside(self, selected: str, relation: Relation) -> str:
         pair = f"{self.names[self.best.candidate]} and {self.names[selected]}"

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from reports.store import MissingArtifactError, Run, history_frame, in_order, local_artifact
+from spaces.errors import UserError
 
 PAGE = 1000
 
@@ -69,7 +70,26 @@ class ClientStore:
         try:
             return Path(self._client.download_artifacts(run.run_id, path, str(folder)))
         except Exception as error:  # every artifact store raises its own kind
-            raise MissingArtifactError(f"{path} could not be fetched ({type(error).__name__})") from error
+            (folder / path).unlink(missing_ok=True)  # a part of it is not it
+            if self._lists(run, path):
+                raise _failed(run, path, error) from error
+            raise MissingArtifactError(f"{path} is not among the run's artifacts") from error
+
+    def _lists(self, run: Run, path: str) -> bool:
+        """Whether the run has this artifact: a download says "not found" of a server that is away, too."""
+        try:
+            found = self._client.list_artifacts(run.run_id, path.rpartition("/")[0] or None)
+        except Exception as error:
+            raise _failed(run, path, error) from error
+        return any(item.path == path for item in found)
+
+
+def _failed(run: Run, path: str, error: Exception) -> UserError:
+    """A verdict without this artifact would not be the study's, so nothing goes on without it."""
+    return UserError(
+        f"MLflow did not hand out {path} of run {run.run_id} ({type(error).__name__}): see that its server "
+        "and its artifact store answer, and give the same command again."
+    )
 
 
 @cache

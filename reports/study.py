@@ -25,7 +25,7 @@ class Study:
     experiment_id: str  # MLflow's
     study_id: str
     run: Run  # the parent run
-    others: tuple[Run, ...]  # parent runs of the experiment's other studies, newest first
+    others: tuple[Run, ...]  # parent runs of the experiment's other studies, the latest first
     about: Mapping[str, Any]  # study.json, {} when it is missing
     runs: Mapping[str, Run]  # every evaluation and unsealing by run id
     openings: int  # how often this study's test set was opened, over all experiments
@@ -35,7 +35,12 @@ class Study:
     @cached_property
     def evaluations(self) -> pd.DataFrame:
         """One row per evaluation: identity, state, facts, final metrics."""
-        return frames.evaluations(self._of_kind(names.EVALUATION_KIND))
+        return frames.counted_once(frames.evaluations(self._of_kind(names.EVALUATION_KIND)))
+
+    @cached_property
+    def confirmations(self) -> pd.DataFrame:
+        """The confirm evaluations that count, and what each belongs to: see frames.confirmations."""
+        return frames.confirmations(self.evaluations)
 
     @cached_property
     def unsealings(self) -> pd.DataFrame:
@@ -100,18 +105,29 @@ class Study:
 
 
 def load_study(experiment: str, tracking_uri: str, study: str | None = None) -> Study:
-    """The newest study of an experiment (or the one with this id). Raises UserError when there is none."""
+    """An experiment's study that was last worked on, or the one with this id. Raises UserError for none."""
     store = open_store(tracking_uri)
     experiments = store.experiments()
     if experiment not in experiments:
         raise UserError(_unknown(experiment, list(experiments), tracking_uri))
-    parents = store.runs(experiments[experiment], {names.KIND: names.STUDY_KIND})[::-1]
+    parents = studies(store, experiments[experiment])
     chosen = [run for run in parents if study in (None, run.tags.get(names.STUDY))]
     if not chosen:
         wanted = f"no study {study}" if study else "no study yet"
         known = ", ".join(run.tags.get(names.STUDY, "?") for run in parents) or "none"
         raise UserError(f"Experiment {experiment} has {wanted} in {tracking_uri}; studies found: {known}.")
     return _read(store, experiment, experiments, chosen[0], parents)
+
+
+def studies(store: Store, experiment_id: str) -> list[Run]:
+    """The parent runs of an experiment's studies, the one that was last worked on first."""
+    parents = store.runs(experiment_id, {names.KIND: names.STUDY_KIND})[::-1]
+    return sorted(parents, key=_resumed, reverse=True)
+
+
+def _resumed(run: Run) -> int:
+    text = run.tags.get(names.RESUMED, "")
+    return int(text) if text.isdigit() else run.started or 0
 
 
 def experiments_with_studies(tracking_uri: str) -> list[str]:

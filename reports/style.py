@@ -120,6 +120,7 @@ RC: Any = {  # Any: matplotlib types every key by its literal name
     "text.color": LIGHT.ink,
     "legend.frameon": False, "figure.facecolor": "white", "axes.facecolor": "white", "svg.hashsalt": "candor",
     "svg.fonttype": "none", "legend.fontsize": 8, "axes.titlesize": 9,
+    "text.parse_math": False,  # a class may be called "$5_$10"
 }  # fmt: skip
 
 
@@ -133,6 +134,18 @@ def as_counts(axis_of: Any) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis_of.set_major_locator(MaxNLocator(integer=True))
+
+
+def as_sizes(axis_of: Any) -> None:
+    """Thousands and millions on a logarithmic matplotlib axis, as on the page's.
+
+    Matplotlib's own powers of ten are mathematics, which RC switches off.
+    """
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+    axis_of.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis_of.set_major_formatter(EngFormatter(sep=""))
+    axis_of.set_minor_formatter(NullFormatter())
 
 
 def whiskers(middle: Any, low: Any, high: Any, colour: str, thickness: float = 1.6) -> dict[str, Any]:

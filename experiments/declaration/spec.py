@@ -136,7 +136,16 @@ class Spec(Section):
         The cell that is the baseline is left out: it is confirmed as the baseline.
         """
         every = cells(self.grid, self.fix, checks.counts(self.space))
-        return tuple(cell for cell in every if cell != self.baseline_cell)
+        if self.baseline_cell is None:
+            return every
+        baseline = self._in_full(self.baseline_cell)
+        return tuple(cell for cell in every if self._in_full(cell) != baseline)
+
+    def _in_full(self, cell: Mapping[str, Any]) -> tuple[dict[str, Any], Recipe]:
+        """A cell's hyperparameters, and its recipe with what `[recipe]` fixes and the defaults."""
+        recipe = {name.removeprefix("recipe."): value for name, value in cell.items() if is_recipe(name)}
+        rest = {name: value for name, value in cell.items() if not is_recipe(name)}
+        return rest, Recipe.from_dict({**self.recipe, **recipe})
 
     @cached_property
     def baseline_cell(self) -> Mapping[str, Any] | None:

@@ -20,7 +20,7 @@ _HONEST = 0.02
 
 @dataclass(frozen=True)
 class OfClass:
-    """Recall of one class over seeds, with its interval, and what it is most often taken for."""
+    """Recall of one class over seeds, its interval (NaN of one image), and what it is mostly taken for."""
 
     name: str
     images: int
@@ -41,15 +41,18 @@ def _of_class(evaluations: list[Evaluation], classes: tuple[str, ...], kind: int
     own = evaluations[0].labels == kind
     said = np.stack([one.probabilities[own].argmax(axis=1) for one in evaluations])
     right = (said == kind).astype(float)
-    low, high = np.nan, np.nan
-    if own.sum() > 1:
-        interval = accuracy_interval(right, groups=evaluations[0].groups[own], alpha=alpha)
-        low, high = interval.low, interval.high
+    interval = accuracy_interval(right, groups=evaluations[0].groups[own], alpha=alpha)
     wrong = np.bincount(said[said != kind], minlength=len(classes))
     other = int(wrong.argmax())
     taken_for = classes[other] if wrong[other] else ""
     return OfClass(
-        classes[kind], int(own.sum()), float(right.mean()), low, high, taken_for, wrong[other] / said.size
+        name=classes[kind],
+        images=int(own.sum()),
+        recall=float(right.mean()),
+        low=interval.low,
+        high=interval.high,
+        taken_for=taken_for,
+        share=wrong[other] / said.size,
     )
 
 
@@ -66,15 +69,14 @@ def weaknesses(analysis: Analysis, row: Row) -> tuple[str, ...]:
 
 
 def _classes(evaluations: list[Evaluation], classes: tuple[str, ...]) -> Iterator[str]:
-    worst, *_, best = by_class(evaluations, classes, 0.05)
+    found = by_class(evaluations, classes, 0.05)
+    worst, best = found[0], found[-1]
+    others = f"; of the best one, {best.name}, {100 * best.recall:.0f}%" if len(found) > 1 else ""
     yield (
         f"The worst class is {worst.name}: {100 * worst.recall:.0f}% of its {worst.images:,} validation "
-        f"images "
-        f"are recognised; of the best one, {best.name}, {100 * best.recall:.0f}%."
+        f"images are recognised{others}."
     )
-    rare = [
-        f"{one.name} ({one.images:,})" for one in by_class(evaluations, classes, 0.05) if one.images < _RARE
-    ]
+    rare = [f"{one.name} ({one.images:,})" for one in found if one.images < _RARE]
     if rare:
         verb = "has" if len(rare) == 1 else "have"
         yield f"{listed(rare, 6)} {verb} fewer than {_RARE} validation images: what is said of them is vague."

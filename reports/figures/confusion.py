@@ -29,7 +29,6 @@ class Matrix(NamedTuple):
     label: str
     counts: tuple[tuple[int, ...], ...]
     accuracy: float
-    seeds: int
 
 
 class Numbers(NamedTuple):
@@ -54,7 +53,7 @@ def compute(analysis: Analysis) -> Numbers:
         )
         accuracy = float(np.trace(counts) / counts.sum())
         label = analysis.labels[row.candidate]
-        matrices.append(Matrix(label, tuple(map(tuple, counts.tolist())), accuracy, len(evaluations)))
+        matrices.append(Matrix(label, tuple(map(tuple, counts.tolist())), accuracy))
     return Numbers(tuple(matrices), classes)
 
 

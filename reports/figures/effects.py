@@ -1,6 +1,6 @@
 """What one factor of a grid does while the others are held."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -85,9 +85,14 @@ def _settings(analysis: Analysis, factors: list[str]) -> pd.DataFrame:
     cells = own[~confirmed.baseline.to_numpy()]
     constant = [name for name in own if cells[name].nunique(dropna=False) == 1]
     # The baseline is a cell of the grid if it shares whatever all cells share.
-    alike = (own[constant] == cells[constant].iloc[0]).all(axis=1) if len(cells) else own.index == ""
+    alike = _same(own[constant], cells[constant].iloc[0]) if len(cells) else own.index == ""
     found = own.loc[alike, list(columns.values())].set_axis(list(columns), axis=1)
     return found.dropna().astype(object)
+
+
+def _same(settings: pd.DataFrame, wanted: "pd.Series[Any]") -> "pd.Series[bool]":
+    """Which rows have these settings; what both do not have is the same, too."""
+    return ((settings == wanted) | (settings.isna() & wanted.isna())).all(axis=1)
 
 
 def _parameter(factor: str) -> str:

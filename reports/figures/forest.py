@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from reports import style
 from reports.analysis import Analysis
+from reports.columns import UNITS, Unit
 from reports.figures import NothingToDraw
 
 TITLE = "Accuracy of each candidate, and its distance from the best"
@@ -24,7 +25,7 @@ MOST = 40  # rows; more cannot be read
 
 
 class Line(NamedTuple):
-    """One candidate, everything in shares of images."""
+    """One candidate: accuracies in shares of images, differences as the objective has them."""
 
     label: str
     word: str
@@ -39,12 +40,13 @@ class Line(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """Candidates, best first; the one-SE band of the best; the margin."""
+    """Candidates, best first; the one-SE band of the best; the margin; in what differences are told."""
 
     lines: tuple[Line, ...]
     band: tuple[float, float]
     margin: float
     left_out: int
+    unit: Unit
 
 
 def compute(analysis: Analysis) -> Numbers:
@@ -74,7 +76,8 @@ def compute(analysis: Analysis) -> Numbers:
         )
     best_row = comparison.best
     band = (best_row.val_accuracy - best_row.val_accuracy_se, best_row.val_accuracy)
-    return Numbers(tuple(lines), band, comparison.rule.margin, max(len(comparison.rows) - MOST, 0))
+    left_out = max(len(comparison.rows) - MOST, 0)
+    return Numbers(tuple(lines), band, comparison.rule.margin, left_out, UNITS[comparison.rule.objective])
 
 
 def _reach(numbers: Numbers) -> list[float]:
@@ -85,11 +88,21 @@ def _reach(numbers: Numbers) -> list[float]:
 
 
 def _span(numbers: Numbers) -> list[float]:
-    """The differences to show, in points: every interval and the margin, with some air."""
+    """The differences to show, in their unit: every interval and the margin, with some air."""
     found = [end for line in numbers.lines for end in (line.delta_low, line.delta_high) if np.isfinite(end)]
     known = [-numbers.margin, numbers.margin, *found]
     air = 0.04 * (max(known) - min(known))
-    return [100 * (min(known) - air), 100 * (max(known) + air)]
+    return [numbers.unit.scale * (min(known) - air), numbers.unit.scale * (max(known) + air)]
+
+
+def _difference(numbers: Numbers) -> str:
+    """The title of the right axis."""
+    return f"difference from the best, {numbers.unit.name}"
+
+
+def _left_out(numbers: Numbers) -> str:
+    """What is said of the candidates without a line, '' if there are none."""
+    return f"{numbers.left_out:,} more in the table" if numbers.left_out else ""
 
 
 def shade(word: str) -> str:
@@ -104,21 +117,27 @@ def draw(numbers: Numbers) -> go.Figure:
         height=110 + 34 * count,
         showlegend=False,
         xaxis=style.axis("validation accuracy", domain=[0, 0.58], range=_reach(numbers), tickformat=".0%"),
-        xaxis2=style.axis("difference from the best, points", domain=[0.62, 1], anchor="y",
+        xaxis2=style.axis(_difference(numbers), domain=[0.62, 1], anchor="y",
                           range=_span(numbers), **style.QUIET),
         yaxis=style.categories([line.label for line in numbers.lines]),
     )  # fmt: skip
     figure.add_vrect(*numbers.band, fillcolor=style.LIGHT.band, line_width=0, layer="below")
-    reach = 100 * numbers.margin
+    reach = numbers.unit.scale * numbers.margin
     figure.add_vrect(-reach, reach, fillcolor=style.LIGHT.faint, line_width=0, layer="below", xref="x2")
     figure.add_vline(0, line={"color": style.LIGHT.muted, "width": 1}, xref="x2")
     for place, line in enumerate(numbers.lines):
-        for trace in _row(place, line):
+        for trace in _row(place, line, numbers.unit):
             figure.add_trace(trace)
+    if numbers.left_out:
+        figure.add_annotation(
+            text=_left_out(numbers), xref="paper", yref="paper", x=1, y=1, xanchor="right", yanchor="bottom",
+            showarrow=False, font={"color": style.LIGHT.muted, "size": 12},
+        )  # fmt: skip
+        figure.update_layout(margin={"t": 32})
     return figure
 
 
-def _row(place: int, line: Line) -> list[go.Scatter]:
+def _row(place: int, line: Line, unit: Unit) -> list[go.Scatter]:
     colour = shade(line.word)
     told = (
         f"<b>{line.label}</b><br>{line.mean:.2%}, interval {line.low:.2%} to {line.high:.2%}"
@@ -132,14 +151,15 @@ def _row(place: int, line: Line) -> list[go.Scatter]:
                    marker={"size": 11, "color": colour, "symbol": style.MARK.get(line.word, "circle")}),
     ]  # fmt: skip
     if line.delta_se:
-        delta = 100 * line.delta
+        found = (line.delta, line.delta_low, line.delta_high, line.delta_se)
+        delta, low, high, reach = (unit.scale * value for value in found)
+        digits = unit.digits + 1
         told = (
-            f"<b>{line.label}</b><br>{delta:+.2f} points, interval {100 * line.delta_low:.2f} to "
-            f"{100 * line.delta_high:.2f}<extra></extra>"
+            f"<b>{line.label}</b><br>{delta:+.{digits}f} {unit.name}, interval {low:.{digits}f} to "
+            f"{high:.{digits}f}<extra></extra>"
         )
-        reach = 100 * line.delta_se
         traces += [
-            _stroke((100 * line.delta_low, 100 * line.delta_high), place, colour, 1.5, "x2"),
+            _stroke((low, high), place, colour, 1.5, "x2"),
             _stroke((delta - reach, delta + reach), place, colour, 5, "x2"),
             go.Scatter(x=style.points([delta]), y=[place], mode="markers", xaxis="x2", hovertemplate=told,
                        marker={"size": 8, "color": style.LIGHT.paper, "line": {"color": colour, "width": 2}}),
@@ -167,7 +187,9 @@ def picture(numbers: Numbers) -> Figure:
         figure = Figure(figsize=(7.6, 1.0 + 0.3 * count), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.5, 1))
         left.axvspan(*numbers.band, color=style.LIGHT.band, lw=0, zorder=0)
-        right.axvspan(-100 * numbers.margin, 100 * numbers.margin, color=style.LIGHT.faint, lw=0, zorder=0)
+        scale = numbers.unit.scale
+        reach = scale * numbers.margin
+        right.axvspan(-reach, reach, color=style.LIGHT.faint, lw=0, zorder=0)
         right.axvline(0, color=style.LIGHT.muted, lw=0.8, zorder=1)
         for place, line in enumerate(numbers.lines):
             colour = shade(line.word)
@@ -176,11 +198,11 @@ def picture(numbers: Numbers) -> Figure:
             left.plot(line.mean, place, style.PRINT_MARK.get(line.word, "o"), color=colour, ms=6)
             if line.delta_se:
                 right.plot(
-                    [100 * line.delta_low, 100 * line.delta_high], [place, place], color=colour, lw=1.2
+                    [scale * line.delta_low, scale * line.delta_high], [place, place], color=colour, lw=1.2
                 )
-                ends = [100 * (line.delta - line.delta_se), 100 * (line.delta + line.delta_se)]
+                ends = [scale * (line.delta - line.delta_se), scale * (line.delta + line.delta_se)]
                 right.plot(ends, [place, place], color=colour, lw=3.5, solid_capstyle="butt")
-                right.plot(100 * line.delta, place, "o", color="white", mec=colour, ms=5)
+                right.plot(scale * line.delta, place, "o", color="white", mec=colour, ms=5)
         left.set_yticks(range(count), [style.short(line.label) for line in numbers.lines])
         left.set_ylim(count - 0.5, -0.5)
         for axes in (left, right):
@@ -188,5 +210,7 @@ def picture(numbers: Numbers) -> Figure:
             axes.tick_params(axis="y", length=0)
         left.set_xlabel("validation accuracy")
         style.as_percent(left.xaxis)
-        right.set_xlabel("difference from the best, points")
+        right.set_xlabel(_difference(numbers))
+        if numbers.left_out:
+            figure.suptitle(_left_out(numbers), fontsize=8)
     return figure

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from reports import style
 from reports.analysis import Analysis
 from reports.figures import NothingToDraw
+from reports.statistics import pareto_front
 
 TITLE = "Accuracy against relative overfitting"
 READING = (
@@ -47,6 +48,11 @@ class Numbers(NamedTuple):
 
 def compute(analysis: Analysis) -> Numbers:
     """Take the confirmed candidates whose relative overfitting is known."""
+    rows = [row for row in analysis.rows if np.isfinite(row.relative_overfit)]
+    if not rows:
+        raise NothingToDraw("no confirmed candidate has a known relative overfitting")
+    # The table's front is that of the objective; this one is of what is drawn.
+    best = pareto_front(np.array([[-row.val_accuracy, row.relative_overfit] for row in rows]))
     points = tuple(
         Point(
             analysis.labels[row.candidate],
@@ -59,13 +65,10 @@ def compute(analysis: Analysis) -> Numbers:
             row.relative_overfit_low,
             row.relative_overfit_high,
             row.parameters,
-            row.pareto,
+            bool(on_front),
         )
-        for row in analysis.rows
-        if np.isfinite(row.relative_overfit)
+        for row, on_front in zip(rows, best, strict=True)
     )
-    if not points:
-        raise NothingToDraw("no confirmed candidate has a known relative overfitting")
     return Numbers(points, analysis.rule.tau)
 
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from reports import style
 from reports.analysis import Analysis
+from reports.comparison import FEWEST_SEEDS
 from reports.figures import NothingToDraw
 
 TITLE = "Who beats whom"
@@ -23,7 +24,7 @@ MOST = 12
 
 
 class Numbers(NamedTuple):
-    """chance[a][b] of a beating b (NaN: no common seed), and whether that difference is significant."""
+    """chance[a][b] of a beating b (NaN: too few common seeds), and whether that difference is significant."""
 
     labels: tuple[str, ...]
     chance: tuple[tuple[float, ...], ...]
@@ -34,9 +35,11 @@ class Numbers(NamedTuple):
 
 def compute(analysis: Analysis) -> Numbers:
     """Every pair of the comparison, seen from both sides."""
-    if len(analysis.rows) < 2 or analysis.comparison is None or not analysis.comparison.pairs:
-        raise NothingToDraw("it takes two candidates with a common seed")
-    comparison, leaders = analysis.comparison, [row.candidate for row in analysis.rows[:MOST]]
+    comparison = analysis.comparison
+    shared = [pair.difference.seeds for pair in comparison.pairs.values()] if comparison else []
+    if comparison is None or max(shared, default=0) < FEWEST_SEEDS:
+        raise NothingToDraw(f"it takes two candidates with {FEWEST_SEEDS} seeds in common")
+    leaders = [row.candidate for row in analysis.rows[:MOST]]
     shape = (len(leaders), len(leaders))
     chance, low, high = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
     significant = np.zeros(shape, bool)

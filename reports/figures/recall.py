@@ -25,7 +25,7 @@ MOST = 3
 
 
 class Bar(NamedTuple):
-    """One candidate's recall of every class, in shares."""
+    """One candidate's recall of every class, in shares; NaN the ends of a class that is one image's twins."""
 
     label: str
     recall: tuple[float, ...]
@@ -47,8 +47,9 @@ def compute(analysis: Analysis) -> Numbers:
         raise NothingToDraw("no confirmed candidate has stored predictions")
     leaders = [row.candidate for row in analysis.rows[:MOST]]
     labels = analysis.confirmed[0].labels
-    present = [kind for kind in range(len(analysis.classes)) if (labels == kind).sum() > 1]
-    bars = [_bar(analysis.labels[name], analysis.evaluations_of(name), present) for name in leaders]
+    present = [kind for kind in range(len(analysis.classes)) if (labels == kind).any()]
+    alpha = analysis.alpha_of_intervals
+    bars = [_bar(analysis.labels[name], analysis.evaluations_of(name), present, alpha) for name in leaders]
     order = np.argsort(bars[0].recall, kind="stable")
     kinds = [present[index] for index in order]
     return Numbers(
@@ -58,10 +59,13 @@ def compute(analysis: Analysis) -> Numbers:
     )
 
 
-def _bar(label: str, evaluations: list[Evaluation], kinds: list[int]) -> Bar:
+def _bar(label: str, evaluations: list[Evaluation], kinds: list[int], alpha: float) -> Bar:
     right = np.stack([one.probabilities.argmax(axis=1) == one.labels for one in evaluations]).astype(float)
     truth, groups = evaluations[0].labels, evaluations[0].groups
-    found = [accuracy_interval(right[:, truth == kind], groups=groups[truth == kind]) for kind in kinds]
+    found = [
+        accuracy_interval(right[:, truth == kind], groups=groups[truth == kind], alpha=alpha)
+        for kind in kinds
+    ]
     return Bar(
         label,
         tuple(one.estimate for one in found),

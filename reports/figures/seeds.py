@@ -33,10 +33,7 @@ class Numbers(NamedTuple):
 def compute(analysis: Analysis) -> Numbers:
     """Validation accuracy of every confirmed evaluation of the leaders."""
     leaders = [row.candidate for row in analysis.rows[:MOST]]
-    held = {
-        name: analysis.runs_of(name).drop_duplicates("seed").set_index("seed").val_accuracy
-        for name in leaders
-    }
+    held = {name: analysis.runs_of(name).set_index("seed").val_accuracy for name in leaders}
     seeds = sorted({int(seed) for accuracy in held.values() for seed in accuracy.index})
     if len(seeds) < 2 or len(leaders) < 2:
         raise NothingToDraw("it takes two candidates and two seeds")

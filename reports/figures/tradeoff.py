@@ -16,9 +16,10 @@ from search.tracking import names
 
 TITLE = "What a larger network brings"
 READING = (
-    "Each mark is an explored candidate, one seed, on the monitor split; families have their own marks. No "
-    "candidate lies both above and to the left of one on the line: those are the best for their size. Where "
-    "the line is flat, size buys nothing. One seed each, so neighbours on the line may well change places."
+    "Each mark is an explored candidate on the monitor split; families have their own marks. No candidate "
+    "lies both above and to the left of one on the line: those are the best for their size. Where the line "
+    "is flat, size buys nothing. Explore trains with few seeds, mostly one, so neighbours on the line may "
+    "well change places."
 )
 SECTION = "search"
 ORDER = 15
@@ -114,6 +115,7 @@ def picture(numbers: Numbers) -> Figure:
                          marker=style.MARKERS[index % len(style.MARKERS)])  # fmt: skip
         axes.step(*_stairs(numbers), where="post", color=style.LIGHT.ink, lw=1.2, label="best for its size")
         axes.set_xscale("log")
+        style.as_sizes(axes.xaxis)
         axes.set_xlabel(numbers.size)
         axes.set_ylabel(numbers.score)
         if not numbers.lower_is_better:

@@ -1,5 +1,6 @@
 """The best score so far by number of trials, for each family, against the same trials in random order."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import matplotlib as mpl
@@ -65,26 +66,29 @@ def _curve(family: str, scores: "pd.Series[float]", lower: bool) -> Curve:
     values = np.asarray(sign * scores, np.float64)
     best = sign * np.maximum.accumulate(values)
     shown = np.unique(np.linspace(0, len(values) - 1, min(len(values), LONGEST)).astype(int))
-    low, middle, high = (sign * part[shown] for part in random_order(values, (0.1, 0.5, 0.9)))
+    trials = tuple(int(at) + 1 for at in shown)
+    low, middle, high = (sign * part for part in random_order(values, trials, (0.1, 0.5, 0.9)))
     return Curve(
-        family, tuple(int(at) + 1 for at in shown), tuple(best[shown].tolist()),
+        family, trials, tuple(best[shown].tolist()),
         *(tuple(part.tolist()) for part in ((high, middle, low) if lower else (low, middle, high))),
     )  # fmt: skip
 
 
-def random_order(values: NDArray[np.float64], quantiles: tuple[float, ...]) -> list[NDArray[np.float64]]:
-    """Quantiles, for k = 1..n, of the best of k values drawn without replacement from values (n,).
+def random_order(
+    values: NDArray[np.float64], draws: Sequence[int], quantiles: Sequence[float]
+) -> list[NDArray[np.float64]]:
+    """Quantiles, for each k of draws, of the best of k values drawn without replacement from values (n,).
 
     P(best of k <= i-th smallest) = C(i, k) / C(n, k), the distribution of an order statistic.
     """
     ordered, count = np.sort(values), len(values)
     ranks = np.arange(1, count + 1)
-    found = [np.empty(count) for _ in quantiles]
-    for drawn in range(1, count + 1):
+    found = [np.empty(len(draws)) for _ in quantiles]
+    for place, drawn in enumerate(draws):
         chance = np.zeros(count)
         chance[drawn - 1 :] = np.exp(_log_choose(ranks[drawn - 1 :], drawn) - _log_choose(count, drawn))
         for quantile, into in zip(quantiles, found, strict=True):
-            into[drawn - 1] = ordered[min(int(np.searchsorted(chance, quantile)), count - 1)]
+            into[place] = ordered[min(int(np.searchsorted(chance, quantile)), count - 1)]
     return found
 
 

@@ -31,10 +31,9 @@ class Bar(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """Findings that occur, and how many training images were purged for them."""
+    """Findings that occur."""
 
     bars: tuple[Bar, ...]
-    purged: int
 
 
 def compute(analysis: Analysis) -> Numbers:
@@ -54,7 +53,7 @@ def compute(analysis: Analysis) -> Numbers:
     found = tuple(bar for bar in bars if bar.exact + bar.near)
     if not found:
         raise NothingToDraw("the audit found no twins" if audit else "the study has no audit")
-    return Numbers(found, int(audit.get("purged", 0)))
+    return Numbers(found)
 
 
 def _title(where: str) -> str:

@@ -91,10 +91,10 @@ def table_view(analysis: Analysis, table: Table, links: Links, *, files: bool) -
 def _entry(analysis: Analysis, row: Mapping[str, Any], links: Links) -> Entry:
     tau = analysis.rule.tau
     if row["stage"] == names.CONFIRM and "candidate" in row:
-        runs = analysis.study.evaluations
-        own = runs[(runs.stage == names.CONFIRM) & (runs.candidate == row["candidate"])]
+        runs = analysis.study.confirmations
+        own = runs[runs.group.isin(runs.group[runs.run_id == row["run_id"]])]
         seeds = tuple(_seed(run, links) for run in each(own))
-        return Entry(row, links.candidate(row["candidate"]), seeds, tau)
+        return Entry(row, links.candidate(row["candidate"]) or links.run(row["run_id"]), seeds, tau)
     return Entry(row, links.run(row.get("run_id", "")), tau=tau)
 
 
@@ -178,10 +178,11 @@ def chosen(analysis: Analysis, links: Links | None = None) -> Chosen | None:
         return None
     selected = analysis.verdict.selected
     row = analysis.comparison.row(selected) if selected else analysis.comparison.best
+    unit = columns.UNITS[analysis.rule.objective]
     facts = {
         "Parameters": columns.size(row.parameters),
         "Relative overfitting": _known(row.relative_overfit, columns.number(3)),
-        "Distance from the best": f"{columns.points(row.delta_to_best)} points",
+        "Distance from the best": f"{unit.read(row.delta_to_best)} {unit.name}",
         "Verdict": analysis.word(row.candidate),
         **({"Baseline": "yes"} if row.baseline else {}),
     }
@@ -209,6 +210,7 @@ WORDS = {
     "worse": "surely below the best",
     "overfit": "surely overfits more than tau allows",
     "underpowered": "this study cannot tell",
+    "infeasible": "cannot be built, or above the budget",
     "published": "from elsewhere",
 }
 

@@ -116,7 +116,12 @@ class Parts:
         variance = self.image_variance + of_seeds
         spread = (self.image_variance + chance) ** 2 / (self.images - 1) + of_seeds**2 / self.seed_df
         spread += chance**2 / ((self.images - 1) * (self.seeds - 1))
-        return max(math.sqrt(variance), floor), variance**2 / spread if spread > 0.0 else self.images - 1.0
+        if spread == 0.0:
+            return max(math.sqrt(variance), floor), self.images - 1.0
+        # A sum is known no worse than the least known of its parts. Satterthwaite's quotient forgets that
+        # where seeds and images agree better than by chance: towards no variance it falls to zero.
+        least = min(self.seed_df, self.images - 1.0)
+        return max(math.sqrt(variance), floor), max(variance**2 / spread, least)
 
 
 def _mean_squares(values: Floats) -> tuple[float, float, float]:
@@ -166,9 +171,12 @@ def accuracy_interval(
 
     correct: (seeds, images) of 0/1. Wilson's interval at the effective number of images p (1 - p) / se^2,
     with Student's quantile (Wilson for complex samples: Franco, Little, Louis and Slud 2019): it stays within
-    0 and 1 and does not collapse when every answer is right.
+    0 and 1 and does not collapse when every answer is right. One image, or the twins of one, has no interval:
+    its ends are NaN.
     """
     values = by_twins(correct.astype(np.float64), groups)
+    if values.shape[1] == 1:
+        return _of_one_image(values)
     plain = two_way(values, alpha=alpha)
     p = min(max(plain.estimate, 0.0), 1.0)
     effective = p * (1.0 - p) / plain.se**2 if plain.se > 0.0 else float(plain.images)
@@ -178,3 +186,9 @@ def accuracy_interval(
     middle = (p + z**2 / (2.0 * effective)) / shrinkage
     reach = z * math.sqrt(p * (1.0 - p) / effective + z**2 / (4.0 * effective**2)) / shrinkage
     return replace(plain, estimate=p, low=max(middle - reach, 0.0), high=min(middle + reach, 1.0), p=math.nan)
+
+
+def _of_one_image(values: Floats) -> Estimate:
+    """The mean of values (seeds, 1); how far it is from the truth cannot be known."""
+    nan = math.nan
+    return Estimate(float(values.mean()), nan, nan, nan, nan, nan, len(values), 1, nan, nan, nan, nan)

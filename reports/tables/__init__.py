@@ -48,9 +48,14 @@ class TableModule(Protocol):
 
 def tables(analysis: "Analysis", rows: pd.DataFrame) -> list[tuple[str, Table]]:
     """Every table of this study with its section, in order."""
-    modules = [load_table(module.name) for module in iter_modules(__path__)]
+    modules = [load_table(name) for name in table_names()]
     found = [(each.SECTION, each.table(analysis, rows)) for each in sorted(modules, key=lambda m: m.ORDER)]
     return [(section, table) for section, table in found if table is not None]
+
+
+def table_names() -> tuple[str, ...]:
+    """Every table by file name, which is the table's own."""
+    return tuple(module.name for module in iter_modules(__path__))
 
 
 def load_table(name: str) -> TableModule:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from reports.analysis import Analysis
-from reports.columns import FIRST, first_seen, known
+from reports.columns import FIRST, distance, first_seen, known
 from reports.rows import PUBLISHED
 from reports.tables import Table
 from search.tracking import names
@@ -29,7 +29,8 @@ def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
     first = first_seen(telling, INTEREST, ALWAYS)
     if (telling.reason != "").any() and len(first) < FIRST:
         first = (*first, "reason")
-    return Table("comparison", "Comparison", _reading(analysis, shown), shown, known(shown), first)
+    own = (distance(analysis.rule.objective),)
+    return Table("comparison", "Comparison", _reading(analysis, shown), shown, known(shown), first, own)
 
 
 def _reading(analysis: Analysis, shown: pd.DataFrame) -> str:

@@ -29,8 +29,8 @@ def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
     return Table(
         "explored",
         "Explored, not confirmed",
-        "One seed each, ranked on the monitor split, which also stopped their training: a screening, no "
-        "proof. These numbers cannot be set against validation accuracies.",
+        "Trained with few seeds, mostly one, and ranked on the monitor split, which also stopped their "
+        "training: a screening, no proof. These numbers cannot be set against validation accuracies.",
         shown,
         known(shown),
         first,

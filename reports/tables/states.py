@@ -18,6 +18,8 @@ MEANING = {
     names.DIVERGED: "its loss became infinite or no number",
     names.FAILED: "ended by an error or a limit",
 }
+#: The meaning of a duplicate in confirm: it was trained all the same.
+TWICE = "another cell describes the same candidate: its evaluation counts"
 OWN = (
     Column("stage", "Stage", "explore, confirm, or scored: made elsewhere", text, numeric=False),
     Column("state", "State", "how it ended", text, numeric=False),
@@ -39,7 +41,7 @@ def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
             "state": state,
             "evaluations": len(group),
             "time": group.seconds.sum() or None,
-            "meaning": MEANING.get(str(state), ""),
+            "meaning": _meaning(str(stage), str(state)),
             "reason": _usual(group.reason),
         }
         for (stage, state), group in frame.groupby(["stage", "state"])
@@ -51,6 +53,10 @@ def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
     return Table(
         "states", "What became of every evaluation", reading, pd.DataFrame(found), columns, columns, OWN
     )
+
+
+def _meaning(stage: str, state: str) -> str:
+    return TWICE if (stage, state) == (names.CONFIRM, names.DUPLICATE) else MEANING.get(state, "")
 
 
 def _usual(reasons: "pd.Series[str]") -> str:

@@ -21,6 +21,7 @@ FAMILY: Final = "candor.family"
 VARIANT: Final = "candor.variant"
 LABEL: Final = "candor.label"  # what a person calls the architecture
 BASELINE: Final = "candor.baseline"  # "true" on evaluations of the experiment's baseline
+RESUMED: Final = "candor.resumed"  # on the study: when it was last begun or gone on with, in milliseconds
 LOOKS: Final = "candor.looks"  # on the study: how often its validation results were looked at
 SEEN: Final = "candor.seen"  # on the study: digest of the evaluations that the last look saw
 DATA_DIGEST: Final = "candor.data_digest"

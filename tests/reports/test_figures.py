@@ -3,16 +3,20 @@
 import itertools
 import json
 import re
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 
 from reports import style
-from reports.analysis import Analysis
+from reports.analysis import Analysis, analyse
+from reports.comparison import compare
 from reports.figures import SECTIONS, NothingToDraw, figure_names, load_figure
 from reports.figures.confusion import count
 from reports.figures.tuning import random_order
+from reports.page import views
+from reports.study import load_study
 
 NAMES = figure_names()
 
@@ -70,6 +74,56 @@ def test_the_forest_shows_the_numbers_of_the_comparison(joint: Analysis) -> None
     assert len(lines[0].seeds) == 4
 
 
+def test_the_forest_tells_differences_of_a_loss_in_nats(tracking_uri: str) -> None:
+    study = load_study("joint", tracking_uri)
+    about = {**study.about, "protocol": {**study.protocol, "objective": "loss"}}
+    analysis = analyse(replace(study, about=about))
+    forest = load_figure("forest")
+    numbers = forest.compute(analysis)
+    text = forest.draw(numbers).to_json()
+    assert "difference from the best, nats" in text
+    assert " points" not in text
+    marks = [trace.x[0] for trace in forest.draw(numbers).data if trace.xaxis == "x2" and len(trace.x) == 1]
+    assert marks[1:] == pytest.approx([line.delta for line in numbers.lines[1:]], rel=1e-4)
+    with mpl.rc_context(style.RC):
+        assert forest.picture(numbers).axes[1].get_xlabel() == "difference from the best, nats"
+
+
+def test_the_forest_says_how_many_candidates_it_has_no_room_for(joint: Analysis) -> None:
+    forest = load_figure("forest")
+    numbers = forest.compute(joint)
+    assert "in the table" not in forest.draw(numbers).to_json()
+    crowded = numbers._replace(left_out=3)
+    assert "3 more in the table" in forest.draw(crowded).to_json()
+    assert b"3 more in the table" in views.pictures(forest, crowded, ("svg",))["svg"]
+
+
+def test_two_seeds_draw_no_chance_of_being_better(joint: Analysis) -> None:
+    few = tuple(one for one in joint.confirmed if one.seed <= 2)
+    analysis = replace(joint, confirmed=few, comparison=compare(few, joint.rule))
+    with pytest.raises(NothingToDraw, match="3 seeds in common"):
+        load_figure("p_better").compute(analysis)
+
+
+def test_the_front_is_that_of_what_is_drawn(joint: Analysis) -> None:
+    assert joint.comparison is not None
+    by_another = tuple(replace(row, pareto=not row.pareto) for row in joint.rows)
+    analysis = replace(joint, comparison=replace(joint.comparison, rows=by_another))
+    points = load_figure("overfit").compute(analysis).points
+    for point in points:
+        others = [other for other in points if other is not point]
+        beaten = [o for o in others if o.accuracy >= point.accuracy and o.overfit <= point.overfit]
+        assert point.pareto == (not beaten)
+
+
+def test_a_name_is_no_formula_and_neither_is_a_size(joint: Analysis) -> None:
+    recall, tradeoff = load_figure("recall"), load_figure("tradeoff")
+    numbers = recall.compute(joint)
+    priced = numbers._replace(classes=("$5_$10", *numbers.classes[1:]))
+    assert b"$5_$10" in views.pictures(recall, priced, ("svg",))["svg"]
+    assert b"mathdefault" not in views.pictures(tradeoff, tradeoff.compute(joint), ("svg",))["svg"]
+
+
 def test_confusion_counts_are_recomputed_from_predictions(joint: Analysis) -> None:
     numbers = load_figure("confusion").compute(joint)
     best = numbers.matrices[0]
@@ -90,7 +144,8 @@ def test_the_band_of_random_orders_is_that_of_all_permutations() -> None:
     best = np.maximum.accumulate(orders, axis=1)
     for quantile in (0.1, 0.5, 0.9):
         expected = np.quantile(best, quantile, axis=0, method="inverted_cdf")
-        assert random_order(values, (quantile,))[0] == pytest.approx(expected)
+        assert random_order(values, range(1, 6), (quantile,))[0] == pytest.approx(expected)
+        assert random_order(values, (2, 5), (quantile,))[0] == pytest.approx(expected[[1, 4]])
 
 
 def test_factor_effects_come_from_matched_cells(grid: Analysis) -> None:

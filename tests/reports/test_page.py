@@ -166,6 +166,21 @@ def test_pages_that_were_written_before_stay_in_the_index(tracking_uri: str, tmp
     assert 'href="young/index.html"' in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
+def test_what_an_earlier_study_left_goes_and_what_is_no_reports_stays(
+    tracking_uri: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "young"
+    folder.mkdir()
+    left = ("model_card.md", "model_card.html", "mistakes.md", "mistakes.tex")
+    for name in (*left, "comparison.md", "notes.md"):
+        (folder / name).write_text("old")
+    reports.build(["young"], tracking_uri, tmp_path)
+    assert [name for name in left if (folder / name).exists()] == []
+    assert (folder / "comparison.md").read_text(encoding="utf-8") != "old"
+    assert (folder / "notes.md").read_text() == "old"
+    assert (folder / "audit.html").exists()
+
+
 def test_nothing_is_written_outside_the_folder(written: Path) -> None:
     assert all(os.path.commonpath([written, path]) == str(written) for path in written.rglob("*"))
 

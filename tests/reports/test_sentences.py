@@ -190,6 +190,27 @@ def test_a_smaller_one_that_overfits_is_passed_over():
     ]
 
 
+def test_a_smaller_one_with_too_few_shared_seeds_is_said_to_have_too_few():
+    small = row("b", 0.665, n_seeds=2, parameters=500_000)
+    unknown = pair("a", "b", 0.005, 0.02, math.nan, chance=math.nan, seeds=2)
+    assert told(compared([row("a", 0.67), small], [unknown]))[3:6] == [
+        "Too few to compare: fewer than 3 seeds in common with a for b.",
+        NOTHING,
+        "a is selected: every smaller candidate within one standard error of it shares fewer than 3 seeds "
+        "with it.",
+    ]
+
+
+def test_none_is_selected_for_each_reason_that_there_is():
+    over = row("a", 0.67, relative_overfit=0.5, relative_overfit_low=0.4)
+    few = pair("a", "b", 0.005, 0.02, math.nan, chance=math.nan, seeds=2)
+    sentence = (
+        "None is selected: every candidate within one standard error of the best surely overfits "
+        "(relative overfit above 0.35) or shares fewer than 3 seeds with it."
+    )
+    assert sentence in told(compared([over, row("b", 0.665, n_seeds=2)], [few]))
+
+
 def test_unfinished_seeds_are_named():
     comparison = compared(
         [row("a", 0.67), row("b", 0.66, n_seeds=7)], [pair("a", "b", 0.01, 0.03, 0.7, seeds=7)]

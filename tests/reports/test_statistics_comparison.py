@@ -72,6 +72,34 @@ def test_candidates_without_a_common_seed_are_not_paired():
     assert {one.relation for one in decide(comparison, Rule()).judgements} == {"underpowered"}
 
 
+def test_a_pair_with_two_seeds_claims_nothing_and_is_paid_for_by_nobody():
+    comparison = compare(drawn({"a": 0.6, "b": 0.1, "few": -2.0}, {"a": 5, "b": 5, "few": 2}), Rule())
+    few, full = comparison.pair("few", "a"), comparison.pair("a", "b")
+    assert np.isnan([few.p_holm, few.probability.estimate, few.probability.low]).all()
+    assert full.p_holm == full.difference.p
+    assert np.isnan([comparison.row("few").p_holm, comparison.row("few").p_better]).all()
+    assert np.isnan(comparison.best.p_holm)  # whether it is better than all others is not known
+    assert comparison.row("b").p_holm == full.p_holm
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_with_too_few_seeds_anybody_may_be_the_best(seeds):
+    comparison = compare(drawn({"a": 2.0, "b": -2.0}, seeds), Rule())
+    assert [row.tied_for_best for row in comparison.rows] == [True, True]
+    assert np.isnan([row.p_holm for row in comparison.rows]).all()
+    assert comparison.selection is None
+
+
+def test_a_poor_candidate_that_hardly_ran_costs_the_others_none_of_their_seeds():
+    skills, seeds = {"a": 0.6, "b": 0.55, "c": 0.1}, {"a": 6, "b": 6, "c": 6, "few": 2}
+    alone = compare(drawn(skills, seeds), Rule())
+    joined = compare(drawn({**skills, "few": -1.0}, seeds), Rule())
+    assert joined.selection == alone.selection
+    tied = {row.candidate: row.tied_for_best for row in alone.rows}
+    assert not tied["c"]
+    assert {row.candidate: row.tied_for_best for row in joined.rows} == {**tied, "few": True}
+
+
 def test_one_lucky_seed_does_not_lead_where_others_have_three():
     study = drawn({"lucky": 1.5, "a": 0.6, "b": 0.5}, {"lucky": 1, "a": 4, "b": 4})
     assert [row.candidate for row in compare(study, Rule()).rows] == ["a", "b", "lucky"]

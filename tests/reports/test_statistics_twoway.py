@@ -91,6 +91,28 @@ def test_accuracy_interval_of_one_seed_is_nearly_wilsons():
     assert (found.low, found.high) == pytest.approx(wilson(0.68, 500), abs=1e-3)
 
 
+def test_seeds_and_images_that_agree_better_than_by_chance_leave_an_interval():
+    found = accuracy_interval(np.tile([[1.0, 0.0], [0.0, 1.0]], 20))
+    assert (found.se, found.df) == (0.0, 1.0)
+    assert 0.0 <= found.low < 0.5 < found.high <= 1.0
+
+
+def test_a_sum_is_known_no_worse_than_the_least_known_of_its_parts():
+    random = np.random.default_rng(0)
+    for seeds in (2, 3, 5):
+        table = np.tile(np.eye(seeds), 8)
+        for _ in range(20):
+            flipped = np.abs(table - (random.random(table.shape) < 0.02))
+            assert two_way(flipped).df >= seeds - 1.0
+
+
+def test_one_image_has_an_accuracy_and_no_interval():
+    right = np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    found = accuracy_interval(right, groups=np.zeros(3, dtype=np.int64))
+    assert (found.estimate, found.seeds, found.images) == (pytest.approx(0.5), 2, 1)
+    assert np.isnan([found.low, found.high, found.se]).all()
+
+
 def test_tables_of_different_shape_are_refused():
     with pytest.raises(ValueError, match=r"one shape \(seeds, images\). Received: \(3, 5\) and \(2, 5\)"):
         paired_difference(np.ones((3, 5)), np.ones((2, 5)))

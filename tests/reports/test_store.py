@@ -4,16 +4,18 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from reports.predictions import read_predictions
-from reports.store import MissingArtifactError, open_store
+from reports.store import MissingArtifactError, Run, open_store
 from reports.store_client import ClientStore
 from reports.store_sqlite import SqliteStore
 from search.tracking import names
+from spaces.errors import UserError
 
 
 @pytest.fixture
@@ -83,6 +85,41 @@ def test_a_missing_artifact_says_so(fast: SqliteStore) -> None:
     run = fast.runs(fast.experiments()["joint"], {names.STAGE: names.CONFIRM})[0]
     with pytest.raises(MissingArtifactError, match=r"nothing\.txt is not among the run's artifacts"):
         fast.artifact(run, "nothing.txt")
+
+
+class Server:
+    """MLflow's client beside a server that breaks off: every download that fails is "not found" to it."""
+
+    def __init__(self, *listed: str, away: bool = False) -> None:
+        self.listed, self.away = listed, away
+
+    def download_artifacts(self, run_id: str, path: str, folder: str) -> str:
+        (Path(folder) / path).write_bytes(b"a half")
+        raise LookupError(f"{path} was not found")
+
+    def list_artifacts(self, run_id: str, path: str | None = None) -> list[SimpleNamespace]:
+        if self.away:
+            raise ConnectionError
+        return [SimpleNamespace(path=name) for name in self.listed]
+
+
+def fetched(run_id: str, server: Server) -> Path:
+    store = ClientStore("http://127.0.0.1:9")
+    vars(store)["_client"] = server
+    run = Run(run_id, "", "FINISHED", 1, 2, f"mlflow-artifacts:/1/{run_id}/artifacts", {}, {}, {})
+    return store.artifact(run, names.PREDICTIONS_NPZ)
+
+
+def test_only_what_is_not_there_is_missing_on_a_server() -> None:
+    with pytest.raises(MissingArtifactError, match="is not among the run's artifacts"):
+        fetched("gone", Server(names.LAYERS_JSON))
+
+
+@pytest.mark.parametrize("server", [Server(names.PREDICTIONS_NPZ), Server(away=True)])
+def test_a_server_that_fails_loses_no_seed(server: Server) -> None:
+    for _ in range(2):  # nor is what came of it taken for the whole
+        with pytest.raises(UserError, match=r"did not hand out predictions\.npz of run broken"):
+            fetched("broken", server)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "pickled", "short", "no zip"])

@@ -14,9 +14,10 @@ from simulated import PUBLISHED
 
 from reports import columns, formats
 from reports.analysis import Analysis, analyse
+from reports.page import views
 from reports.rows import comparison_rows
 from reports.study import load_study
-from reports.tables import Table, tables
+from reports.tables import Table, table_names, tables
 
 #: The columns that users' scripts rely on; their names and order never change.
 PROMISED = [
@@ -209,6 +210,31 @@ def test_latex_compiles_in_a_real_document(joint: Analysis, tmp_path: Path) -> N
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "paper.pdf").exists()
+
+
+def test_the_difference_from_the_best_is_told_in_the_units_of_the_objective(
+    joint: Analysis, tracking_uri: str
+) -> None:
+    def described(objective: str) -> tuple[str, str, str]:
+        about = {**joint.study.about, "protocol": {**joint.study.protocol, "objective": objective}}
+        analysis = analyse(replace(load_study("joint", tracking_uri), about=about))
+        column = table(analysis, "comparison").described(["delta_to_best"])[0]
+        chosen = views.chosen(analysis)
+        assert chosen is not None
+        return column.title, column.read(-0.0123), dict(chosen.facts)["Distance from the best"]
+
+    for objective, unit, text in (
+        ("val_accuracy", "points", "−1.2"),
+        ("macro_f1", "points of macro F1", "−1.2"),
+        ("loss", "nats", "−0.012"),
+    ):
+        title, read, distance = described(objective)
+        assert (title, read) == (f"To the best, {unit}", text)
+        assert distance.endswith(f" {unit}")
+
+
+def test_a_table_is_called_like_its_file(joint: Analysis) -> None:
+    assert {each.name for _, each in tables(joint, comparison_rows(joint))} == set(table_names())
 
 
 def test_a_search_for_small_networks_has_the_front_of_score_and_size(joint: Analysis) -> None:
