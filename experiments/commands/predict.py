@@ -1,5 +1,6 @@
 """`candor predict`: name what is in pictures."""
 
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,12 +59,14 @@ def command(
     with without_chatter():
         opened = open_model(model, tracking, labels)
     mistakes: list[str] = []
+    stems: set[str] = set()
 
     def notice(one: "Looked") -> None:
         if one.mistake:
             mistakes.append(one.mistake)
             typer.echo(f"candor: {one.mistake}", err=True)
-        _save(one, opened, save, explain)
+        else:
+            _save(one, _own_stem(one.picture.name, stems), opened, save, explain)
 
     looked = answers.noticing(look(opened, found, faces), notice)
     if json:
@@ -76,12 +79,22 @@ def command(
         raise typer.Exit(2)
 
 
-def _save(one: "Looked", opened: "Opened", pictures: Path | None, explanations: Path | None) -> None:
+def _own_stem(name: str, taken: set[str]) -> str:
+    """What the files of a picture are called: as it is, and numbered where an earlier one is called so."""
+    stem = Path(name).stem.replace(" ", "_")
+    candidates = chain([stem], (f"{stem}-{number}" for number in count(2)))
+    own = next(candidate for candidate in candidates if candidate not in taken)
+    taken.add(own)
+    return own
+
+
+def _save(
+    one: "Looked", stem: str, opened: "Opened", pictures: Path | None, explanations: Path | None
+) -> None:
     from search.models import drawing
     from search.models.explaining import importance, overlay
 
-    stem = Path(one.picture.name).stem.replace(" ", "_")
-    if pictures is not None and not one.mistake:
+    if pictures is not None:
         drawing.save(drawing.annotated(one.picture.upright(), one.seen), pictures / f"{stem}.png")
     if explanations is None:
         return

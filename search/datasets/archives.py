@@ -4,40 +4,46 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from search.datasets.catalogue import Catalogue, Raw
-from search.datasets.layout import class_names, place
+from search.datasets.layout import class_names, digest_of, place
+from search.datasets.placing import printable
+from search.datasets.reading import TABLES, only_file, reader_for
 from spaces.errors import UserError
 
-MAX_MEMBER: Final = 256 * 2**20  # bytes of one member, unpacked, as its header declares them
+#: Bytes of one member, unpacked, as its header declares them.
+MAX_MEMBER: Final = 256 * 2**20
+MAX_TABLE: Final = 2**30  # of one that holds a whole set: fer2013.csv has 287 MiB
 
 
 @dataclass(frozen=True)
 class Member:
-    """One file of an archive: its own name, the same with forward slashes, its unpacked size and where it
-    lies.
+    """One file of an archive: its own name, the same with forward slashes, its unpacked size, where it lies,
+    and the checksum of its content where the archive has one.
     """
 
     name: str
     path: str
     size: int
     offset: int
+    checksum: int | None = None
 
 
-def checked(archive: Path, name: str, size: int, offset: int) -> Member:
+def checked(archive: Path, name: str, size: int, offset: int, checksum: int | None = None) -> Member:
     """Return the member. Raises UserError where its path leaves the archive or its size is absurd."""
     path = name.replace("\\", "/")
     if path.startswith("/") or re.match(r"^[A-Za-z]:", path) or ".." in path.split("/"):
         raise UserError(
             f"{archive} has a member whose path leaves its folder, {name!r}: refused, nothing was read."
         )
-    if size > MAX_MEMBER:
+    if size > (MAX_TABLE if path.lower().endswith(TABLES) else MAX_MEMBER):
         raise UserError(
             f"{archive} has a member of {size / 2**20:,.0f} MiB unpacked, {name!r}: taken for a "
             f"decompression bomb, refused; nothing was read."
         )
-    return Member(name, path.removeprefix("./"), size, offset)
+    return Member(name, path.removeprefix("./"), size, offset, checksum)
 
 
 def catalogue_of(
@@ -47,7 +53,19 @@ def catalogue_of(
     if not members:
         raise UserError(f"{archive} is empty: expected a folder for each class, with images.")
     by_path = {member.path: member for member in members}
-    placed, notes = place({member.path: member.size for member in members}, str(archive))
+    table = only_file(by_path, TABLES)
+    if table is not None:
+        (raw,) = fetch([by_path[table].name])
+        return _of_table(archive, table, raw)
+
+    def contents(paths: Sequence[str]) -> dict[str, object]:
+        found = sorted((by_path[path] for path in paths), key=lambda member: member.offset)
+        if all(member.checksum is not None for member in found):
+            return {member.path: member.checksum for member in found}
+        raws = fetch([member.name for member in found])
+        return {member.path: digest_of(raw) for member, raw in zip(found, raws, strict=True)}
+
+    placed, notes = place({member.path: member.size for member in members}, str(archive), contents)
     if links:
         notes.append(f"{links:,} links in the archive were not followed.")
     of_row = [by_path[image.path] for image in placed]
@@ -65,3 +83,17 @@ def catalogue_of(
         fetch=fetch_rows,
         notes=tuple(notes),
     )
+
+
+def _of_table(archive: Path, path: str, raw: Raw) -> Catalogue:
+    """Read the one table of an archive from a file of its own, which its reader takes in at once."""
+    where = f"{archive}/{printable(path)}"
+    if not isinstance(raw, bytes):
+        raise UserError(f"{where} cannot be read: {raw}.")
+    with TemporaryDirectory() as folder:
+        table = Path(folder) / path.rsplit("/", 1)[-1]
+        table.write_bytes(raw)
+        try:
+            return reader_for(table).read(table)
+        except UserError as error:
+            raise UserError(str(error).replace(str(table), where)) from error

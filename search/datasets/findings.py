@@ -89,20 +89,22 @@ def sentences(audit: Mapping[str, Any], name: str) -> list[str]:
                 f"({counts['images']:,} of {total:,}) show a picture that is also in {other}; "
                 f"{counts['exact']:,} of them pixel by pixel."
             )
-    twins = audit["twins"]
-    if not found:
-        found.append(f"No image of {name} has a twin in another split.")
     if audit["purged"]:
         found.append(f"{audit['purged']:,} training images were purged for that.")
+    if audit["look_alikes"]:
+        found.append(
+            f"{audit['look_alikes']:,} images of {name} look alike in large groups (plain shapes, or frames "
+            f"of one video): unless their pixels are equal they are split as if independent, and leaks "
+            f"among them are not counted. If they are frames, give the split in folders, with each video in "
+            f"one of train, validation and test."
+        )
+    elif not found:
+        found.append(f"No image of {name} has a twin in another split.")
+    twins = audit["twins"]
     if twins["conflicting_groups"]:
         found.append(
             f"{twins['conflicting_images']:,} images in {twins['conflicting_groups']:,} groups of "
             f"twins carry different labels for one picture."
-        )
-    if audit["look_alikes"]:
-        found.append(
-            f"{audit['look_alikes']:,} images are plain shapes, each like so many others that only equal "
-            f"pixels make them twins."
         )
     if flat := sum(audit["flat"].values()):
         found.append(f"{flat:,} images are constant or nearly so.")

@@ -1,63 +1,51 @@
 """From the paths in a folder or an archive to roles, classes and ids: the layouts that people have.
 
-`train/angry/1.jpg` (also below any number of outer folders, also `val`, `validation`, `test`) gives the role
-by its folder; `angry/1.jpg` is one folder of classes, all of it training images. File names that begin with
-`Training_`, `PublicTest_` or `PrivateTest_` (FER-2013) say the role themselves and overrule the folder.
+What folders say, `search.datasets.placing` reads. File names that begin with `Training_`, `PublicTest_` or
+`PrivateTest_` (FER-2013) say the role themselves and overrule the folder.
 """
 
-import unicodedata
+import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, TypeAlias
 
-from search.datasets.catalogue import ROLES, TEST, TRAIN, VALIDATION
+from search.datasets.catalogue import ROLES, TEST, TRAIN, VALIDATION, Raw
+from search.datasets.placing import (
+    IMAGE_SUFFIXES,
+    Placed,
+    by_class_folder,
+    by_role_folder,
+    is_image,
+    printable,
+)
 from spaces.errors import UserError
 
-ROLE_FOLDERS: Final = {
-    "train": TRAIN,
-    "training": TRAIN,
-    "validation": VALIDATION,
-    "valid": VALIDATION,
-    "val": VALIDATION,
-    "test": TEST,
-    "testing": TEST,
-}
 ROLE_PREFIXES: Final = {"Training_": TRAIN, "PublicTest_": VALIDATION, "PrivateTest_": TEST}
-IMAGE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm")
+#: From paths to what equal files alone have in common: a checksum, or `digest_of`.
+Contents: TypeAlias = Callable[[Sequence[str]], Mapping[str, object]]
 
 
-@dataclass(frozen=True)
-class Placed:
-    """One image file: where it lies, and what its place says about it."""
-
-    path: str
-    role: str
-    label: str
-    rest: str
-    root: str
-
-    @property
-    def id(self) -> str:
-        """Role, class and file: the same in a folder and in an archive."""
-        return f"{self.role}/{self.label}/{self.rest}"
+def digest_of(raw: Raw) -> object:
+    """Return what equal files alone have in common; a file that cannot be read equals no other."""
+    return hashlib.blake2b(raw).digest() if isinstance(raw, bytes) else raw
 
 
-def place(sizes: Mapping[str, int], where: str) -> tuple[list[Placed], list[str]]:
+def place(sizes: Mapping[str, int], where: str, contents: Contents) -> tuple[list[Placed], list[str]]:
     """Give each image among `sizes` (path -> bytes) its role, class and id, sorted by id; and say what was
-    seen.
+    seen. `contents` is asked about files that claim the same id.
 
-    Raises UserError where no classes can be made out, where there are fewer than two, where two class folders
-    differ in case alone, and where two different files claim the same id.
+    Raises UserError where no classes can be made out, where it is unclear which folders are classes, where
+    two class folders differ in case alone, and where two different files claim the same id.
     """
-    images = [path for path in sizes if _is_image(path)]
+    images = [path for path in sizes if is_image(path)]
     others = len(sizes) - len(images)
     if not images:
         raise UserError(
             f"{where} holds no images ({others:,} other files): expected a folder for each class, with "
             f"files of type {', '.join(suffix[1:] for suffix in IMAGE_SUFFIXES)}."
         )
-    placed = _by_role_folder(images) or _by_class_folder(images, where)
+    placed = by_role_folder(images) or by_class_folder(images, where)
     notes = [_say_layout(placed)]
     if others:
         notes.append(f"{others:,} files that are no images were ignored.")
@@ -70,11 +58,9 @@ def place(sizes: Mapping[str, int], where: str) -> tuple[list[Placed], list[str]
         for (prefix, role), count in overruled
     ]
     placed = _same_spelling(placed, where)
-    placed, copies = _without_copies(placed, sizes, where)
+    placed, copies = _without_copies(placed, sizes, contents, where)
     if copies:
-        notes.append(
-            f"{copies:,} files lie twice in the tree, with the same size; the deeper copies were ignored."
-        )
+        notes.append(f"{copies:,} files lie twice in the tree, byte by byte; the deeper ones were ignored.")
     return sorted(placed, key=lambda image: image.id), notes
 
 
@@ -105,59 +91,6 @@ def known_classes(by_role: Mapping[str, set[str]], where: str) -> tuple[str, ...
     if len(train) < 2:
         raise UserError(f"{where} has one class, {min(train)!r}: there is nothing to tell apart.")
     return tuple(sorted(train))
-
-
-def _is_image(path: str) -> bool:
-    parts = path.split("/")
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and path.lower().endswith(IMAGE_SUFFIXES)
-
-
-def _by_role_folder(images: Iterable[str]) -> list[Placed]:
-    """Place the images that lie in role/class/...; the leftmost folder with a role's name counts."""
-    placed = []
-    for path in images:
-        parts = path.split("/")
-        for depth, part in enumerate(parts[:-2]):
-            role = ROLE_FOLDERS.get(part.lower())
-            if role:
-                root = "/".join(parts[: depth + 1])
-                placed.append(_placed(path, role, parts[depth + 1], parts[depth + 2 :], root))
-                break
-    return placed
-
-
-def _by_class_folder(images: Iterable[str], where: str) -> list[Placed]:
-    """Place the images of one folder of classes, below outer folders that all of them share."""
-    split = [path.split("/") for path in images if "/" in path]
-    depth = 0
-    while (
-        split
-        and all(len(parts) > depth + 2 for parts in split)
-        and len({parts[depth] for parts in split}) == 1
-    ):
-        depth += 1
-    names = {parts[depth].lower() for parts in split}
-    if names <= ROLE_FOLDERS.keys():
-        raise UserError(
-            f"{where} has images, but not in a folder for each class: expected train/CLASS/FILE or "
-            f"CLASS/FILE."
-        )
-    if any(part.lower() in ROLE_FOLDERS for parts in split for part in parts[depth + 1 : -1]):
-        raise UserError(
-            f"{where} has split folders inside class folders: expected train/CLASS/FILE, not "
-            f"CLASS/train/FILE."
-        )
-    return [
-        _placed("/".join(parts), TRAIN, parts[depth], parts[depth + 1 :], "/".join(parts[:depth]))
-        for parts in split
-    ]
-
-
-def _placed(path: str, role: str, label: str, rest: list[str], root: str) -> Placed:
-    """Build a row; names are brought to one Unicode form, since macOS writes another one than the rest."""
-    label, name = (unicodedata.normalize("NFC", text) for text in (label, "/".join(rest)))
-    return Placed(path, role, label, name, root)
 
 
 def _overrule_by_prefix(placed: list[Placed]) -> tuple[list[Placed], list[tuple[tuple[str, str], int]]]:
@@ -193,17 +126,30 @@ def _same_spelling(placed: list[Placed], where: str) -> list[Placed]:
     ]
 
 
-def _without_copies(placed: list[Placed], sizes: Mapping[str, int], where: str) -> tuple[list[Placed], int]:
-    """Keep the shallowest of files with one id and size: archives often hold their tree twice."""
+def _without_copies(
+    placed: list[Placed], sizes: Mapping[str, int], contents: Contents, where: str
+) -> tuple[list[Placed], int]:
+    """Keep the shallowest of equal files with one id: archives often hold their tree twice."""
     kept: dict[str, Placed] = {}
+    copies: list[tuple[Placed, Placed]] = []
     for image in sorted(placed, key=lambda image: (image.path.count("/"), image.path)):
         first = kept.setdefault(image.id, image)
-        if sizes[first.path] != sizes[image.path]:
+        if first is not image:
+            copies.append((first, image))
+    _refuse_different(copies, sizes, where)  # first, since they cost nothing
+    _refuse_different(copies, contents(sorted({image.path for pair in copies for image in pair})), where)
+    return list(kept.values()), len(copies)
+
+
+def _refuse_different(
+    copies: Iterable[tuple[Placed, Placed]], content: Mapping[str, object], where: str
+) -> None:
+    for one, other in copies:
+        if content[one.path] != content[other.path]:
             raise UserError(
-                f"{where} has two different images for {image.id}: {first.path} and {image.path}; keep "
-                f"one of them."
+                f"{where} has two different images for {one.id}: {printable(one.path)} and "
+                f"{printable(other.path)}; keep one of them, or rename one."
             )
-    return list(kept.values()), len(placed) - len(kept)
 
 
 def _say_layout(placed: list[Placed]) -> str:

@@ -27,8 +27,8 @@ FLAT: Final = 3.0  # standard deviation, of 255; an image below is (nearly) cons
 WITHIN: Final = 8
 BETWEEN: Final = 32
 _BLOCK: Final = 2048  # thumbnails in a product
-_PAIRS: Final = 512  # pairs aligned at once
-_READ: Final = 128  # images in memory at once, while thumbnails are made
+_PAIRS: Final = 512  # pairs aligned at once, of images up to 96x96; of larger ones, fewer
+_READ: Final = 128  # images in memory at once, while thumbnails are made; again, fewer of larger ones
 _STEPS: Final = (3, 2)  # at the thumbnail's size, and at each larger one
 
 
@@ -54,7 +54,8 @@ class Pairs:
 
 def flat(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Say of images (n, h, w, c) which are constant or nearly so."""
-    blocks = (images[start : start + _READ] for start in range(0, len(images), _READ))
+    step = _at_once(_READ, images)
+    blocks = (images[start : start + step] for start in range(0, len(images), step))
     return np.concatenate([block.reshape(len(block), -1).std(1) < FLAT for block in blocks])
 
 
@@ -101,32 +102,41 @@ def _alike(left: NDArray[np.float32], right: NDArray[np.float32], one_set: bool)
 
     If both are `one_set` from the same row on, each image is paired with later ones only.
     """
-    one, other, value = [], [], []
+    rows: Rows = np.empty(0, np.int64)
+    columns: Rows = np.empty(0, np.int64)
+    values: NDArray[np.float32] = np.empty(0, np.float32)
     for start in range(0, len(right), 4 * _BLOCK):
-        product = left @ right[start : start + 4 * _BLOCK].T
-        rows, columns = np.divmod(np.flatnonzero(product > CANDIDATE), product.shape[1])
-        later = (columns + start > rows) if one_set else np.full(len(rows), True)
-        one.append(rows[later])
-        other.append(columns[later] + start)
-        value.append(product[rows[later], columns[later]])
-    rows, columns = np.concatenate(one), np.concatenate(other)
-    best = np.lexsort((-np.concatenate(value), rows))
-    rows, columns = rows[best], columns[best]
-    rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    kept = rank < (WITHIN if one_set else BETWEEN)
-    return rows[kept], columns[kept]
+        product: NDArray[np.float32] = left @ right[start : start + 4 * _BLOCK].T
+        one, other = np.divmod(np.flatnonzero(product > CANDIDATE), product.shape[1])
+        if one_set:
+            later = other + start > one
+            one, other = one[later], other[later]
+        rows, columns = np.concatenate([rows, one]), np.concatenate([columns, other + start])
+        values = np.concatenate([values, product[one, other]])
+        # After each block: where many images are alike, nearly all pairs are above the threshold.
+        best = _best(rows, values, WITHIN if one_set else BETWEEN)
+        rows, columns, values = rows[best], columns[best], values[best]
+    return rows, columns
+
+
+def _best(rows: Rows, values: NDArray[np.float32], most: int) -> Rows:
+    """Return where the highest values of each row are, `most` of a row, ordered by row and value."""
+    order: Rows = np.lexsort((-values, rows))
+    ordered = rows[order]
+    return order[np.arange(len(order)) - np.searchsorted(ordered, ordered) < most]
 
 
 def _thumbnails(images: NDArray[np.uint8], rows: Rows) -> NDArray[np.float32]:
     """Return (n, 144) of length one, or of length zero for flat images, for the rows."""
     thumbnails = np.zeros((len(rows), THUMBNAIL * THUMBNAIL), np.float32)
-    for start in range(0, len(rows), _READ):
-        block = images[rows[start : start + _READ]]
+    step = _at_once(_READ, images)
+    for start in range(0, len(rows), step):
+        block = images[rows[start : start + step]]
         small = detail(resampled(_gray(block), THUMBNAIL)).reshape(len(block), -1)
         small -= small.mean(1, keepdims=True)
         length = np.linalg.norm(small, axis=1, keepdims=True)
         small /= np.maximum(length, np.float32(1e-6))
-        thumbnails[start : start + _READ] = np.where(flat(block)[:, None], np.float32(0), small)
+        thumbnails[start : start + step] = np.where(flat(block)[:, None], np.float32(0), small)
     return thumbnails
 
 
@@ -140,8 +150,9 @@ def _verified(
 ) -> Pairs:
     """Return the pairs whose likeness holds up to the full size."""
     found = []
-    for start in range(0, len(one), _PAIRS):
-        i, j = one[start : start + _PAIRS], other[start : start + _PAIRS]
+    step = _at_once(_PAIRS, images, others)
+    for start in range(0, len(one), step):
+        i, j = one[start : start + step], other[start : start + step]
         kept, score = _holding(_gray(images[i]), _gray(others[j])[:, :, :: -1 if mirrored else 1], side)
         found.append(Pairs(i[kept], j[kept], score, np.full(len(kept), mirrored)))
     return _joined(found)
@@ -161,6 +172,12 @@ def _holding(one: NDArray[np.uint8], other: NDArray[np.uint8], side: int) -> tup
         if not len(kept):
             break
     return kept, score
+
+
+def _at_once(most: int, *images: NDArray[np.uint8]) -> int:
+    """How many images are in memory at once: `most` of up to 96x96, and of larger ones as many pixels."""
+    pixels = max(int(some.shape[1]) * int(some.shape[2]) for some in images)
+    return max(1, min(most, most * LARGEST**2 // pixels))
 
 
 def _sizes(side: int) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from search.datasets.catalogue import Raw
 from spaces.errors import UserError
@@ -15,6 +15,9 @@ from spaces.errors import UserError
 FORMATS: Final = ("JPEG", "PNG", "BMP", "WEBP", "PPM")
 MAX_PIXELS: Final = 50_000_000  # an image file with more is taken for a decompression bomb
 _TINT: Final = 8  # difference of channels, of 255, that compression alone brings into a gray image
+_SIDEWAYS: Final = (5, 6, 7, 8)  # EXIF orientations by which height and width change places
+#: Where Pillow looks for an orientation.
+_HELD: Final = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
 _BROKEN: Final = (OSError, ValueError, SyntaxError, EOFError)  # what Pillow raises for what is no good image
 
 
@@ -33,10 +36,15 @@ class Decoded:
 
 
 def size_of(raw: Raw, name: str) -> tuple[int, int]:
-    """Return (height, width) from the header. Raises BrokenImageError, and UserError for a bomb."""
+    """Return the (height, width) that an image has once it is upright.
+
+    Read from the header, but for a PNG: that may say at its end how its camera was held. Raises
+    BrokenImageError, and UserError for a bomb.
+    """
     try:
         with _opened(raw, name) as image:
-            return image.height, image.width
+            sideways = image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
+            return (image.width, image.height) if sideways else (image.height, image.width)
     except _BROKEN as error:
         raise BrokenImageError(_reason(error)) from error
 
@@ -50,7 +58,7 @@ def coloured(raw: Raw, name: str) -> bool:
         with _opened(raw, name) as image:
             if image.mode[0] in "1LIF":
                 return False
-            pixels = np.asarray(image.convert("RGB")).astype(np.int16)
+            pixels = np.asarray(plain(image).convert("RGB")).astype(np.int16)
     except _BROKEN as error:
         raise BrokenImageError(_reason(error)) from error
     return bool((pixels.max(axis=2) - pixels.min(axis=2)).max() > _TINT)
@@ -60,10 +68,29 @@ def decoded(raw: Raw, name: str, size: tuple[int, int], channels: int) -> Decode
     """Decode one image to (height, width, channels). Raises BrokenImageError, and UserError for a bomb."""
     try:
         with _opened(raw, name) as image:
-            upright = ImageOps.exif_transpose(image) if "exif" in image.info else image
-            return _converted(upright, size, channels)
+            return _converted(_upright(image), size, channels)
     except _BROKEN as error:
         raise BrokenImageError(_reason(error)) from error
+
+
+def plain(image: Image.Image) -> Image.Image:
+    """Bring an image to eight bits a channel, with white behind what is transparent.
+
+    When it converts, Pillow clips 16 bits at 255, and shows the colours of pixels that nobody sees: black
+    strokes on nothing become black on black.
+    """
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    if not (image.mode.endswith("A") or "transparency" in image.info):
+        return image
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn an image as its camera was held, by Pillow's rule; most images have nothing to ask it for."""
+    image.load()  # a PNG may say it at its end
+    return image if _HELD.isdisjoint(image.info) else ImageOps.exif_transpose(image)
 
 
 def _opened(raw: Raw, name: str) -> Image.Image:
@@ -94,14 +121,13 @@ def _converted(image: Image.Image, size: tuple[int, int], channels: int) -> Deco
     shape = f"{image.width}x{image.height}{image.mode}".encode()
     digest = hashlib.blake2b(shape + content, digest_size=16).digest()
     found, mode, wanted = (image.height, image.width), image.mode, "L" if channels == 1 else "RGB"
-    if mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip at 255
-        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
-    if image.mode != wanted:
-        image = image.convert(wanted)
+    shown = plain(image)
+    if shown.mode != wanted:
+        shown = shown.convert(wanted)
     if found != size:
-        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    if (found, mode) != (size, wanted):
-        content = image.tobytes()
+        shown = shown.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    if shown is not image:
+        content = shown.tobytes()
     return Decoded(np.frombuffer(content, np.uint8).reshape(*size, channels), digest, found, mode)
 
 

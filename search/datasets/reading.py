@@ -2,13 +2,19 @@
 
 import hashlib
 import pkgutil
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Final
 
 import search.datasets.readers as package
 from search.datasets.catalogue import Reader, Source, as_reader
+from search.datasets.placing import is_hidden, is_image
 from spaces.errors import UserError
+
+#: How files end that hold a whole set and are read at once.
+TABLES: Final = (".csv", ".npz")
 
 
 @cache
@@ -46,3 +52,10 @@ def path_of(source: Source) -> Path:
     if not isinstance(source, str | Path):
         raise TypeError(f"expected a path, received {type(source).__name__}")
     return Path(source)
+
+
+def only_file(paths: Iterable[str], suffixes: tuple[str, ...]) -> str | None:
+    """Return the one file that ends like this in a folder or an archive that holds no images of its own."""
+    shown = [path for path in paths if not is_hidden(path)]
+    found = [path for path in shown if path.lower().endswith(suffixes)]
+    return found[0] if len(found) == 1 and not any(is_image(path) for path in shown) else None

@@ -13,9 +13,8 @@ from search.datasets.near_twins import Pairs, near_pairs
 #: Above, all pairs take too long: only exact twins are looked for (the time grows with the square).
 MOST: Final = 200_000
 #: Near twins in a group of more images than both of these say nothing: digits and icons are alike without
-#: being
-#: copies. The largest group of copies in FER-2013 has 26 images; the frames of one video come to fewer than
-#: 100.
+#: being copies. The largest group of copies in FER-2013 has 26 images. The frames of a long video count as
+#: such look-alikes too, which the audit says.
 COMMON: Final = 100
 COMMON_SHARE: Final = 0.02
 
@@ -25,8 +24,7 @@ class Twins:
     """Groups of n images. `groups`: int64 (n,), twins of any kind share a number; `exact`: of equal pixels.
 
     `near`: the pairs between different pixels, one image standing for all that have its pixels.
-    `look_alikes`: how many images are like so many others that their likeness proves nothing, and was not
-    counted.
+    `look_alikes`: how many images are like so many others that their likeness was not counted.
     """
 
     groups: NDArray[np.int64]
@@ -63,7 +61,7 @@ def find_twins(images: NDArray[np.uint8], digests: Sequence[bytes]) -> Twins:
 
 
 def _common(count: int, pairs: Pairs) -> NDArray[np.bool_]:
-    """Say which images are linked, over others, to so many that they are plain shapes and no copies."""
+    """Say which images are linked, over others, to so many that their likeness proves no copy."""
     groups = grouped(count, zip(pairs.one.tolist(), pairs.other.tolist(), strict=True))
     sizes = np.bincount(groups, minlength=1)[groups]
     return np.asarray(sizes > max(COMMON, COMMON_SHARE * count))

@@ -20,6 +20,7 @@ from search.tracking import names
 from search.training import measures
 from search.training.fit import Trained
 from search.training.gallery import telling
+from spaces.errors import UserError
 
 #: Between the seeds of an evaluation's trainings; the seeds of evaluations are far below it.
 _STRIDE: Final = 100_003
@@ -73,8 +74,13 @@ def _folded(task: Task, dataset: Prepared, seeds: Sequence[int]) -> list[Round]:
 
 
 def _watched(task: Task, whole: Part) -> tuple[Part, Part]:
-    """What gradients come from, and monitor."""
+    """What gradients come from, and monitor. Raises UserError where there are too few images for both."""
     rest, carved = carve(whole.labels, whole.groups, task.monitor_fraction, task.monitor_seed, whole.ids)
+    if not len(carved):
+        raise UserError(
+            f"Of the {len(whole):,} images to train on, no class has two that are no twins of each other, so "
+            f"monitor, which watches the training, would be empty: give more images of each class."
+        )
     return taken(whole, rest), taken(whole, carved)
 
 

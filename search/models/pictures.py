@@ -1,6 +1,5 @@
 """Pictures as a person has them: files, folders, globs, standard input, arrays; of any size and mode."""
 
-import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from search.datasets.picture import FORMATS, BrokenImageError, decoded
+from search.datasets.picture import FORMATS, BrokenImageError, decoded, plain, size_of
 from spaces.errors import UserError
 
 #: Endings that are looked for in a folder; a file that is named may have any.
@@ -59,14 +58,10 @@ class Picture:
 
     def upright(self) -> NDArray[np.uint8]:
         """As it is looked at: uint8 (height, width, 3), in full size. Raises UserError where it is none."""
-        if isinstance(self.raw, bytes):
-            try:
-                with Image.open(io.BytesIO(self.raw), formats=FORMATS) as image:
-                    width, height = ImageOps.exif_transpose(image).size
-            except Exception:
-                height = width = 1  # `pixels` says what is wrong with it
-        else:
-            height, width = self.raw.shape[:2]
+        try:
+            height, width = size_of(self.raw, self.name)
+        except BrokenImageError:
+            height = width = 1  # `pixels` says what is wrong with it
         return self.pixels((height, width, 3))
 
 
@@ -131,10 +126,8 @@ def _standard_input() -> bytes:
 
 def _plain(image: Image.Image) -> Image.Image:
     """A Pillow image as one of the modes that an array of uint8 can say: gray or RGB, upright."""
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):
-        return Image.fromarray((np.asarray(upright).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
-    return upright if upright.mode in ("L", "RGB") else upright.convert("RGB")
+    shown = plain(ImageOps.exif_transpose(image))
+    return shown if shown.mode in ("L", "RGB") else shown.convert("RGB")
 
 
 def _checked(pixels: NDArray[Any]) -> NDArray[np.uint8]:

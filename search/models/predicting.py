@@ -19,7 +19,6 @@ from spaces.errors import UserError
 if TYPE_CHECKING:
     import keras
 
-_BATCH: Final = 256
 _FEW: Final = 8  # images up to which tracing the network would cost more than it brings
 
 
@@ -102,8 +101,15 @@ def _few(opened: Opened, images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _many(opened: Opened, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """In batches of one size, the last filled up, so that the network is traced once."""
-    size = min(_BATCH, len(images))
-    batches = [opened.inputs(np.asarray(images[at : at + size])) for at in range(0, len(images), size)]
-    batches[-1] = np.pad(batches[-1], [(0, size - len(batches[-1])), (0, 0), (0, 0), (0, 0)])
-    outputs = [np.asarray(opened.network.predict_on_batch(batch), np.float32) for batch in batches]
+    from search.training.batches import prediction_batch  # late: it imports Keras
+
+    size = min(prediction_batch(*opened.image_shape[:2]), len(images))
+    outputs = [_filled(opened, images[at : at + size], size) for at in range(0, len(images), size)]
     return np.concatenate(outputs)[: len(images)]
+
+
+def _filled(opened: Opened, images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+    """One batch, filled up to so many images."""
+    batch = opened.inputs(np.asarray(images))
+    batch = np.pad(batch, [(0, size - len(batch)), (0, 0), (0, 0), (0, 0)])
+    return np.asarray(opened.network.predict_on_batch(batch), np.float32)

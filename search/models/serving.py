@@ -22,7 +22,7 @@ from PIL import Image, ImageOps
 
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM")
 _MAX_PIXELS = 50_000_000
-_BATCH = 256
+_BATCH = 256  # images predicted at once, up to 96x96; of larger ones, as many as have the same pixels
 
 
 class Refused(MlflowException):  # type: ignore[misc]
@@ -70,9 +70,10 @@ class ImageClassifier(PythonModel):  # type: ignore[misc]
 
     def _probabilities(self, images: np.ndarray) -> np.ndarray:
         """Temperature-scaled, (images, classes)."""
+        size = _batch(*images.shape[1:3])
         outputs = [
-            np.asarray(self._network.predict_on_batch(images[at : at + _BATCH]))
-            for at in range(0, len(images), _BATCH)
+            np.asarray(self._network.predict_on_batch(images[at : at + size]))
+            for at in range(0, len(images), size)
         ]
         logs = np.log(np.clip(np.concatenate(outputs), 1e-12, 1.0)).astype(np.float64) / self._temperature
         raised = np.exp(logs - logs.max(axis=1, keepdims=True))
@@ -89,6 +90,10 @@ class ImageClassifier(PythonModel):  # type: ignore[misc]
                 f"image {number} of the request is none: {error}; send the base64 text of a "
                 f"{', '.join(_FORMATS)} file, or its pixels, height x width (x 1 or 3), from 0 to 255"
             ) from error
+
+
+def _batch(height: int, width: int) -> int:
+    return max(1, min(_BATCH, _BATCH * 96 * 96 // (height * width)))
 
 
 def _from_file(text: str) -> Image.Image:
@@ -121,6 +126,9 @@ def _shaped(image: Image.Image, size: tuple[int, int], channels: int) -> np.ndar
     wanted = "L" if channels == 1 else "RGB"
     if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip at 255
         image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    if image.mode.endswith("A") or "transparency" in image.info:  # or black strokes become black on black
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     if image.mode != wanted:
         image = image.convert(wanted)
     if image.size != size:

@@ -1,10 +1,13 @@
-"""Training images in batches, in an order that seed and epoch alone decide."""
+"""Images in batches: to train on, in an order that seed and epoch alone decide, and to predict."""
 
-from typing import Any
+from typing import Any, Final
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
+
+_PREDICTED: Final = 256  # images predicted at once
+_SIDE: Final = 96  # pixels a side; of larger images, as many as have the same pixels
 
 
 class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -58,6 +61,11 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
     def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
         chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         return tuple(np.asarray(column[chosen]) for column in self._columns)
+
+
+def prediction_batch(height: int, width: int) -> int:
+    """How many images of a size are predicted at once: what the layers give of them must fit in memory."""
+    return max(1, min(_PREDICTED, _PREDICTED * _SIDE**2 // (height * width)))
 
 
 def balanced_weights(labels: NDArray[np.integer[Any]], num_classes: int) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ change: a search trains for few steps, and its first epochs are judged by statis
 more. Wu and Johnson, Rethinking "Batch" in BatchNorm (2021), section 3. Training itself never reads them.
 """
 
+from collections import Counter
 from functools import partial
 from typing import Any, Final
 
@@ -12,13 +13,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from search.training.batches import prediction_batch
 from search.training.layers import layers_of
 
 #: An eighth of the images: a few hundredths of an epoch's work. More than enough tells nothing more.
 _SHARE: Final = 8
 _FEWEST: Final = 256
 _MOST: Final = 1024
-_BATCH: Final = 256
 
 
 class ExactBatchNorm:
@@ -26,21 +27,24 @@ class ExactBatchNorm:
 
     Args:
         inference: the model that predicts, from uint8 images.
-        images: those to train on, uint8 (n, height, width, channels); 256 to 1,024 of them are used.
+        images: those to train on, uint8 (n, height, width, channels); 256 to 1,024 of them are used, or
+            somewhat fewer where they are so large that a batch holds fewer.
         seed: which ones.
     """
 
     def __init__(self, inference: keras.Model, images: NDArray[np.uint8], seed: int) -> None:
-        found = layers_of(inference, keras.layers.BatchNormalization)
+        # A layer that several of its models share is found in each.
+        found = dict.fromkeys(layers_of(inference, keras.layers.BatchNormalization))
         self._layers = [layer for layer in found if layer.trainable]
         # A model of its own: Keras traces it once, with its batch norms measuring.
         self._model = keras.Model(inference.inputs, inference.outputs)
         self._images = images
         count = min(len(images), max(_FEWEST, min(len(images) // _SHARE, _MOST)))
-        size = min(_BATCH, count)
+        size = min(prediction_batch(*images.shape[1:3]), count)
         rows = np.random.default_rng(seed).choice(len(images), count // size * size, replace=False)
         self._batches = np.sort(rows.reshape(-1, size))  # by memory within a batch, drawn between batches
         self._measuring = False
+        self._calls: Counter[Any] = Counter()  # of each layer, in the batch at hand
         for layer in self._layers:
             layer.call = partial(self._call, layer, layer.call)
 
@@ -52,6 +56,7 @@ class ExactBatchNorm:
         variances: list[list[NDArray[np.float32]]] = []
         self._measuring = True
         for rows in self._batches:
+            self._calls.clear()
             self._model.predict_on_batch(np.asarray(self._images[rows]))
             # Copies: a backend may show its own memory, which the next batch overwrites.
             means.append([np.array(layer.moving_mean) for layer in self._layers])
@@ -69,7 +74,10 @@ class ExactBatchNorm:
     ) -> Any:
         if not self._measuring:
             return call(inputs, training=training, mask=mask)
-        followed, layer.momentum = layer.momentum, 0.0  # what it keeps is this batch's own
+        # What it keeps is this batch's own; where a network calls it several times, the mean over the calls.
+        calls, followed = self._calls[layer], layer.momentum
+        self._calls[layer] += 1
+        layer.momentum = calls / (calls + 1)
         try:
             return call(inputs, training=True, mask=mask)
         finally:

@@ -62,13 +62,21 @@ def in_zip(files: Mapping[str, bytes], path: Path) -> Path:
 
 def in_tar(files: Mapping[str, bytes], path: Path) -> Path:
     """Write the files into a tar, compressed as its name says, and return its path."""
-    mode = {".gz": "w:gz", ".xz": "w:xz", ".bz2": "w:bz2"}.get(path.suffix, "w")
+    kinds = {".gz": "gz", ".tgz": "gz", ".xz": "xz", ".txz": "xz", ".bz2": "bz2", ".tbz2": "bz2"}
+    mode = f"w:{kinds.get(path.suffix, '')}"
     with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return path
+
+
+def packed(files: Mapping[str, bytes], path: Path) -> Path:
+    """Write the files as the name of `path` says, into a zip, a tar or a folder, and return it."""
+    if path.suffix == ".zip":
+        return in_zip(files, path)
+    return in_tar(files, path) if path.suffix else in_folder(files, path)
 
 
 def silent(_: str) -> None:

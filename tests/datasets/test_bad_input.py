@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_pictures import encoded, in_folder, in_tar, in_zip, pictures, silent, tree
+from small_pictures import encoded, in_folder, in_tar, in_zip, packed, pictures, silent, tree
 
 from search.datasets import decode as decoding
 from search.datasets.prepare import Prepared, prepare
@@ -58,6 +58,31 @@ def test_images_outside_class_folders(tmp_path: Path) -> None:
     refused(in_zip(inside_out, tmp_path / "inside.zip"), tmp_path, "split folders inside class folders")
 
 
+@pytest.mark.parametrize("name", ["test", "Train", "test_images", "seg-val"])
+def test_a_folder_called_like_a_split_among_classes(name: str, tmp_path: Path) -> None:
+    files = tree(("animals",)) | {f"animals/{name}/001.png": encoded(pictures(1, seed=5)[0])}
+    message = f"a folder '{name}' beside 'cat', so it is unclear whether it is a split or a class"
+    refused(in_folder(files, tmp_path / "data"), tmp_path, message)
+
+
+def test_splits_by_the_words_of_their_names_without_class_folders(tmp_path: Path) -> None:
+    files = {f"{name}_images/1.png": encoded(pictures(1)[0]) for name in ("train", "test")}
+    refused(in_zip(files, tmp_path / "data.zip"), tmp_path, "not in a folder for each class")
+
+
+@pytest.mark.parametrize("deeper", ["", "pictures/"])
+def test_the_same_folders_in_several_folders(deeper: str, tmp_path: Path) -> None:
+    files = {path.replace("/", f"/{deeper}", 1): content for path, content in tree(("one", "two")).items()}
+    message = "a folder 'cat' in 'one' and in 'two', so it is unclear which folders are the classes"
+    refused(in_folder(files, tmp_path / "data"), tmp_path, message)
+
+
+def test_images_beside_a_folder_of_classes(tmp_path: Path) -> None:
+    files = tree(("data",)) | {"extras/logo.png": encoded(pictures(1, seed=5)[0])}
+    message = "images in 'extras' itself, but only in the folders inside 'data', so it is unclear"
+    refused(in_folder(files, tmp_path / "animals"), tmp_path, message)
+
+
 def test_no_training_part(tmp_path: Path) -> None:
     refused(in_zip(tree(("validation", "test")), tmp_path / "data.zip"), tmp_path, "no training images")
 
@@ -79,6 +104,14 @@ def test_class_folders_that_differ_in_case_alone(tmp_path: Path) -> None:
 def test_two_different_images_of_one_id(tmp_path: Path) -> None:
     files = tree() | {"b/train/cat/0.png": encoded(pictures(1, side=40, seed=5)[0])}
     refused(in_zip(files, tmp_path / "data.zip"), tmp_path, "two different images for train/cat/0.png")
+
+
+@pytest.mark.parametrize("name", ["data", "data.zip", "data.tar.gz"])
+def test_two_different_images_of_one_id_and_one_size_in_bytes(name: str, tmp_path: Path) -> None:
+    files = tree(("camera1/train", "camera2/train"), kind="bmp")
+    assert len({len(content) for content in files.values()}) == 1
+    message = "two different images for train/cat/0.bmp: camera1/train/cat/0.bmp and camera2/train"
+    refused(packed(files, tmp_path / name), tmp_path, message)
 
 
 def broken_among(count: int, broken: int) -> dict[str, bytes]:

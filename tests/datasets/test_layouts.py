@@ -1,11 +1,13 @@
 """Every common layout is read, in a folder, a zip or a tar, and gives the same splits, ids and digest."""
 
+import os
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from small_pictures import CLASSES, encoded, in_folder, in_tar, in_zip, pictures, silent, tree
+from small_pictures import CLASSES, encoded, in_folder, in_tar, in_zip, packed, pictures, silent, tree
 
 from search.datasets.prepare import Prepared, prepare
 from search.sealed import sealed_test
@@ -26,6 +28,11 @@ def prepared(source: object, tmp_path: Path, **options: object) -> Prepared:
         (("a/b/training", "a/b/test"), {"train": 9, "validation": 3, "test": 12}),
         (("",), {"train": 9, "validation": 3, "test": 0}),
         (("outer/inner",), {"train": 9, "validation": 3, "test": 0}),
+        (("training_set/training_set", "test_set"), {"train": 9, "validation": 3, "test": 12}),
+        (("a/Train images", "a/val.images", "a/images-test"), {"train": 12, "validation": 12, "test": 12}),
+        (("train/train", "test/test"), {"train": 9, "validation": 3, "test": 12}),
+        (("my_test_data/train", "my_test_data/val"), {"train": 12, "validation": 12, "test": 0}),
+        (("train", "validation", "train_original"), {"train": 12, "validation": 12, "test": 0}),
     ],
 )
 def test_layouts_give_their_splits_and_missing_validation_is_carved(
@@ -33,6 +40,48 @@ def test_layouts_give_their_splits_and_missing_validation_is_carved(
 ) -> None:
     data = prepared(in_zip(tree(splits), tmp_path / "data.zip"), tmp_path)
     assert (data.counts, data.class_names) == (expected, CLASSES)
+
+
+def test_unlabelled_images_beside_the_splits_are_ignored_and_counted(tmp_path: Path) -> None:
+    pred = {f"seg_pred/seg_pred/{n}.png": encoded(image) for n, image in enumerate(pictures(5, seed=5))}
+    files = tree(("seg_train/seg_train", "seg_test/seg_test")) | pred
+    data = prepared(in_zip(files, tmp_path / "intel.zip"), tmp_path)
+    assert (data.counts, data.class_names) == ({"train": 9, "validation": 3, "test": 12}, CLASSES)
+    assert any(note.startswith("5 images lie outside the class folders") for note in data.notes)
+
+
+def test_below_a_folder_train_every_folder_is_a_class_whatever_it_is_called(tmp_path: Path) -> None:
+    images = iter(pictures(36))
+    files = {
+        f"train/{name}/{view}/{number}.png": encoded(next(images))
+        for name in ("bus", "test_bench", "train")
+        for view in ("front", "side", "val")
+        for number in range(4)
+    }
+    data = prepared(in_zip(files, tmp_path / "data.zip"), tmp_path)
+    assert data.class_names == ("bus", "test_bench", "train")
+    assert data.counts == {"train": 30, "validation": 6, "test": 0}
+    assert "train/train/val/0.png" in {*data.train().ids, *data.validation().ids}
+
+
+def test_a_folder_that_all_classes_have_inside_is_no_class(tmp_path: Path) -> None:
+    files = {path.replace("/", "/images/"): content for path, content in tree(("",)).items()}
+    data = prepared(in_zip(files, tmp_path / "data.zip"), tmp_path)
+    assert (data.counts, data.class_names) == ({"train": 9, "validation": 3, "test": 0}, CLASSES)
+
+
+@pytest.mark.parametrize("name", ["data", "data.tar"])
+def test_names_that_are_not_utf_8_are_written_by_their_bytes(name: str, tmp_path: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    files = {path.replace("cat", odd): content for path, content in tree(("train", "test")).items()}
+    files[f"train/dog/{odd}.png"] = encoded(pictures(1, seed=5)[0])
+    outer = {f"{odd}/{path}": content for path, content in files.items()}
+    data = prepared(packed(outer, tmp_path / name), tmp_path)
+    assert data.class_names == ("caf\\xe9", "dog", "owl")
+    ids = {*data.train().ids, *data.validation().ids}
+    assert {"train/caf\\xe9/0.png", "train/dog/caf\\xe9.png"} <= ids
+    assert any("under caf\\xe9/test/, caf\\xe9/train/" in note for note in data.notes)
+    assert (data.folder / "audit/classes.csv").read_text(encoding="utf-8").count("caf\\xe9") == 1
 
 
 def test_folder_zip_and_tar_of_one_set_have_one_digest_and_one_split(tmp_path: Path) -> None:
@@ -88,12 +137,24 @@ def test_other_files_are_ignored_and_counted(tmp_path: Path) -> None:
     assert "3 files that are no images were ignored." in data.notes
 
 
-def test_a_tree_that_lies_twice_in_an_archive_is_read_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["data", "data.zip", "data.tar.gz"])
+def test_a_tree_that_lies_twice_is_read_once(name: str, tmp_path: Path) -> None:
     files = tree()
-    twice = files | {f"images/{name}": content for name, content in files.items()}
-    data = prepared(in_zip(twice, tmp_path / "data.zip"), tmp_path)
+    twice = files | {f"images/{path}": content for path, content in files.items()}
+    data = prepared(packed(twice, tmp_path / name), tmp_path)
     assert sum(data.counts.values()) == len(files)
     assert any("lie twice" in note for note in data.notes)
+
+
+def test_members_of_a_tar_are_not_searched_for_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def search(archive: tarfile.TarFile, name: str) -> tarfile.TarInfo:
+        pytest.fail(f"{name} is looked for among all members")
+
+    monkeypatch.setattr(tarfile.TarFile, "getmember", search)
+    files = tree()
+    assert sum(prepared(in_tar(files, tmp_path / "data.tar"), tmp_path).counts.values()) == len(files)
 
 
 @pytest.mark.parametrize("classes", [3, 7, 100])

@@ -1,14 +1,17 @@
 """CSV tables, npz files, arrays, Kaggle handles and the synthetic set are sources like any other."""
 
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from small_pictures import in_folder, in_zip, pictures, silent, tree
+from small_pictures import in_folder, in_zip, packed, pictures, silent, tree
 
+from search.datasets import synthetic
 from search.datasets.prepare import prepare
+from search.datasets.readers import drawn
 from search.sealed import sealed_test
 from spaces.errors import UserError
 
@@ -47,6 +50,48 @@ def test_a_folder_with_one_table_or_one_archive_is_read_as_that(tmp_path: Path) 
     in_zip(tree(), tmp_path / "other/images.zip")
     assert prepare(tmp_path / "kaggle", tmp_path / "cache", say=silent).counts["test"] == 70
     assert prepare(tmp_path / "other", tmp_path / "cache", say=silent).counts["test"] == 12
+
+
+@pytest.mark.parametrize("name", ["images.zip", "images.tgz", "images.tbz2", "images.txz"])
+def test_a_download_of_one_archive_is_read_whatever_else_macos_put_there(name: str, tmp_path: Path) -> None:
+    folder = in_folder({f"._{name}": b"x", "__MACOSX/other.csv": b"x"}, tmp_path / "download")
+    packed(tree(), folder / name)
+    assert prepare(folder, tmp_path / "cache", say=silent).counts["test"] == 12
+
+
+@pytest.mark.parametrize("name", ["download.zip", "download.tar.gz"])
+def test_a_table_alone_in_an_archive_is_read_as_that(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.datasets.archives.MAX_MEMBER", 1000)  # of one image: a table has many
+    table = fer_csv(tmp_path / "fer2013.csv")
+    files = {
+        "fer2013/README": b"x",
+        "fer2013/fer2013.csv": table.read_bytes(),
+        "fer2013/._fer2013.csv": b"x",
+    }
+    from_archive = prepare(packed(files, tmp_path / name), tmp_path / "cache", say=silent)
+    assert from_archive.counts == {"train": 70, "validation": 70, "test": 70}
+    assert from_archive.folder == prepare(table, tmp_path / "cache", say=silent).folder
+
+
+def test_arrays_alone_in_an_archive_are_read_as_that(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", **arrays())
+    archive = in_zip({"set.npz": (tmp_path / "set.npz").read_bytes()}, tmp_path / "set.zip")
+    assert prepare(archive, tmp_path / "cache", say=silent).counts["test"] == 20
+
+
+def test_what_is_wrong_with_a_table_in_an_archive_is_said_of_it_there(tmp_path: Path) -> None:
+    archive = in_zip({"in/x.csv": b"a,b\n1,2\n"}, tmp_path / "set.zip")
+    with pytest.raises(UserError, match=rf"^{archive}/in/x\.csv has no column 'emotion'"):
+        prepare(archive, tmp_path / "cache", say=silent)
+
+
+def test_empty_lines_of_a_table_are_no_rows(tmp_path: Path) -> None:
+    source = fer_csv(tmp_path / "fer2013.csv", extra="\n\n  \n")
+    data = prepare(source, tmp_path / "cache", say=silent)
+    assert sum(data.counts.values()) == 210
+    assert not any("cannot be used" in note for note in data.notes)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +193,22 @@ def test_the_synthetic_set_says_so_and_takes_options(tmp_path: Path) -> None:
 def test_options_of_the_synthetic_set_are_checked(source: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
         prepare(source, tmp_path / "cache", say=silent)
+
+
+def test_the_synthetic_set_is_drawn_anew_when_any_part_of_the_program_that_draws_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = Path(synthetic.__file__)
+    shutil.copy(program, tmp_path)
+    shutil.copytree(program.parent / "faces", tmp_path / "faces")
+    monkeypatch.setattr(synthetic, "__file__", str(tmp_path / program.name))
+    stamps = [drawn.stamp("synthetic")]
+    files = [tmp_path / program.name, *sorted(tmp_path.glob("faces/*.py"))]
+    assert len(files) > 5
+    for file in files:
+        file.write_text(file.read_text() + "# changed\n")
+        stamps.append(drawn.stamp("synthetic"))
+    assert len(set(stamps)) == 1 + len(files)
 
 
 def test_kaggle_without_kagglehub_says_what_to_install(

@@ -1,6 +1,7 @@
 """Planted twins are found, other pictures are not; and what is found decides purging, groups and has_twin."""
 
 import io
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from small_pictures import encoded, in_folder, pictures, silent, tree
 
+from search.datasets import near_twins
+from search.datasets.findings import sentences
 from search.datasets.near_twins import near_pairs
 from search.datasets.prepare import prepare
 from search.datasets.twins import exact_pairs, find_twins
@@ -150,3 +153,75 @@ def test_plain_shapes_that_all_look_alike_are_no_twins() -> None:
     twins = find_twins(images, [image.tobytes() for image in images])
     assert twins.look_alikes > 250
     assert len(set(twins.groups.tolist())) > 500
+
+
+def varied(image: Picture, count: int) -> Picture:
+    """Return the frames of a camera that does not move: one picture under noise, (count, h, w)."""
+    noise = np.random.default_rng(0).normal(0, 4, (count, *image.shape))
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def test_frames_of_one_video_are_told_from_images_without_twins(tmp_path: Path) -> None:
+    still = tree(("train",), side=48)
+    frames = varied(pictures(1, side=48, seed=7)[0], 130)
+    clip = {f"train/cat/frame{number}.png": encoded(frame) for number, frame in enumerate(frames)}
+    said = {}
+    for name, files in (("stills", still), ("clips", still | clip)):
+        data = prepare(in_folder(files, tmp_path / name), tmp_path / "cache", say=silent)
+        said[name] = sentences(data.audit, name)
+    assert said["stills"] == ["No image of stills has a twin in another split."]
+    assert data.audit["look_alikes"] > 120
+    count = f"{data.audit['look_alikes']:,}"
+    assert said["clips"][0].startswith(f"{count} images of clips look alike in large groups")
+    assert "with each video in one of train, validation and test" in said["clips"][0]
+    assert not any("No image" in sentence for sentence in said["clips"])
+
+
+@pytest.mark.parametrize("one_set", [True, False])
+def test_the_best_candidates_are_found_however_few_are_compared_at_once(
+    one_set: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(0)
+    drawn = random.normal(size=(5, 144))[random.integers(0, 5, 300)] + random.normal(0, 0.4, (300, 144))
+    thumbnails = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+    likeness = thumbnails @ thumbnails.T
+    allowed = (likeness > near_twins.CANDIDATE) & (np.triu(np.ones((300, 300), bool), 1) | (not one_set))
+    most = near_twins.WITHIN if one_set else near_twins.BETWEEN
+    best = [np.sort(row[mask])[::-1][:most] for row, mask in zip(likeness, allowed, strict=True)]
+    monkeypatch.setattr(near_twins, "_BLOCK", 8)
+    rows, columns = near_twins._alike(thumbnails, thumbnails, one_set)
+    assert allowed[rows, columns].all()
+    assert len(set(zip(rows.tolist(), columns.tolist(), strict=True))) == len(rows)
+    assert rows.tolist() == [row for row, values in enumerate(best) for _ in values]
+    np.testing.assert_allclose(likeness[rows, columns], np.concatenate(best), atol=1e-6)
+
+
+def test_the_memory_for_candidates_does_not_grow_with_the_images_that_are_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(near_twins, "_BLOCK", 256)
+
+    def peak(count: int) -> int:
+        alike = np.random.default_rng(0).normal(1 / 12, 0.001, (count, 144)).astype(np.float32)
+        tracemalloc.start()
+        near_twins._alike(alike[:64], alike, one_set=False)
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return highest
+
+    assert peak(16_384) < 2 * peak(2_048)
+
+
+def test_of_large_images_fewer_are_in_memory_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels: list[int] = []
+    gray = near_twins._gray
+
+    def counted(images: Picture) -> Picture:
+        pixels.append(images.shape[0] * images.shape[1] * images.shape[2])
+        return gray(images)
+
+    monkeypatch.setattr(near_twins, "_gray", counted)
+    frames = varied(pictures(1, side=320)[0], 30)[..., None]
+    assert len(near_pairs(frames)) > 100
+    assert max(pixels) <= 512 * 96 * 96
+    assert near_twins._at_once(512, frames[:, :96, :96]) == 512

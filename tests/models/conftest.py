@@ -12,6 +12,7 @@ from PIL import Image
 from search.models.opened import Labels, Opened, open_file
 from search.models.references import client_of
 from search.tracking import names
+from tests.datasets.odd_pictures import NOTES, TRANSPARENT, sideways, strokes
 
 CLASSES = ("angry", "happy", "sad")
 
@@ -56,7 +57,7 @@ def drawing(mode: str, size: tuple[int, int] = (31, 45)) -> Image.Image:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> dict[str, Path]:
-    """A file of every colour mode that the formats know, in different sizes."""
+    """A file of every colour mode that the formats know, in different sizes; transparent and turned ones."""
     kinds = {
         "1": "png",
         "L": "png",
@@ -71,11 +72,12 @@ def pictures(tmp_path: Path) -> dict[str, Path]:
     for number, (mode, suffix) in enumerate(kinds.items()):
         found[mode] = tmp_path / f"{number}.{suffix}"
         drawing(mode, (20 + 7 * number, 24 + 5 * number)).save(found[mode])
-    turned = drawing("RGB", (60, 30))
-    exif = turned.getexif()
-    exif[0x0112] = 6  # a quarter turn
-    turned.save(tmp_path / "turned.jpg", exif=exif)
-    return found | {"turned": tmp_path / "turned.jpg"}
+    odd = {f"turned by {note}": sideways(drawing("RGB", (60, 30)), note) for note in NOTES}
+    odd |= {f"transparent {mode}": strokes(mode) for mode in TRANSPARENT}
+    for name, content in odd.items():
+        found[name] = tmp_path / f"{name}.png"
+        found[name].write_bytes(content)
+    return found
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from PIL import Image
 from search.models import serving
 from search.models.pictures import Picture, gather
 from spaces.errors import UserError
+from tests.datasets.odd_pictures import INK, NOTES, TRANSPARENT
 
 SHAPES = [(24, 20, 1), (24, 20, 3)]
 
@@ -38,9 +39,24 @@ def test_a_served_model_sees_what_candor_sees(pictures: dict[str, Path], shape: 
         assert np.array_equal(served, Picture.of(path).pixels(shape)), mode
 
 
-def test_a_photograph_on_its_side_is_turned(pictures: dict[str, Path]) -> None:
-    """The camera's note says how it was held."""
-    assert Picture.of(pictures["turned"]).upright().shape == (60, 30, 3)
+@pytest.mark.parametrize("note", NOTES)
+def test_a_photograph_on_its_side_is_turned_and_not_squeezed(pictures: dict[str, Path], note: str) -> None:
+    """The camera's note says how it was held, wherever it stands in the file."""
+    path = pictures[f"turned by {note}"]
+    with Image.open(path) as image:
+        upright = np.rot90(np.asarray(image), -1)
+        assert upright.shape == (60, 30, 3)
+        for picture in (Picture.of(path), Picture.of(image)):
+            assert np.array_equal(picture.upright(), upright)
+
+
+@pytest.mark.parametrize("mode", TRANSPARENT)
+def test_black_strokes_on_nothing_are_looked_at_on_white(pictures: dict[str, Path], mode: str) -> None:
+    """A file and a Pillow image alike."""
+    path = pictures[f"transparent {mode}"]
+    with Image.open(path) as image:
+        for picture in (Picture.of(path), Picture.of(image)):
+            assert picture.upright()[..., 0] == pytest.approx(255.0 - INK, abs=1)
 
 
 def test_a_path_bytes_a_pillow_image_and_an_array_are_the_same_picture(pictures: dict[str, Path]) -> None:

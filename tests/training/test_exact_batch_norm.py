@@ -23,6 +23,19 @@ def network(**options: Any) -> keras.Model:
     return keras.Model(inputs, layers.BatchNormalization(name="features")(x))
 
 
+def called_twice(kind: str) -> keras.Model:
+    """One batch norm behind two convolutions: as a layer, in one model, or in two models."""
+    keras.utils.set_random_seed(3)
+    layers = keras.layers
+    shared = layers.BatchNormalization(name="shared")
+    models = [keras.Sequential([keras.Input((11, 11, 4)), shared]) for _ in range(2)]
+    calls = {"layer": [shared, shared], "model": [models[0], models[0]], "models": models}[kind]
+    inputs = keras.Input(SHAPE, dtype="uint8")
+    x = layers.Rescaling(1 / 255)(inputs)
+    seen = [layers.Conv2D(4, 3, strides=2, name=name)(x) for name in ("one", "other")]
+    return keras.Model(inputs, layers.Add()([call(y) for call, y in zip(calls, seen, strict=True)]))
+
+
 def batch_norm(model: keras.Model, name: str) -> keras.layers.BatchNormalization:
     found = [layer for layer in model._flatten_layers() if layer.name == name]
     return found[0]
@@ -41,6 +54,41 @@ def test_they_are_the_mean_and_the_variance_of_what_goes_in() -> None:
     layer = batch_norm(model, "features")
     np.testing.assert_allclose(layer.moving_mean, seen.mean(0), rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(layer.moving_variance, seen.var(0), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["layer", "model", "models"])
+def test_a_layer_that_is_called_twice_keeps_the_mean_over_both_calls(kind: str) -> None:
+    model = called_twice(kind)
+    images = labelled(256, 0)[0]
+    ExactBatchNorm(model, images, seed=0).measure()
+    seen = [
+        keras.Model(model.inputs, model.get_layer(name).output).predict(images, verbose=0)
+        for name in ("one", "other")
+    ]
+    layer = batch_norm(model, "shared")
+    means, variances = [one.mean((0, 1, 2)) for one in seen], [one.var((0, 1, 2)) for one in seen]
+    assert np.abs(means[0] - means[1]).max() > 0.01
+    np.testing.assert_allclose(layer.moving_mean, np.mean(means, axis=0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(layer.moving_variance, np.mean(variances, axis=0), rtol=1e-4, atol=1e-6)
+
+
+def test_large_images_are_measured_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = keras.Input((192, 192, 1), dtype="uint8")
+    floats = keras.layers.Rescaling(1 / 255)(inputs)
+    model = keras.Model(inputs, keras.layers.BatchNormalization(name="images")(floats))
+    images = np.random.default_rng(0).integers(0, 256, (256, 192, 192, 1), dtype=np.uint8)
+    exact = ExactBatchNorm(model, images, seed=0)
+    sizes: list[int] = []
+    measured = exact._model.predict_on_batch
+
+    def counted(batch: np.ndarray) -> Any:
+        sizes.append(len(batch))
+        return measured(batch)
+
+    monkeypatch.setattr(exact._model, "predict_on_batch", counted)
+    exact.measure()
+    assert sizes == [64, 64, 64, 64]
+    np.testing.assert_allclose(batch_norm(model, "images").moving_mean, images.mean() / 255, rtol=1e-3)
 
 
 def test_a_sample_of_many_images_stands_for_all() -> None:

@@ -26,33 +26,37 @@ stamp = stamp_of_file
 def read(source: Source) -> Catalogue:
     """List the images of a tar. Raises UserError for a damaged one and for paths that leave it."""
     path = path_of(source)
-    members, links = _members(path)
+    members, infos, links = _members(path)
 
     def fetch(names: Sequence[str]) -> Iterator[Raw]:
         with tarfile.open(path) as archive:
             for name in names:
-                yield _member(archive, name)
+                yield _member(archive, infos[name])
 
     return catalogue_of(path, members, links, fetch)
 
 
-def _members(path: Path) -> tuple[list[Member], int]:
-    members, links = [], 0
+def _members(path: Path) -> tuple[list[Member], dict[str, tarfile.TarInfo], int]:
+    """Return the files, what tarfile knows of each by its name (it would search for that), and the links."""
+    members: list[Member] = []
+    infos: dict[str, tarfile.TarInfo] = {}
+    links = 0
     try:
         with tarfile.open(path) as archive:
             for info in archive:
                 if info.isfile():
                     members.append(checked(path, info.name, info.size, info.offset))
+                    infos[info.name] = info
                 elif not info.isdir():
                     links += 1
     except _DAMAGE as error:
         raise UserError(f"{path} cannot be read as a tar archive: {error}.") from error
-    return members, links
+    return members, infos, links
 
 
-def _member(archive: tarfile.TarFile, name: str) -> Raw:
+def _member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Raw:
     try:
-        file = archive.extractfile(name)
-        return file.read() if file else FileNotFoundError(name)
-    except (KeyError, *_DAMAGE) as error:
+        file = archive.extractfile(info)
+        return file.read() if file else FileNotFoundError(info.name)
+    except _DAMAGE as error:
         return error

@@ -45,7 +45,7 @@ def _members(path: Path) -> tuple[list[Member], int]:
     if locked:
         raise UserError(f"{path} has {len(locked):,} encrypted members ({locked[0]}, ...): decrypt it first.")
     files = [info for info in infos if not stat.S_ISLNK(info.external_attr >> 16)]
-    members = [checked(path, info.filename, info.file_size, info.header_offset) for info in files]
+    members = [checked(path, info.filename, info.file_size, info.header_offset, info.CRC) for info in files]
     return members, len(infos) - len(files)
 
 

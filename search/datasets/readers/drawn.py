@@ -29,10 +29,12 @@ def accepts(source: Source) -> bool:
 
 
 def stamp(source: Source) -> str:
-    """Return a digest of the options and of the program that draws."""
+    """Return a digest of the options and of all files of the program that draws."""
     from search.datasets import synthetic
 
-    program = Path(synthetic.__file__).read_bytes()
+    main = Path(synthetic.__file__)
+    files = [main, *sorted(main.parent.glob("faces/*.py"))]
+    program = b"".join(file.read_bytes() for file in files)
     return hashlib.sha256(program + repr(sorted(options(str(source)).items())).encode()).hexdigest()
 
 

@@ -81,10 +81,12 @@ def _rows(table: Iterable[list[str]], path: Path) -> tuple[list[Row], list[tuple
     rows: list[Row] = []
     broken: list[tuple[str, str]] = []
     for number, line in enumerate(lines, start=2):
+        if not any(field.strip() for field in line):
+            continue  # tables often end in an empty line
         row = _row(dict(zip(columns, line, strict=False)), number)
         if isinstance(row, str):
             broken.append((f"line {number}", row))
-        elif line:
+        else:
             rows.append(row)
     return rows, broken
 

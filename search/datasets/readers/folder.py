@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from search.datasets.catalogue import Catalogue, Raw, Source
-from search.datasets.layout import IMAGE_SUFFIXES, class_names, place
-from search.datasets.reading import path_of, reader_for
+from search.datasets.layout import class_names, digest_of, place
+from search.datasets.readers.archive_tar import SUFFIXES as TARS
+from search.datasets.reading import TABLES, only_file, path_of, reader_for
 from spaces.errors import UserError
 
-DATA_SUFFIXES = (".zip", ".csv", ".npz", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+DATA_SUFFIXES = (".zip", *TARS, *TABLES)
 
 
 def accepts(source: Source) -> bool:
@@ -35,20 +36,21 @@ def read(source: Source) -> Catalogue:
     files, links = _files(root)
     if not files:
         raise UserError(f"The folder {source} is empty: expected a folder for each class, with images.")
-    single = _only_data_file(files)
+    single = only_file(files, DATA_SUFFIXES)
     if single is not None:
         return reader_for(root / single).read(root / single)
-    placed, notes = place({path: size for path, (size, _) in files.items()}, str(source))
+
+    def contents(doubtful: Sequence[str]) -> dict[str, object]:
+        return {path: digest_of(_raw(root / path)) for path in doubtful}
+
+    placed, notes = place({path: size for path, (size, _) in files.items()}, str(source), contents)
     if links:
         notes.append(f"{links:,} symbolic links to folders, or out of the folder, were not followed.")
     paths = [image.path for image in placed]
 
     def fetch(rows: Sequence[int]) -> Iterator[tuple[int, Raw]]:
         for row in rows:
-            try:
-                yield row, (root / paths[row]).read_bytes()
-            except OSError as error:
-                yield row, error
+            yield row, _raw(root / paths[row])
 
     return Catalogue(
         name=root.name,
@@ -92,9 +94,8 @@ def _links_to_file_within(entry: "os.DirEntry[str]", root: Path) -> bool:
     return target.is_file() and target.is_relative_to(root)
 
 
-def _only_data_file(files: dict[str, tuple[int, int]]) -> str | None:
-    """Return the one archive or table in a folder that holds no images of its own."""
-    if any(path.lower().endswith(IMAGE_SUFFIXES) for path in files):
-        return None
-    found = [path for path in files if path.lower().endswith(DATA_SUFFIXES)]
-    return found[0] if len(found) == 1 else None
+def _raw(path: Path) -> Raw:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        return error

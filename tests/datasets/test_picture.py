@@ -1,0 +1,60 @@
+"""An image file becomes what a person sees: upright, in its own size, on white where it is transparent."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from odd_pictures import INK, NOTES, TRANSPARENT, sideways, strokes
+from PIL import Image
+from small_pictures import CLASSES, in_folder, pictures, silent
+
+from search.datasets.picture import coloured, decoded, size_of
+from search.datasets.prepare import prepare
+
+
+def png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("mode", TRANSPARENT)
+def test_black_strokes_on_nothing_become_black_on_white(mode: str, channels: int) -> None:
+    found = decoded(strokes(mode), mode, INK.shape, channels).pixels
+    for channel in range(channels):
+        np.testing.assert_allclose(found[..., channel].astype(int), 255 - INK.astype(int), atol=1)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_opaque_images_are_converted_by_pillow_alone(mode: str, channels: int) -> None:
+    colours = np.stack([*pictures(3, side=40)], axis=-1)
+    image = Image.fromarray(colours).convert(mode)
+    expected = image.convert("L" if channels == 1 else "RGB").tobytes()
+    assert decoded(png(image), mode, (40, 40), channels).pixels.tobytes() == expected
+
+
+@pytest.mark.parametrize(("alpha", "expected"), [(0, False), (255, True)])
+def test_colours_that_nobody_sees_are_none(alpha: int, expected: bool) -> None:
+    red = Image.new("RGBA", (8, 8), (255, 0, 0, alpha))
+    assert coloured(png(red), "red") == expected
+
+
+@pytest.mark.parametrize("note", NOTES)
+def test_a_photograph_on_its_side_has_the_size_and_the_pixels_it_is_looked_at_with(note: str) -> None:
+    raw = sideways(Image.fromarray(pictures(1, side=64)[0][:48]), note)
+    upright = np.rot90(np.asarray(Image.open(io.BytesIO(raw))), -1)
+    assert size_of(raw, note) == upright.shape == (64, 48)
+    np.testing.assert_array_equal(decoded(raw, note, (64, 48), 1).pixels[..., 0], upright)
+
+
+def test_upright_photographs_are_not_squeezed_into_the_size_they_are_stored_in(tmp_path: Path) -> None:
+    files = {
+        f"{CLASSES[number % 3]}/{number}.jpg": sideways(Image.fromarray(image[:48]), "EXIF")
+        for number, image in enumerate(pictures(12, side=64))
+    }
+    data = prepare(in_folder(files, tmp_path / "phone"), tmp_path / "cache", say=silent)
+    assert data.image_shape == (64, 48, 1)
+    assert not any("resized" in note for note in data.notes)
