@@ -86,6 +86,11 @@ def tell(finished: "Finished", workspace: Path, tracking_uri: str | None) -> Non
             f"{finished.waiting} records wait for MLflow ({finished.trouble}); they are kept in "
             f"{workspace / 'spool'} and sent by the next search."
         )
+    if finished.refused:
+        typer.echo(
+            f"MLflow refused {finished.refused} records for good; they lie, with the reasons, under "
+            f"{workspace / 'spool'}."
+        )
     if finished.report is not None:
         typer.echo(f"Report: {finished.report}")
     place = "" if str(workspace) == "runs" else f" WORKSPACE={workspace}"

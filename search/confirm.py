@@ -1,7 +1,9 @@
 """The second stage: every leader, or every cell of a grid, on the same fresh seeds, never pruned."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
+
+from optuna.trial import TrialState
 
 from search.execution.protocol import Value
 from search.explore import cell_fields
@@ -11,11 +13,15 @@ from search.tracking import names
 from search.work import Work
 from spaces.domains import Domain
 
+#: The state of a trial that was planned, never begun, and is not wanted any more.
+WITHDRAWN = "withdrawn"
+
 
 class Confirm(Stage):
     """One trial per candidate and seed, inserted once, whoever inserts it."""
 
     name = names.CONFIRM
+    _withdrawn = 0  # how many trials are
 
     def plan(self, leaders: Sequence[Leader]) -> None:
         """Put every (leader, seed) into the plan that is not in it yet: seed by seed, so that pairs fill."""
@@ -31,12 +37,26 @@ class Confirm(Stage):
         self._insert(cells)
 
     def _insert(self, entries: Sequence[tuple[int, bool, dict[str, Any]]]) -> None:
+        seeds = range(1, self.setting.protocol.seeds + 1)
         with self.exclusive():
-            planned = {(t.user_attrs["slot"], t.user_attrs["seed"]) for t in self.trials()}
-            for seed in range(1, self.setting.protocol.seeds + 1):
+            self._withdraw({(slot, seed) for slot, _, _ in entries for seed in seeds})
+            trials = [trial.user_attrs for trial in self.trials()]
+            planned = {(own["slot"], own["seed"]) for own in trials if own.get("state") != WITHDRAWN}
+            self._withdrawn = sum(own.get("state") == WITHDRAWN for own in trials)
+            for seed in seeds:
                 for slot, baseline, fields in entries:
                     if (slot, seed) not in planned:
                         self.enqueue(slot, seed, baseline=baseline, **fields)
+
+    def _withdraw(self, wanted: Set[tuple[int, int]]) -> None:
+        """Leave out what waits and is not wanted any more: there are fewer seeds now, or other leaders.
+
+        Not where other machines may want it.
+        """
+        for trial in () if self.storage.shared else self.trials(TrialState.WAITING):
+            if (trial.user_attrs["slot"], trial.user_attrs["seed"]) not in wanted:
+                self.storage.cached.set_trial_user_attr(trial._trial_id, "state", WITHDRAWN)
+                self.storage.cached.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 
     def plan_next(self) -> type[Wait] | None:
         """The plan is made before the stage begins."""
@@ -66,8 +86,8 @@ class Confirm(Stage):
         return found  # type: ignore[no-any-return]
 
     def _count(self) -> int:
-        return self.storage.count(self.study._study_id, *FINISHED)
+        return self.storage.count(self.study._study_id, *FINISHED) - self._withdrawn
 
     def total(self) -> int:
         """How many evaluations the plan holds."""
-        return self.storage.count(self.study._study_id)
+        return self.storage.count(self.study._study_id) - self._withdrawn

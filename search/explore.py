@@ -1,6 +1,5 @@
 """The first stage: a sampler draws candidates, one seed each; monitor decides who becomes a leader."""
 
-from collections import Counter
 from collections.abc import Mapping
 from itertools import product
 from typing import Any
@@ -8,11 +7,13 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from search.execution.protocol import Answer, Built, Value
+from search.samplers import SHARED_NAMES, learn
 from search.setting import Setting
 from search.stage import Direction, Stage, Wait
 from search.tracking import names
 from search.work import Outcome, Work
-from spaces.domains import Domain
+from spaces.domains import Domain, domain_from_dict
+from spaces.errors import UserError
 
 #: States that use up one of the study's trials. Infeasible and duplicate draws cost next to nothing.
 COUNTED = (names.COMPLETE, names.PRUNED, names.DIVERGED, names.FAILED)
@@ -21,7 +22,10 @@ INFEASIBLE_PER_TRIAL = 20
 
 
 class Explore(Stage):
-    """Trials up to the protocol's total, shared equally among families, the baseline first."""
+    """Trials up to the protocol's total, shared equally among families, the baseline first.
+
+    An arm is a family or variant of which the space holds several; a space of one is one arm.
+    """
 
     name = names.EXPLORE
     learns = True
@@ -30,6 +34,7 @@ class Explore(Stage):
         super().__init__(setting, *args, **kwargs)
         if setting.protocol.also_minimize is None:  # Optuna prunes by one objective alone
             self.prunes_by = "seed" if setting.protocol.explore_seeds > 1 else "epoch"
+        self._arms = (setting.space,) if isinstance(setting.space, str) else tuple(setting.space)
         self._grid = _grid(setting) if setting.protocol.sampler == "grid" else None
         self._hours_left = hours_left
         self.ended_because = ""
@@ -57,49 +62,55 @@ class Explore(Stage):
         states = _states(trials)
         done = sum(s in COUNTED for s in states)
         running = sum(t.state == TrialState.RUNNING for t in trials)
-        self.ended_because = self._reason_to_end(states, done, total)
+        self.ended_because = self._reason_to_end(trials, done, total)
         if self.ended_because:
             return None
         used_up = self._grid is not None and _without_baseline(trials) >= len(self._grid)
         if done + running >= total or used_up:
             return Wait
         first = not trials and self.setting.baseline is not None
-        self.enqueue(len(trials), 0, **({"baseline": True} if first else self._place(trials)))
+        self.enqueue(len(trials), 0, **(self._first() if first else self._place(trials)))
         return None
 
+    def _first(self) -> dict[str, Any]:
+        """What the plan says of the baseline; it counts as a trial of its arm."""
+        cell = self.setting.baseline or {}
+        named = str(cell.get("family") or cell.get("variant", ""))
+        arm = next((arm for arm in self._arms if named in (arm, named.partition(".")[0])), self._arms[0])
+        return {"baseline": True, "arm": arm}
+
     def _place(self, trials: list[FrozenTrial]) -> dict[str, Any]:
-        """What the plan says of the next trial: a cell of the grid, or the family whose turn it is."""
+        """What the plan says of the next trial: a cell of the grid, or the arm whose turn it is."""
         if self._grid is None:
-            return self._arm(trials)
+            return {"arm": self._turn(trials)}
         return {"cell": self._grid[_without_baseline(trials)]}
 
-    def _reason_to_end(self, states: list[str], done: int, total: int) -> str:
+    def _reason_to_end(self, trials: list[FrozenTrial], done: int, total: int) -> str:
         if done >= total:
             return f"all {total} trials are done"
-        if self._grid is not None and _without_baseline(self.trials()) >= len(self._grid):
-            running = len(self.trials()) - len(states)
-            return "" if running else f"all {len(self._grid)} cells of the grid are done"
-        last = states[-DUPLICATES_IN_A_ROW:]
-        if self._grid is None and len(last) == DUPLICATES_IN_A_ROW and set(last) == {names.DUPLICATE}:
-            return f"the last {DUPLICATES_IN_A_ROW} draws were known already: the space is used up"
-        if states.count(names.INFEASIBLE) >= INFEASIBLE_PER_TRIAL * total:
-            count = states.count(names.INFEASIBLE)
-            return f"{count} draws were infeasible: the budget is too small for the space"
-        if self._hours_left is not None and self._hours_left(self) <= 0:
+        if self._grid is not None:
+            running = len(trials) - len(_states(trials))
+            used_up = _without_baseline(trials) >= len(self._grid) and not running
+            return f"all {len(self._grid)} cells of the grid are done" if used_up else ""
+        closed = self._closed(trials)
+        if len(closed) == len(self._arms):
+            several = len(self._arms) > 1
+            return "; ".join(f"{arm}: {why}" if several else why for arm, why in closed.items())
+        if self._hours_left is not None and self._hours_left() <= 0:
             return "the hours left are needed to confirm the leaders"
         return ""
 
-    def _arm(self, trials: list[FrozenTrial]) -> dict[str, Any]:
-        """The family with the smallest share so far, where the family itself is searched."""
-        if isinstance(self.setting.space, str):
-            return {}
-        spent = Counter(
-            t.user_attrs.get("family")
-            for t in trials
-            if t.user_attrs.get("state") in COUNTED or t.state == TrialState.RUNNING
-        )
-        families = self.setting.space
-        return {"family": min(families, key=lambda family: (spent[family], families.index(family)))}
+    def _closed(self, trials: list[FrozenTrial]) -> dict[str, str]:
+        """The arms from which nothing more is drawn, and why."""
+        share = -(-self.total() // len(self._arms))
+        told = {arm: _exhausted(_states(_of_arm(trials, arm)), share) for arm in self._arms}
+        return {arm: why for arm, why in told.items() if why}
+
+    def _turn(self, trials: list[FrozenTrial]) -> str:
+        """The arm with the smallest share so far; what costs next to nothing counts for little."""
+        closed = self._closed(trials)
+        spent = {arm: _share(_of_arm(trials, arm)) for arm in self._arms if arm not in closed}
+        return min(spent, key=lambda arm: spent[arm])
 
     def task_fields(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """The baseline is fixed, the family of an arm is given, everything else is drawn."""
@@ -112,29 +123,59 @@ class Explore(Stage):
             return fields | cell_fields(self.setting, self.setting.baseline)
         if "cell" in attributes:
             return fields | cell_fields(self.setting, attributes["cell"])
-        if "family" in attributes:
-            return fields | {"fix": {**self.setting.fix, "family": attributes["family"]}}
+        if len(self._arms) > 1:
+            return fields | {"fix": {**self.setting.fix, "family": attributes["arm"]}}
         return fields
 
     def suggest(self, work: Work, name: str, domain: Domain) -> Value:
         """Drawn by the sampler; what a baseline or the lists of a grid do not name stands at its default."""
-        if self._grid is None and not work.baseline:
+        if self._draws(work):
             return super().suggest(work, name, domain)
         assert domain.default is not None  # noqa: S101  whoever declares a hyperparameter gives one
+        work.stood[name] = domain, domain.default
         return domain.default
 
+    def _draws(self, work: Work) -> bool:
+        return self._grid is None and not work.baseline
+
     def built(self, work: Work, built: Built) -> Answer:
-        """Refuse what was drawn before: its value is known."""
+        """Refuse what was drawn before: its value is known. Raises UserError: see `_tell_sampler`."""
         work.built = built
+        if work.baseline and self._grid is None:
+            self._tell_sampler(work, built)
         with self.exclusive():
             work.known = self._twin(work, built)
-            work.trial.set_user_attr("family", built.family)
             if work.known is None:
                 work.trial.set_user_attr("fingerprint", built.candidate_fingerprint)
         return Answer.GO if work.known is None else Answer.DUPLICATE
 
+    def _tell_sampler(self, work: Work, built: Built) -> None:
+        """Let the sampler learn from the baseline, where it is something that could have been drawn.
+
+        Raises UserError where it is not and the sampler draws only names that all trials have: then it would
+        draw none, and all would be random.
+        """
+        stood = dict(work.stood)
+        for path, one in built.stood.items():
+            if not {path, one["name"]} & {*self.setting.fix, "family"}:
+                stood[path] = domain_from_dict(one["domain"]), one["value"]
+        for field, domain in self.setting.recipe_domains.items():
+            stood[names.RECIPE + field] = domain_from_dict(domain), built.recipe[field]
+        outside = [name for name, (domain, value) in stood.items() if not domain.contains(value)]
+        if not outside and "variant" not in (self.setting.baseline or {}):
+            for name, (domain, value) in stood.items():
+                learn(work.writable, name, domain, value)
+        elif self.setting.protocol.sampler in SHARED_NAMES and len(self._arms) == 1:
+            what = f"has {outside[0]} outside of the search" if outside else "is a variant"
+            raise UserError(
+                f'sampler "{self.setting.protocol.sampler}" would draw at random, since the baseline {what}: '
+                'give [baseline] values that the search has, or take sampler "tpe"'
+            )
+
     def _twin(self, work: Work, built: Built) -> Outcome | None:
-        """What is known of the same candidate, from whichever trial has it."""
+        """What is known of the same candidate, from whichever trial has it. A baseline is always trained."""
+        if work.baseline:
+            return None
         for trial in self.trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING):
             twin = trial.user_attrs.get("fingerprint") == built.candidate_fingerprint
             if not twin or trial._trial_id == work.trial_id:
@@ -146,6 +187,28 @@ class Explore(Stage):
             sizes = {names.PARAMETERS: float(built.parameters), names.MACS: float(built.macs)}
             return Outcome(names.DUPLICATE, reason, score, sizes)
         return None
+
+
+def _of_arm(trials: list[FrozenTrial], arm: str) -> list[FrozenTrial]:
+    return [trial for trial in trials if trial.user_attrs.get("arm") == arm]
+
+
+def _share(trials: list[FrozenTrial]) -> float:
+    """How many trials an arm has had."""
+    states = _states(trials)
+    trained = sum(state in COUNTED for state in states)
+    return len(trials) - len(states) + trained + (len(states) - trained) / INFEASIBLE_PER_TRIAL
+
+
+def _exhausted(states: list[str], share: int) -> str:
+    """Why an arm that is to have so many trials has no more to give; "" if it has."""
+    last = states[-DUPLICATES_IN_A_ROW:]
+    if len(last) == DUPLICATES_IN_A_ROW and set(last) == {names.DUPLICATE}:
+        return f"the last {DUPLICATES_IN_A_ROW} draws were known already: the space is used up"
+    count = states.count(names.INFEASIBLE)
+    if count >= INFEASIBLE_PER_TRIAL * share:
+        return f"{count} draws were infeasible: the budget is too small for the space"
+    return ""
 
 
 def _without_baseline(trials: list[FrozenTrial]) -> int:

@@ -36,8 +36,9 @@ class Final(Stage):
         return str(trial.user_attrs["key"])
 
     def _trial(self, fingerprint: str, rates: Sequence[float]) -> FrozenTrial | None:
+        """The one that is complete, or is to be; what failed is tried again when it is next asked for."""
         wanted = (fingerprint, list(rates))
-        for trial in self.trials():
+        for trial in self.trials(TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING):
             if (trial.user_attrs.get("selected"), trial.user_attrs.get("rates")) == wanted:
                 return trial
         return None

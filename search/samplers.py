@@ -36,6 +36,8 @@ SAMPLER_NAMES = tuple(_SAMPLERS)
 _NEEDED = {"gp": "torch", "cmaes": "cmaes"}
 PRUNER_NAMES = tuple(_PRUNERS)
 
+#: Samplers that draw jointly what all trials have; what some have alone, they leave to chance.
+SHARED_NAMES = ("qmc", "cmaes", "nsga2", "gp")
 #: `group` makes TPE draw the parameters of one condition jointly: a space of variable depth needs it.
 _TPE_DEFAULTS = {"multivariate": True, "group": True, "n_startup_trials": 4}
 
@@ -49,10 +51,13 @@ def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> optuna.sam
     needed = _NEEDED.get(name)
     if needed and find_spec(needed) is None:
         raise UserError(f'sampler {name!r} needs {needed}: pip install "candor[{needed}]"')
-    defaults = _TPE_DEFAULTS if name == "tpe" else {}
-    sampler: optuna.samplers.BaseSampler = _make(
-        kind, {**defaults, **options, "seed": seed}, f"sampler {name!r}"
-    )
+    own: dict[str, Any] = {**options, "seed": seed}
+    if name == "tpe":
+        own = _TPE_DEFAULTS | own
+    elif name == "qmc":  # one sequence for all workers: each takes the next of its points
+        chance = optuna.samplers.RandomSampler(seed=seed)
+        own |= {"seed": options.get("seed", 0), "independent_sampler": chance}
+    sampler: optuna.samplers.BaseSampler = _make(kind, own, f"sampler {name!r}")
     return sampler
 
 
@@ -95,14 +100,47 @@ def _make(kind: Any, options: Mapping[str, Any], what: str) -> Any:
 
 
 def suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:
-    """Draw from the trial what the domain describes."""
+    """Draw from the trial what the domain describes.
+
+    Raises UserError where an earlier trial had other choices, or another kind of range, under this name.
+    """
+    try:
+        match domain:
+            case Categorical():
+                return _chosen(trial.suggest_categorical(name, list(domain.choices)))
+            case Integer():
+                return trial.suggest_int(name, domain.low, domain.high, step=domain.step, log=domain.log)
+            case Real():
+                return trial.suggest_float(name, domain.low, domain.high, step=domain.step, log=domain.log)
+    except ValueError as error:
+        raise UserError(
+            f'"{name}" is not what it was in an earlier trial ({error}): where its values depend on another '
+            "hyperparameter, give it a name of its own there, or use hp.conditional_scope"
+        ) from error
+    raise TypeError(f"expected a domain. Received: {domain!r}")
+
+
+def learn(trial: optuna.Trial, name: str, domain: Domain, value: Value) -> None:
+    """Put a value that was not drawn into the trial as if it had been, for the draws that come after it.
+
+    What lies outside of the domain stays out: it is nothing that could be drawn.
+    """
+    if domain.contains(value) and name not in trial.params:
+        distribution = _distribution(domain)
+        trial.storage.set_trial_param(
+            trial._trial_id, name, distribution.to_internal_repr(value), distribution
+        )
+
+
+def _distribution(domain: Domain) -> optuna.distributions.BaseDistribution:
+    """What Optuna makes of the domain when it draws."""
     match domain:
         case Categorical():
-            return _chosen(trial.suggest_categorical(name, list(domain.choices)))
+            return optuna.distributions.CategoricalDistribution(domain.choices)
         case Integer():
-            return trial.suggest_int(name, domain.low, domain.high, step=domain.step, log=domain.log)
+            return optuna.distributions.IntDistribution(domain.low, domain.high, domain.log, domain.step)
         case Real():
-            return trial.suggest_float(name, domain.low, domain.high, step=domain.step, log=domain.log)
+            return optuna.distributions.FloatDistribution(domain.low, domain.high, domain.log, domain.step)
     raise TypeError(f"expected a domain. Received: {domain!r}")
 
 

@@ -34,6 +34,9 @@ from spaces.domains import Domain
 #: Optuna's states of a trial that is over.
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
+#: The attribute of a trial that says how long the study trained it.
+WALL_SECONDS = "wall_seconds"
+
 Direction = Literal["minimize", "maximize"]
 
 
@@ -230,13 +233,10 @@ class Stage(ABC):
 
     def suggest(self, work: Work, name: str, domain: Domain) -> Value:
         """Draw a hyperparameter: from the sampler, or as it was drawn before the trial was adopted."""
-        if not work.read:
-            work.study.get_trials(deepcopy=False)  # Optuna's cache takes values for what it has read
-            work.read = True
         if work.unsure:
             work.read_again()
         work.unsure = True
-        value = suggest(work.trial, name, domain)
+        value = suggest(work.writable, name, domain)
         work.unsure = False
         return value
 
@@ -245,8 +245,7 @@ class Stage(ABC):
         prune = False
         if self.prunes_by == "epoch":
             work.trial.report(float(message.metrics[self.setting.protocol.monitor_metric]), message.epoch)
-            prune = work.trial.should_prune()
-        work.last_epoch = message.epoch
+            prune = not work.baseline and work.trial.should_prune()  # it is always confirmed
         work.trained_seconds += message.metrics[names.EPOCH_SECONDS]  # last: what fails before is repeated
         return Answer.PRUNE if prune else Answer.GO
 
@@ -255,7 +254,7 @@ class Stage(ABC):
         if self.prunes_by != "seed":
             return Answer.GO
         work.trial.report(score, number)
-        return Answer.PRUNE if work.trial.should_prune() else Answer.GO
+        return Answer.PRUNE if not work.baseline and work.trial.should_prune() else Answer.GO
 
     # The end
 
@@ -268,7 +267,7 @@ class Stage(ABC):
             self._running.pop(work.trial_id, None)
 
     def _tell(self, work: Work, outcome: Outcome) -> None:
-        attributes: dict[str, Any] = {"state": outcome.state}
+        attributes: dict[str, Any] = {"state": outcome.state, WALL_SECONDS: self._wall_seconds(work)}
         constraints = dict(outcome.violations)
         if outcome.reason:
             attributes["reason"] = outcome.reason[:1000]
@@ -288,6 +287,13 @@ class Stage(ABC):
                 self.study.tell(work.trial, state=state, skip_if_finished=True)
             else:  # `tell` would only read the trial twice
                 self.storage.end(work.trial_id, attributes, state, values)
+
+    def _wall_seconds(self, work: Work) -> float:
+        """Of the time that passed for the study, what this training took: all workers share it."""
+        machines = 1
+        if self.storage.shared and self.setting.protocol.hours is not None:
+            machines = len(set(self.storage.owners(self.study._study_id).values()))
+        return work.trained_seconds / (self.workers * max(machines, 1))
 
     def _as_optuna(self, outcome: Outcome) -> tuple[list[float] | None, TrialState]:
         """What Optuna is told. TPE ignores FAIL and would draw it again, so only breakdowns are failures."""

@@ -15,8 +15,9 @@ from search.explore import Explore
 from search.final import Final
 from search.leaders import Leader, front, leaders
 from search.setting import Setting
-from search.stage import FINISHED, Stage
+from search.stage import FINISHED, WALL_SECONDS, Stage
 from search.storage import OWNER, Storage
+from search.tracking import names
 from search.training.precision import automatic
 from search.workspace import Workspace
 from spaces.errors import UserError
@@ -71,8 +72,8 @@ class Study:
 
     def ended(self) -> dict[str, str]:
         """The keys of the evaluations that are over, and the machine that each was on."""
-        trials = [trial for stage in self.stages for trial in stage.trials(*FINISHED)]
-        return {t.user_attrs["key"]: t.user_attrs[OWNER].rsplit(":", 2)[0] for t in trials}
+        trials = [trial.user_attrs for stage in self.stages for trial in stage.trials(*FINISHED)]
+        return {own["key"]: own[OWNER].rsplit(":", 2)[0] for own in trials if OWNER in own}
 
     def deserted(self) -> bool:
         """Whether no other process works on it now."""
@@ -114,17 +115,21 @@ class Study:
             return front(trials, limit=protocol.leaders, minimize=minimize)
         return leaders(trials, limit=protocol.leaders, images=images, minimize=minimize)
 
-    def _hours_left(self, explore: Explore) -> float:
-        """Hours of the budget that explore may still use; confirm keeps its share, by what trials take."""
+    def _hours_left(self) -> float:
+        """Hours of the budget that explore may still use; confirm keeps its share, by what trials take.
+
+        Only what was trained counts: an interrupted study may wait as long as it likes.
+        """
         hours = self.setting.protocol.hours
         if hours is None:
             return 1.0
-        seconds = [_seconds(t) for s in self.stages for t in s.trials(TrialState.COMPLETE, TrialState.PRUNED)]
-        whole = [_seconds(t) for t in explore.trials(TrialState.COMPLETE)]
+        ended = [trial.user_attrs for stage in self.stages for trial in stage.trials(*FINISHED)]
+        seconds = [float(own.get(WALL_SECONDS, 0.0)) for own in ended]
+        whole = [time for own, time in zip(ended, seconds, strict=True) if own.get("state") == names.COMPLETE]
         if not whole:
             return hours
         confirm = (self.setting.protocol.leaders + 1) * self.setting.protocol.seeds * sum(whole) / len(whole)
-        return hours - (sum(seconds) + confirm) / 3600 / max(explore.workers, 1)
+        return hours - (sum(seconds) + confirm) / 3600
 
     def _sweep(self) -> None:
         """Remove the folders of evaluations that ended; those of running ones are needed to go on.
@@ -192,10 +197,6 @@ def _identities(storage: Storage, experiment: str) -> Iterator[tuple[str, dict[s
         if frozen.study_name.startswith(prefix) and _IDENTITY in frozen.user_attrs and study not in seen:
             seen.add(study)
             yield study, frozen.user_attrs[_IDENTITY]
-
-
-def _seconds(trial: Any) -> float:
-    return 0.0 if trial.duration is None else float(trial.duration.total_seconds())
 
 
 def _differences(storage: Storage, setting: Setting) -> tuple[Difference, ...]:

@@ -7,7 +7,8 @@ from functools import cached_property
 
 import optuna
 
-from search.execution.protocol import Built, Task
+from search.execution.protocol import Built, Task, Value
+from spaces.domains import Domain
 
 #: States of an outcome that is none: to go on later; taken over by another machine.
 STOPPED = "stopped"
@@ -41,8 +42,8 @@ class Work:
     attempts: int = 0
     built: Built | None = None
     known: Outcome | None = None  # of a duplicate: what its twin had
-    last_epoch: int = 0
     trained_seconds: float = 0.0  # over the epochs heard of, restored ones too
+    stood: dict[str, tuple[Domain, Value]] = field(default_factory=dict)  # asked for, and not drawn
     unsure: bool = False  # whether the storage holds draws of which its answer was lost
     read: bool = False  # whether Optuna has read the trial of which it is to take draws
     looked: float = field(default_factory=time.monotonic)  # when it was last seen to be this process's own
@@ -57,6 +58,14 @@ class Work:
         """What Optuna draws and prunes with. Read when first asked for: it takes Optuna several questions."""
         self.study._thread_local.cached_all_trials = None  # as `ask` does, which would read the whole plan
         return optuna.Trial(self.study, self.trial_id)
+
+    @property
+    def writable(self) -> optuna.Trial:
+        """The trial, after Optuna's cache has read it: of others it takes no values."""
+        if not self.read:
+            self.study.get_trials(deepcopy=False)
+            self.read = True
+        return self.trial
 
     def read_again(self) -> None:
         """Let Optuna read the trial anew before it is used once more."""

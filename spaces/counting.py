@@ -26,13 +26,26 @@ class Counts:
     macs: int
 
 
-def count(model: "keras.Model") -> Counts:
-    """Counts a built model; every call of a shared layer costs its multiply-adds again."""
-    return Counts(model.count_params(), sum(_macs_of(node) for node in _nodes(model)))
+def count(model: "keras.Model", image_shape: tuple[int, ...] | None = None) -> Counts:
+    """Counts a built model; every call of a shared layer costs its multiply-adds again.
+
+    Args:
+        model: the network.
+        image_shape: (height, width, channels), for a model that takes images of any size.
+    """
+    import keras
+
+    graph: Any = model
+    if image_shape is not None and None in model.input_shape[1:]:
+        images = keras.Input(image_shape)
+        graph = keras.Function(images, model(images))
+    return Counts(model.count_params(), sum(_macs_of(node) for node in _nodes(graph)))
 
 
-def count_before_building(build: Callable[[], "keras.Model"]) -> Counts:
-    """Counts what `build` would build, without allocating its weights.
+def count_before_building(
+    build: Callable[[], "keras.Model"], image_shape: tuple[int, ...] | None = None
+) -> Counts:
+    """Counts what `build` would build, without allocating its weights; `image_shape` as for `count`.
 
     The model is built in a thread of its own, under a scope in which Keras initialises no variable: what
     Keras remembers of it (names, uninitialised variables) ends with the thread, and Python's random numbers
@@ -46,7 +59,7 @@ def count_before_building(build: Callable[[], "keras.Model"]) -> Counts:
         keras.config.set_dtype_policy(policy)
         scope = keras.StatelessScope(initialize_variables=False)
         with _optimizers_outside(scope), scope:
-            return count(build())
+            return count(build(), image_shape)
 
     try:
         with ThreadPoolExecutor(1) as thread:
@@ -83,32 +96,44 @@ def _nodes(graph: Any) -> Iterator[Any]:
     """Every call of a layer in the graph, also within models and composed layers that are used as layers."""
     for level in getattr(graph, "_functional", graph)._nodes_by_depth.values():
         for node in level:
+            yield node
             inner = _graph_within(node)
-            yield from [node] if inner is None else _nodes(inner)
+            if inner is not None:
+                yield from _nodes(inner)
 
 
 def _graph_within(node: Any) -> Any:
-    """What a layer made of layers does; None for any other, and where it leaves Keras's operations."""
+    """What a layer made of layers does, at the sizes it has here.
+
+    None for any other, and where it leaves Keras's operations: what it multiplies there is not counted.
+    """
     import keras
 
     layer = node.operation
-    if hasattr(layer, "_nodes_by_depth") or hasattr(layer, "_functional"):
-        return layer
+    graph = getattr(layer, "_functional", layer)
+    known = graph if hasattr(graph, "_nodes_by_depth") else None
+    if known is not None and not any(None in images.shape[1:] for images in known.inputs):
+        return known
     if not getattr(layer, "_layers", None):
-        return None
+        return known
     given = {id(t): keras.Input(batch_shape=t.shape, dtype=t.dtype) for t in node.input_tensors}
     try:
         args, options = node.arguments.fill_in(given)
         return keras.Function(list(given.values()), layer.call(*args, **options))
     except Exception:
-        return None
+        return known
 
 
 def _macs_of(node: Any) -> int:
-    layer = node.operation
-    kernels = [getattr(layer, name, None) for name in ("kernel", "depthwise_kernel", "pointwise_kernel")]
-    sizes = [math.prod(kernel.shape) for kernel in kernels if kernel is not None]
+    sizes = [math.prod(kernel.shape) for kernel in _own_kernels(node.operation)]
     return sum(sizes) * _positions(node) if sizes else 0
+
+
+def _own_kernels(layer: Any) -> list[Any]:
+    """What a layer multiplies with; not what it shows of a layer within it, as SpectralNormalization does."""
+    within = {id(weight) for inner in getattr(layer, "_layers", ()) for weight in inner.weights}
+    found = [getattr(layer, name, None) for name in ("kernel", "depthwise_kernel", "pointwise_kernel")]
+    return [kernel for kernel in found if hasattr(kernel, "shape") and id(kernel) not in within]
 
 
 def _positions(node: Any) -> int:

@@ -39,6 +39,25 @@ class InfeasibleArchitecture(Exception):
         self.macs = macs
 
 
+class _Largest:
+    """Answers as Keras Tuner's `hp` does, with the largest values, and needs no import of it."""
+
+    def Int(self, name: str, min_value: int, max_value: int, **_: Any) -> int:  # noqa: N802
+        return max_value
+
+    def Float(self, name: str, min_value: float, max_value: float, **_: Any) -> float:  # noqa: N802
+        return max_value
+
+    def Choice(self, name: str, values: Sequence[Any], **_: Any) -> Any:  # noqa: N802
+        return max(values)
+
+    def Boolean(self, name: str, **_: Any) -> bool:  # noqa: N802
+        return True
+
+    def Fixed(self, name: str, value: Any, **_: Any) -> Any:  # noqa: N802
+        return value
+
+
 @dataclasses.dataclass(frozen=True)
 class Family:
     """One family: what its module says, under one type."""
@@ -77,6 +96,14 @@ class Family:
             return self.architecture(**values)
         except TypeError as error:
             raise UserError(f"{self.name} is not described completely: {error}.") from None
+
+    def longest(self) -> dict[str, int]:
+        """How many items each list has at most, as `sample` draws it; {} where that asks `hp` for more."""
+        try:
+            largest = self.to_dict(self.sample(_Largest()))
+        except (AttributeError, TypeError):
+            return {}
+        return {name: len(value) for name, value in largest.items() if isinstance(value, list)}
 
     def hypermodel(self, input_shape: Shape, num_classes: int) -> "keras_tuner.HyperModel":
         """The family for Keras Tuner's own tuners; they need integer labels. Imports Keras."""

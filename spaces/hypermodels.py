@@ -7,16 +7,21 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import keras
 import keras_tuner
 import numpy as np
+from numpy.typing import NDArray
 
 from spaces.errors import UserError
 from spaces.family import Family, InfeasibleArchitecture, Shape, nearest
+from spaces.own_training import refuse_own_training
+
+#: Probabilities of 16 bits add up to 1 within a hundredth.
+_TOLERANCE = 0.02
 
 
 class FamilyHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]
@@ -97,7 +102,7 @@ def built(
 
     Raises:
         InfeasibleArchitecture: where Keras finds no pixels left, or the hypermodel gives this trial up.
-        UserError: if it is no Keras model, or one for other images or classes.
+        UserError: if it is no Keras model, one for other images or classes, or one that trains its own way.
     """
     hypermodel.declare_hyperparameters(hp)
     try:
@@ -113,45 +118,77 @@ def built(
         raise InfeasibleArchitecture(reason, violation=1.0) from error
     if not isinstance(model, keras.Model):
         raise UserError(f"build(hp) must return a Keras model. Received: {model!r}.")
+    refuse_own_training(model)
     return _functional(model, input_shape, num_classes)
 
 
 def _functional(model: keras.Model, input_shape: Shape, num_classes: int) -> keras.Model:
-    """`model` as a graph, in a wrapper if it is a list of layers or a class of somebody's own."""
+    """`model` as a graph from images to one tensor, in a wrapper if it is a list of layers or a class."""
     graph = getattr(model, "_functional", model)
-    takes = graph.input_shape[1:] if hasattr(graph, "_nodes_by_depth") else input_shape
+    is_graph = hasattr(graph, "_nodes_by_depth")
+    takes = _only("input", graph.inputs).shape[1:] if is_graph else input_shape
     if takes != input_shape and None not in takes:
         raise UserError(f"The hypermodel takes images of shape {takes}, the data set's are {input_shape}.")
-    if graph is not model or not hasattr(model, "_nodes_by_depth"):
+    if graph is not model or not is_graph:
         images = keras.Input(input_shape)
         model = _compiled_like(model, keras.Model(images, model(images)))
-    if model.output_shape != (None, num_classes):
-        gives = model.output_shape[1:]
-        raise UserError(f"The hypermodel gives {gives} numbers for an image, expected ({num_classes},).")
-    return model
+    gives = _only("output", model.outputs).shape
+    if gives != (None, num_classes):
+        raise UserError(f"The hypermodel gives {gives[1:]} numbers for an image, expected ({num_classes},).")
+    if model.input is model.inputs[0] and model.output is model.outputs[0]:
+        return model
+    unpacked = keras.Model(model.inputs[0], model.outputs[0], name=model.name)  # from a list or a dict
+    return _compiled_like(model, unpacked)
+
+
+def _only(what: str, tensors: Sequence[Any]) -> Any:
+    if len(tensors) != 1:
+        raise UserError(
+            f"The hypermodel has {len(tensors)} {what}s, expected one: images in, a number a class out."
+        )
+    return tensors[0]
 
 
 def adapted(model: keras.Model, input_shape: Shape) -> keras.Model:
     """`model` as every network here is: images in [0, 1] in, float32 probabilities out.
 
-    One that scales by 1/255 or 1/127.5 itself gets 0 to 255; one that ends without activation gets a softmax.
+    One that scales by 1/255 or 1/127.5 itself gets 0 to 255; one whose numbers are no probabilities gets a
+    softmax, unless it ends in sigmoids. It runs on a few images to tell.
     """
-    ends_linear = getattr(_last(model), "activation", None) is keras.activations.linear
     rescales = any(_rescales_bytes(layer) for layer in model._flatten_layers())
-    if not rescales and not ends_linear and model.output.dtype == "float32":
-        return model
     images = keras.Input(input_shape)
-    x = model(keras.layers.Rescaling(255.0, dtype="float32")(images) if rescales else images)
-    activation = "softmax" if ends_linear else "linear"
-    probabilities = keras.layers.Activation(activation, dtype="float32", name="probabilities")(x)
+    numbers = model(keras.layers.Rescaling(255.0, dtype="float32")(images) if rescales else images)
+    final = _ends_in_sigmoids(model) or _gives_probabilities(keras.Model(images, numbers))
+    if final and not rescales and numbers.dtype == "float32":
+        return model
+    activation = "linear" if final else "softmax"
+    probabilities = keras.layers.Activation(activation, dtype="float32", name="probabilities")(numbers)
     return _compiled_like(model, keras.Model(images, probabilities, name=model.name))
 
 
-def _last(model: keras.Model) -> keras.layers.Layer:
-    """The layer that gives the model's output, also within models that are used as layers."""
-    layer = model.output._keras_history.operation
+def _gives_probabilities(model: keras.Model) -> bool:
+    """Whether what it says of each image is never below 0 and adds up to 1; what overflows tells nothing."""
+    said = model(_unlike_images(model.input_shape[1:]), training=False)
+    numbers = keras.ops.convert_to_numpy(keras.ops.cast(said, "float32"))
+    numbers = numbers[np.isfinite(numbers).all(axis=1)]
+    return bool((numbers >= 0).all() and (np.abs(numbers.sum(axis=1) - 1) < _TOLERANCE).all())
+
+
+def _unlike_images(shape: Shape) -> NDArray[np.float32]:
+    """Noise, bright and dark, even and fading: logits that by chance add up to 1 for one do not for all."""
+    images = np.random.default_rng(0).random((4, *shape), dtype=np.float32)
+    images[1::2] *= 0.1
+    images[2:] *= np.linspace(0, 1, shape[0], dtype=np.float32).reshape(-1, 1, 1)
+    return images
+
+
+def _ends_in_sigmoids(model: keras.Model) -> bool:
+    """Whether the layer that gives the output has them, also within models that are used as layers."""
+    layer = model.outputs[0]._keras_history.operation
     layer = getattr(layer, "_functional", layer)
-    return _last(layer) if hasattr(layer, "_nodes_by_depth") else layer
+    if hasattr(layer, "_nodes_by_depth"):
+        return _ends_in_sigmoids(layer)
+    return getattr(layer, "activation", None) is keras.activations.sigmoid
 
 
 def _rescales_bytes(layer: keras.layers.Layer) -> bool:

@@ -4,7 +4,7 @@ Imports Keras Tuner, and with it Keras: only processes that build networks may i
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras_tuner
 
@@ -47,6 +47,14 @@ def _last_on_step(low: float, high: float, step: float | None) -> float:
     return high if step is None else min(high, low + step * int((high - low) / step + 1e-8))
 
 
+class Stood(NamedTuple):
+    """A hyperparameter that was fixed beforehand: its plain name, what it might have been, what it is."""
+
+    name: str
+    domain: Domain
+    value: Value
+
+
 class DrawnHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
     """Hyperparameters whose unseen, active values are fixed beforehand or suggested, once each.
 
@@ -67,6 +75,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
         self._fixed = dict(fixed or {})
         self._domains = dict(domains or {})
         self._met: set[str] = set()
+        self._stood: dict[str, Stood] = {}
         self._answers: dict[str, Value] = {}  # by path; shared with copies, as `_met` and `_lent` are
         self._lent: dict[str, Value] = {}
 
@@ -80,6 +89,11 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
         """Names in `fixed` and `domains` that no hyperparameter has answered to so far."""
         return frozenset({*self._fixed, *self._domains} - self._met)
 
+    @property
+    def stood(self) -> dict[str, Stood]:
+        """What was fixed beforehand and declared so far, by path."""
+        return dict(self._stood)
+
     def copy(self) -> "DrawnHyperParameters":
         """A copy for a hypermodel that is not tunable: it knows all values, and draws none on its own.
 
@@ -91,6 +105,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
         twin._space = list(self.space)
         twin.values = dict(self.values)
         twin._met, twin._answers, twin._lent = self._met, self._answers, self._lent
+        twin._stood = self._stood
         return twin
 
     def _register(self, hyperparameter: Any, overwrite: bool = False) -> Any:
@@ -104,12 +119,23 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
         for name in (path, hyperparameter.name):
             if name in self._fixed:
                 self._met.add(name)
-                return _accepted(name, self._fixed[name], hyperparameter, domain)
-        for name in (path, hyperparameter.name):
+                value = _accepted(name, self._fixed[name], hyperparameter, domain)
+                if not _is_constant(hyperparameter):
+                    searched = self._narrowed(path, hyperparameter.name) or domain
+                    self._stood[path] = Stood(hyperparameter.name, searched, value)
+                return value
+        narrowed = self._narrowed(path, hyperparameter.name)
+        if narrowed is not None:
+            return _accepted(path, self._asked(path, narrowed), hyperparameter, domain)
+        return self._declared(hyperparameter, path, domain)
+
+    def _narrowed(self, *names: str) -> Domain | None:
+        """The domain given beforehand under one of these names."""
+        for name in names:
             if name in self._domains:
                 self._met.add(name)
-                return _accepted(path, self._asked(path, self._domains[name]), hyperparameter, domain)
-        return self._declared(hyperparameter, path, domain)
+                return self._domains[name]
+        return None
 
     def _declared(self, hyperparameter: Any, path: str, domain: Domain) -> Value:
         if _is_constant(hyperparameter):

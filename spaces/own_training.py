@@ -17,6 +17,19 @@ from spaces.family import Shape
 
 #: What a `fit` of one's own may decide of training; anything else that it changes is refused.
 HONOURED = ("batch_size", "epochs", "shuffle")
+#: Methods by which a model class decides how it is trained.
+_TRAINING = ("fit", "train_step", "compute_loss")
+
+
+def refuse_own_training(model: keras.Model) -> None:
+    """Raises UserError for a model class with a training of its own: the protocol's would take its place."""
+    for name in _TRAINING:
+        if getattr(type(model), name) is not getattr(keras.Model, name):
+            raise UserError(
+                f"{type(model).__name__} has a {name} of its own, which cannot be honoured: it would escape "
+                "pruning and early stopping, and the loss is the protocol's. Leave it out; what it adds to "
+                "the loss can go into a layer's add_loss."
+            )
 
 
 def training_of(
@@ -27,24 +40,42 @@ def training_of(
 ) -> dict[str, Any]:
     """What the hypermodel decides of training, in the words of a recipe; nothing is trained here.
 
-    From `compile`: optimizer, learning_rate, momentum, weight_decay. From a `fit` of its own, which draws its
-    hyperparameters now: batch_size, epochs, shuffle. Loss and metrics are the protocol's.
+    From a `fit` of its own, which draws its hyperparameters now: batch_size, epochs, shuffle. From `compile`,
+    whether `build` or `fit` calls it: optimizer, learning_rate, momentum, weight_decay. Loss and metrics are
+    the protocol's.
 
     Raises:
-        UserError: if its `fit` does more than draw and call `model.fit`.
+        UserError: if its `fit` does more than draw, compile and call `model.fit`, or no recipe can say what
+            `compile` asks for.
     """
-    return _optimizer_of(model) | _fit_of(hypermodel, hp, model, input_shape)
+    fit = _fit_of(hypermodel, hp, model, input_shape)
+    return _optimizer_of(model) | fit
 
 
 def _optimizer_of(model: keras.Model) -> dict[str, Any]:
     if not getattr(model, "compiled", False):
         return {}
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    _refuse_what_no_recipe_says(optimizer)
     options = optimizer.get_config()
     kept = {n: options[n] for n in ("momentum", "weight_decay") if options.get(n) is not None}
     rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
     # The variable is float32: 0.01 comes back as 0.00999999978.
     return {"optimizer": type(optimizer).__name__.lower(), "learning_rate": float(f"{rate:.6g}"), **kept}
+
+
+def _refuse_what_no_recipe_says(optimizer: keras.optimizers.Optimizer) -> None:
+    rate = optimizer._learning_rate  # the public one is the rate of this step, whatever it comes from
+    if not isinstance(rate, keras.Variable):
+        raise UserError(
+            f"compile has a learning rate that changes by itself ({type(rate).__name__}), which cannot be "
+            'honoured: give it a number; recipe.schedule is "plateau", "cosine" or "constant".'
+        )
+    if isinstance(optimizer, keras.optimizers.RMSprop) and optimizer.momentum:
+        raise UserError(
+            f"compile has RMSprop with momentum {optimizer.momentum:g}, which cannot be honoured: a recipe's "
+            "momentum is SGD's. Leave it out, or take SGD."
+        )
 
 
 def _fit_of(

@@ -34,11 +34,6 @@ class Realised:
     macs: int
     training: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def fingerprint(self) -> str:
-        """12 hex digits, equal for equal architectures of one family and for no others."""
-        return fingerprint({"family": self.family, "architecture": self.architecture})
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -114,7 +109,10 @@ class HyperModelArm:
 
         hypermodel = hypermodels.load_hypermodel(self.name, input_shape, num_classes)
         model, counts = build_within(
-            lambda: hypermodels.built(hypermodel, hp, input_shape, num_classes), limits, computes=True
+            lambda: hypermodels.built(hypermodel, hp, input_shape, num_classes),
+            limits,
+            computes=True,
+            image_shape=input_shape,
         )
         training = own_training.training_of(hypermodel, hp, model, input_shape)
         values = getattr(hp, "drawn", hp.values)
@@ -204,7 +202,11 @@ class Space:
 
 
 def build_within(
-    build: Callable[[], "keras.Model"], limits: Limits, *, computes: bool = False
+    build: Callable[[], "keras.Model"],
+    limits: Limits,
+    *,
+    computes: bool = False,
+    image_shape: Shape | None = None,
 ) -> tuple["keras.Model", Counts]:
     """Counts first, and builds only what the limits allow.
 
@@ -213,17 +215,18 @@ def build_within(
         limits: what it may have.
         computes: whether `build` is somebody's own, which may need real weights (to adapt a layer to images):
             where counting first fails for that, what it built is counted.
+        image_shape: what it is counted for, should it take images of any size.
     """
     if limits != Limits():
         try:
-            limits.check(count_before_building(build))
+            limits.check(count_before_building(build, image_shape))
         except (InfeasibleArchitecture, UserError):
             raise
         except Exception:
             if not computes:
                 raise
     model = build()
-    counts = count(model)
+    counts = count(model, image_shape)
     limits.check(counts)
     return model, counts
 

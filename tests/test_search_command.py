@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import optuna
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -52,6 +53,29 @@ final = "retrain"
 
 [data]
 source = "synthetic:train=400,validation=160,test=120"
+"""
+
+GRID = """
+question = "Are kernels of five pixels better than kernels of three?"
+space = "plain_cnn"
+
+[fix]
+conv_stages = 2
+kernels_1 = 8
+kernels_2 = 8
+convs_per_stage = 1
+head = "average"
+neurons = [64]
+
+[grid]
+kernel_size = [3, 5]
+
+[protocol]
+seeds = 1
+epochs = 1
+
+[data]
+source = "synthetic:train=200,validation=100,test=60"
 """
 
 
@@ -343,3 +367,21 @@ def test_a_study_of_which_nothing_could_be_trained_says_so(
     assert found is not None
     (study,) = client.search_runs([found.experiment_id], f"tags.`{names.KIND}` = '{names.STUDY_KIND}'")
     assert names.LOOKS not in study.data.tags
+
+
+def test_an_older_study_that_goes_on_is_the_one_that_is_concluded(tmp_path: Path) -> None:
+    """Its verdict is its own, its look is counted, and the report shows it; the newer one stays as it was."""
+    grid = tmp_path / "small.toml"
+    grid.write_text(GRID)
+    place = ["--workspace", str(tmp_path / "runs")]
+    for changed in ((), ("--epochs", "2"), ("--seeds", "2")):
+        done = _candor("search", str(grid), *place, *changed)
+        assert done.returncode == 0, done.stderr
+    looks = {}
+    for run in _runs(tmp_path / "runs"):
+        if run.data.tags[names.KIND] == names.STUDY_KIND:
+            looks[run.data.params["epochs"]] = run.data.tags[names.LOOKS]
+    assert looks == {"1": "2", "2": "1"}
+    assert "trained with 2 seeds each" in done.stdout
+    rows = pd.read_csv(tmp_path / "runs" / "reports" / "small" / "comparison.csv")
+    assert list(rows.n_seeds) == [2, 2]

@@ -27,12 +27,13 @@ def command(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Compare two networks on the same images: paired difference with interval, and where they differ."""
+    from experiments.declaration.naming import name_of
     from experiments.operations.pairing import compare, folder_name, write
     from experiments.operations.quiet import without_chatter
     from search.workspace import Workspace as Place
 
     place = Place.at(workspace)
-    name = None if experiment is None else Path(experiment).stem
+    name = None if experiment is None else name_of(experiment)
     tracking = tracking_uri or place.tracking_uri
     with without_chatter():
         pair, pictures = compare((a, b), place, tracking, data, name, typer.echo)

@@ -23,9 +23,10 @@ def command(
 ) -> None:
     """Rebuild every table and figure from what MLflow holds."""
     import reports
+    from experiments.declaration.naming import name_of
     from search.workspace import Workspace as Place
 
     place = Place.at(workspace)
-    names = [Path(name).stem if name.endswith(".toml") else name for name in experiments]
+    names = [name_of(experiment) for experiment in experiments]
     page = reports.build(names, tracking_uri or place.tracking_uri, out or place.reports, ui_url=ui_url)
     typer.echo(f"Report: {page}")

@@ -17,12 +17,13 @@ def command(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Measure a model made elsewhere on a study's validation images, as a row of its table."""
+    from experiments.declaration.naming import name_of
     from experiments.operations.concluding import report
     from experiments.operations.quiet import without_chatter
     from experiments.operations.scoring import score
     from search.workspace import Workspace as Place
 
-    place, name = Place.at(workspace), Path(experiment).stem
+    place, name = Place.at(workspace), name_of(experiment)
     tracking = tracking_uri or place.tracking_uri
     with without_chatter():
         found = score(file, name, place, tracking, typer.echo)

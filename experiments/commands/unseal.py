@@ -15,12 +15,13 @@ def command(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Open the test set, once, for the verdict of a finished study."""
+    from experiments.declaration.naming import name_of
     from experiments.operations.concluding import report as write_report
     from experiments.operations.means import Means
     from experiments.operations.opening import open_test_set
     from search.workspace import Workspace as Place
 
-    name = Path(experiment).stem
+    name = name_of(experiment)
     means = Means(Place.at(workspace), tracking_uri=tracking_uri)
     opening = open_test_set(name, means, typer.echo)
     for label, accuracies in opening.accuracies.items():

@@ -1,6 +1,6 @@
 """What must agree across the sections of an experiment file: names, variants, recipe fields."""
 
-import re
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
@@ -57,6 +57,11 @@ def _agreed(spec: "Spec") -> None:
         raise UserError(
             'sampler = "cmaes" knows one objective: take tpe, nsga2, gp, qmc or random with '
             "protocol.also_minimize."
+        )
+    if protocol.hours is not None and spec.grid:
+        raise UserError(
+            "protocol.hours is a budget of a search, and every cell of a [grid] is trained on every seed: "
+            "leave it out, and take fewer cells, seeds or epochs if it must be short."
         )
     if spec.data.folds and not spec.grid:
         raise UserError(
@@ -139,10 +144,66 @@ def _known_names(spec: "Spec") -> None:
     """Refuse a hyperparameter that no family of the space has; a hypermodel's are known once it is built."""
     if any(":" in arm for arm in spec.space):
         return
-    known = frozenset[str]().union(*(hyperparameters(family) for family in families(spec.space)))
-    settings = (spec.fixed, spec.search, *spec.cells, spec.baseline_cell or {})
-    for name in dict.fromkeys(name for names in settings for name in names if not is_recipe(name)):
-        plain = name.rpartition("/")[2]  # "family=inception/modules" is the modules of one family
-        if re.sub(r"_\d+$", "_1", plain) not in known and plain not in ("family", "variant"):
-            near = nearest(plain, known).removesuffix("_1")
-            raise UserError(f'unknown hyperparameter "{name}"; the nearest valid one is "{near}".')
+    for name in dict.fromkeys(name for settings in _settings(spec) for name in settings):
+        if not is_recipe(name) and name not in ("family", "variant"):
+            _known_name(name, spec)
+
+
+def _settings(spec: "Spec") -> tuple[Mapping[str, Any], ...]:
+    return (spec.fixed, spec.search, *spec.cells, spec.baseline_cell or {})
+
+
+def _known_name(name: str, spec: "Spec") -> None:
+    arms, plain = _arms_meant(name, spec.space), name.rpartition("/")[2]
+    meant = families([arm for arm in arms if "." not in arm])
+    if not meant:
+        raise UserError(
+            f'"{name}" has nothing to set: {", ".join(arms)} is a whole architecture; write its family into '
+            "space."
+        )
+    known = frozenset[str]().union(*(hyperparameters(family) for family in meant))
+    if plain in known or _is_item(name, meant, spec):
+        return
+    if f"{plain}_1" in known:
+        raise UserError(f'"{name}" is a list: write its items, {plain}_1, {plain}_2, ...')
+    near = nearest(plain, known).removesuffix("_1")
+    raise UserError(f'unknown hyperparameter "{name}"; the nearest valid one is "{near}".')
+
+
+def _arms_meant(name: str, space: Sequence[str]) -> Sequence[str]:
+    """The arms that a name is for: all, or of "family=inception/modules" the one that it says."""
+    condition, _, plain = name.rpartition("/")
+    if not condition:
+        return space
+    if len(space) == 1:
+        raise UserError(f'"{name}" says which family, and {space[0]} is the only one: write "{plain}".')
+    conditions = {f"family={arm}": arm for arm in space}
+    if condition not in conditions:
+        near = nearest(condition, conditions)
+        raise UserError(f'unknown family in "{name}"; the nearest valid name is "{near}/{plain}".')
+    return [conditions[condition]]
+
+
+def _is_item(name: str, meant: Sequence[Family], spec: "Spec") -> bool:
+    """Whether it is an item of a list, such as "kernels_2". Raises UserError where no list has so many."""
+    stem, _, number = name.rpartition("/")[2].rpartition("_")
+    having = [family for family in meant if f"{stem}_1" in hyperparameters(family)]
+    if not having or not number.isdecimal():
+        return False
+    most = max(_longest(stem, family, spec) for family in having)
+    if number != str(int(number)) or not 1 <= int(number) <= most:
+        last = f" to {stem}_{most}" if most < math.inf else f", {stem}_2, ..."
+        raise UserError(f'unknown hyperparameter "{name}"; there are {stem}_1{last}.')
+    return True
+
+
+def _longest(stem: str, family: Family, spec: "Spec") -> float:
+    """How many items a list of the family may have: as many as it draws, or as the file says of its count."""
+    count = family.counts.get(stem, "")
+    entries = [
+        settings.get(name, 0)
+        for settings in _settings(spec)
+        for name in (count, f"family={family.name}/{count}")
+    ]
+    said = [value for entry in entries for value in _values(entry) if isinstance(value, int)]
+    return max([family.longest().get(stem, math.inf), *said])

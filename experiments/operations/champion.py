@@ -42,12 +42,12 @@ class Selected:
         return [float(rates.loc[epoch]) for epoch in range(1, self.epochs + 1)]
 
 
-def selected(experiment: str, tracking: str) -> Selected | None:
-    """What the newest study of an experiment selected, if anything."""
+def selected(experiment: str, tracking: str, study: str | None = None) -> Selected | None:
+    """What a study of an experiment, else its latest, selected, if anything."""
     from reports.analysis import analyse
     from reports.study import load_study
 
-    analysis = analyse(load_study(experiment, tracking))
+    analysis = analyse(load_study(experiment, tracking, study))
     if analysis.verdict is None or analysis.verdict.selected is None:
         return None
     return confirmed(analysis.study, analysis.verdict.selected)
@@ -61,15 +61,15 @@ def confirmed(study: "Study", candidate: str) -> Selected:
     return Selected(study, candidate, str(runs.label.iloc[0]), runs)
 
 
-def crown(experiment: str, tracking: str, train: Train | None) -> str:
-    """Register the model of what the newest study selected; one sentence on what came of it, or "".
+def crown(experiment: str, tracking: str, study: str, train: Train | None) -> str:
+    """Register the model of what a study selected; one sentence on what came of it, or "".
 
     train: trains the candidate once more. Without it the first confirm seed's model is taken, whatever its
     number, so that no luck of validation chooses it. Whatever happens here, the study is over and stays so: a
     failure is told, and the next `search` tries again.
     """
     try:
-        chosen = selected(experiment, tracking)
+        chosen = selected(experiment, tracking, study)
         if chosen is None:
             return ""
         retrained = train(chosen.candidate, chosen.rates()) if train else None

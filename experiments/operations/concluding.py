@@ -12,31 +12,35 @@ from search.tracking.delivery import Delivery
 from search.tracking.recorder import Recorder
 
 
-def conclude(spec: Spec, means: Means, recorder: Recorder, delivery: Delivery, over: bool) -> tuple[str, ...]:
-    """Freeze the verdict of a study that is over, count the look, log the page; the verdict's sentences."""
-    if not over or delivery.drain(60):
-        return ()
+def conclude(spec: Spec, means: Means, recorder: Recorder, delivery: Delivery) -> tuple[str, ...]:
+    """Freeze the verdict of a study that is over, count the look, log the page; the verdict's sentences.
+
+    None where MLflow goes away meanwhile: the next search concludes.
+    """
     import reports
 
-    study = reports.load_study(spec.name, means.tracking)
+    own = (spec.name, means.tracking, recorder.study_key)
+    study = reports.load_study(*own)
     if not _confirmed(study).any():
         return (_nothing(study),)
     number, seen = _look(study)
     recorder.study_files({}, {names.LOOKS: str(number), names.SEEN: seen})
-    delivery.drain(60)
-    verdict = reports.verdict_of(spec.name, means.tracking)
+    if delivery.drain(60):  # the verdict is drawn at the level of this look
+        return ()
+    verdict = reports.verdict_of(*own)
     text = json.dumps(verdict.to_dict(), indent=1, sort_keys=True)
     recorder.study_files(
         {names.VERDICT_JSON: text, f"{names.VERDICTS}/look_{number}.json": text},
         {names.VERDICT_HASH: verdict.hash()},
     )
+    if delivery.drain(60):
+        return ()
+    recorder.study_files({names.REPORT_HTML: reports.self_contained(*own)})
     delivery.drain(60)
-    recorder.study_files({names.REPORT_HTML: reports.self_contained(spec.name, means.tracking)})
-    delivery.drain(60)
-    return (*reports.sentences_of(spec.name, means.tracking), *_trimmed(spec, means, verdict))
+    return (*reports.sentences_of(*own), *_trimmed(spec, means, recorder.study_key, verdict))
 
 
-def _trimmed(spec: Spec, means: Means, verdict: Any) -> tuple[str, ...]:
+def _trimmed(spec: Spec, means: Means, study_id: str, verdict: Any) -> tuple[str, ...]:
     """Keep the models within the protocol's budget; a sentence if any had to go."""
     if spec.protocol.keep_models_mb is None:
         return ()
@@ -45,7 +49,7 @@ def _trimmed(spec: Spec, means: Means, verdict: Any) -> tuple[str, ...]:
     import reports
     from experiments.operations.retention import keep_within
 
-    study, client = reports.load_study(spec.name, means.tracking), MlflowClient(means.tracking)
+    study, client = reports.load_study(spec.name, means.tracking, study_id), MlflowClient(means.tracking)
     told = keep_within(spec.protocol.keep_models_mb, study, verdict, client)
     return (told,) if told else ()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.store import Run, Store, local_folder, open_store
+from reports.study import studies
 from search.tracking import names
 from search.workspace import Workspace
 from spaces.errors import UserError
@@ -44,7 +45,7 @@ class Holding:
 
 
 def holdings(workspace: Workspace, tracking_uri: str) -> list[Holding]:
-    """Every study that MLflow knows, by experiment, the newest first."""
+    """Every study that MLflow knows, by experiment, the one last worked on first."""
     if tracking_uri.startswith("sqlite:///") and not Path(tracking_uri.removeprefix("sqlite:///")).is_file():
         return []
     store = open_store(tracking_uri)
@@ -71,8 +72,7 @@ def find_study(text: str, held: Sequence[Holding]) -> Holding:
 
 
 def _of_experiment(store: Store, workspace: Workspace, experiment: str, number: str) -> Iterator[Holding]:
-    parents = store.runs(number, {names.KIND: names.STUDY_KIND})[::-1]
-    for place, parent in enumerate(parents):
+    for place, parent in enumerate(studies(store, number)):
         study = parent.tags.get(names.STUDY, "")
         runs = [run for run in store.runs(number, {names.STUDY: study}) if run.run_id != parent.run_id]
         sizes = _sizes(workspace, experiment, study, [parent, *runs], newest=place == 0)

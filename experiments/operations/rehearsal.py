@@ -136,7 +136,8 @@ def _cost(setting: Setting, found: Rehearsal, workers: int) -> list[str]:
     several = f", {setting.folds} trainings each" if setting.folds else ""
     if protocol.explore_seeds > 1:
         several = f", {protocol.explore_seeds} trainings each in explore"
-    budget = f"; the budget of {protocol.hours:g} hours ends explore before" if protocol.hours else ""
+    short = protocol.hours is not None and found.seconds > protocol.hours * 3600
+    budget = f"; the budget of {protocol.hours:g} hours may end explore before" if short else ""
     return [
         f"evaluations: at most {stages}{several}, of at most {protocol.epochs} epochs",
         f"time: at most {duration(found.seconds)} with {workers} worker{'s' if workers > 1 else ''}, less "

@@ -14,6 +14,7 @@ from experiments.operations.holdings import Holding
 from experiments.operations.means import Means
 from reports.store import local_folder
 from search.storage import Storage, open_storage
+from search.tracking import names
 from search.tracking.erase import erase, registered_from, unregister
 from search.tracking.spool import REFUSED, Spool
 from spaces.errors import UserError
@@ -62,17 +63,25 @@ def _check_place(held: Holding, means: Means) -> None:
 
 
 def remove(held: Holding, means: Means, storage: Storage, say: Callable[[str], None]) -> None:
-    """Remove a study from the workspace, Optuna and MLflow, and let the databases shrink."""
+    """Remove a study from the workspace, Optuna and MLflow, and let the databases shrink.
+
+    That its test set was opened is not forgotten: these runs stay, without the study.
+    """
     from mlflow import MlflowClient
 
     _remove_files(held, means)
     for study in _studies(held, storage):
         storage.delete_study(study)
     client = MlflowClient(means.tracking)
-    run_ids = [run.run_id for run in held.runs]
+    openings = [run.run_id for run in held.runs if run.tags.get(names.KIND) == names.UNSEALING_KIND]
+    run_ids = [run.run_id for run in held.runs if run.run_id not in openings]
+    for run_id in openings:
+        client.set_tag(run_id, names.STUDY, f"removed {held.study}")
     unregister(client, registered_from(client, held.experiment, run_ids))
     for_good = erase(client, held.experiment_id, [*run_ids, held.parent.run_id])
     _remove_shells(held, means)
+    if openings:
+        say("That its test set was opened stays in MLflow: every look at it counts.")
     if not for_good:
         say("The tracking server keeps the rows of deleted runs until `mlflow gc` is run there.")
     for url in (means.tracking, means.storage or means.workspace.storage_url):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from experiments.declaration.spec import Spec
@@ -21,6 +22,7 @@ from search.execution.patience import BrokenStudy
 from search.execution.signals import hearing_signals
 from search.rehearsal import check_names
 from search.setting import Setting
+from search.stage import Stage
 from search.storage import open_storage
 from search.study import Study, is_begun, join
 from search.tracking import names
@@ -37,7 +39,10 @@ _BEGINNING = 600
 
 @dataclass(frozen=True)
 class Finished:
-    """What a search command has to tell at its end. waiting: records that MLflow has not taken yet."""
+    """What a search command has to tell at its end.
+
+    waiting: records that MLflow has not taken yet; refused: those that it never will.
+    """
 
     study: str
     over: bool
@@ -45,6 +50,7 @@ class Finished:
     sentences: tuple[str, ...]
     waiting: int
     trouble: str | None
+    refused: int
 
 
 def search(spec: Spec, means: Means, progress: Progress) -> Finished:
@@ -84,15 +90,15 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
         if not server.wait_until_ready(180):
             raise BrokenStudy(f"Keras could not be loaded: see {means.workspace.logs / 'children.log'}")
         with hearing_signals(_stopper(coordinator, progress)), progress.live():
-            over = study.run(coordinator, progress.began)
+            over = study.run(coordinator, partial(_began, study, progress))
     finally:
         if over or _deserted(study):
             recorder.study_ended(over)
-        waiting = delivery.drain(60)
+        delivery.drain(60)
     with storage.exclusive(f"{setting.study}/verdict", _CONCLUDING):
-        known = over and storage.shared and not waiting
-        missing = _missing(spec, means, study) if known else Counter()
-        sentences = conclude(spec, means, recorder, delivery, over and not missing)
+        arrived = over and not delivery.drain(60)
+        missing = _missing(spec, means, study) if arrived and storage.shared else Counter()
+        sentences = conclude(spec, means, recorder, delivery) if arrived and not missing else ()
     if sentences:
         sentences += _champion(spec, means, study, coordinator, progress, delivery)
     if missing:
@@ -100,7 +106,13 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
     waiting = delivery.close()
     page = None if waiting else report([spec.name], means.tracking, means.workspace.reports)
     return Finished(
-        setting.study, over and not coordinator.stopped, page, sentences, waiting, delivery.trouble
+        study=setting.study,
+        over=over and not coordinator.stopped,
+        report=page,
+        sentences=sentences,
+        waiting=waiting,
+        trouble=delivery.trouble,
+        refused=delivery.refused,
     )
 
 
@@ -138,7 +150,8 @@ def _champion(
         delivery.drain(60)
         return key
 
-    sentence = crown(spec.name, means.tracking, train if spec.protocol.final == "retrain" else None)
+    retrain = train if spec.protocol.final == "retrain" else None
+    sentence = crown(spec.name, means.tracking, study.setting.study, retrain)
     return (sentence,) if sentence else ()
 
 
@@ -146,7 +159,7 @@ def _missing(spec: Spec, means: Means, study: Study) -> Counter[str]:
     """How many evaluations are over and not yet ended in MLflow, by the machines that they were on."""
     import reports
 
-    known = reports.load_study(spec.name, means.tracking).evaluations
+    known = reports.load_study(spec.name, means.tracking, study.setting.study).evaluations
     delivered = set(known.key[known.state != names.RUNNING])
     return Counter(machine for key, machine in study.ended().items() if key not in delivered)
 
@@ -188,6 +201,15 @@ def size(data: Prepared) -> str:
     """Height, width and colours of the images."""
     height, width, channels = data.image_shape
     return f"{height}x{width} {'gray' if channels == 1 else 'RGB'}"
+
+
+def _began(study: Study, progress: Progress, stage: Stage) -> None:
+    """Show the stage that begins; why explore ended before its time, too."""
+    explore = study.explore
+    if explore is not None and stage is not explore and explore.counted() < explore.total():
+        counts = f"{explore.counted()} of {explore.total()} trials"
+        progress.say(f"explore ended with {counts}: {explore.ended_because}")
+    progress.began(stage)
 
 
 def _stopper(coordinator: Coordinator, progress: Progress) -> Callable[[], None]:

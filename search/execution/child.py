@@ -57,6 +57,7 @@ from spaces.errors import UserError
 from spaces.family import InfeasibleArchitecture, fingerprint
 from spaces.hyperparameters import DrawnHyperParameters
 from spaces.outline import outline
+from spaces.saving import require_saveable
 from spaces.space import Realised, Space
 
 _DECISIONS = {Answer.GO: Decision.CONTINUE, Answer.PRUNE: Decision.PRUNE, Answer.STOP: Decision.STOP}
@@ -88,16 +89,18 @@ def _evaluate(pipe: Connection, task: Task) -> None:
     keras.utils.set_random_seed(task.seed)
     dataset = Prepared.open(Path(task.dataset))
     try:
-        realised, recipe, unmet = _candidate(pipe, task, dataset)
+        realised, recipe, hp = _candidate(pipe, task, dataset)
     except InfeasibleArchitecture as error:
         send(pipe, _infeasible(error))
         return
-    built = _built(realised, recipe, unmet)
+    built = _built(realised, recipe, hp)
     if ask(pipe, built) != Answer.GO or task.describe_only:
         return
     if finished.exists():  # trained to the end before, told to nobody
         send(pipe, Result(**json.loads(finished.read_text())))
         return
+    if task.keep_model:
+        require_saveable(realised.model)
     _write_record(folder / "artifacts", task, dataset, built)
     result = _train_and_measure(pipe, task, dataset, realised, recipe)
     if result.outcome != "stopped" and not task.sample:
@@ -114,15 +117,17 @@ def _use(precision: str, threads: int) -> None:
     keras.config.set_dtype_policy(precision)
 
 
-def _candidate(pipe: Connection, task: Task, dataset: Prepared) -> tuple[Realised, Recipe, frozenset[str]]:
-    """The candidate of this task: fixed by the plan, or drawn through the pipe; and names without use."""
+def _candidate(
+    pipe: Connection, task: Task, dataset: Prepared
+) -> tuple[Realised, Recipe, DrawnHyperParameters | None]:
+    """The candidate of this task: fixed by the plan, or drawn through the pipe, with what it was drawn by."""
     space = Space.parse(task.space)
     classes = len(dataset.class_names)
     if task.candidate is not None:
         realised = space.rebuild(
             task.candidate["family"], task.candidate["architecture"], dataset.image_shape, classes
         )
-        return realised, _decided(task.candidate["recipe"], realised), frozenset()
+        return realised, _decided(task.candidate["recipe"], realised), None
 
     def suggest(name: str, domain: Domain) -> Value:
         value: Value = ask(pipe, Suggest(name, domain.to_dict()))
@@ -140,7 +145,7 @@ def _candidate(pipe: Connection, task: Task, dataset: Prepared) -> tuple[Realise
         max_parameters=task.max_parameters,
         max_macs=task.max_macs,
     )
-    return realised, _decided(recipe, realised), hp.unmet
+    return realised, _decided(recipe, realised), hp
 
 
 def _decided(recipe: Mapping[str, Any], realised: Realised) -> Recipe:
@@ -153,7 +158,7 @@ def _infeasible(error: InfeasibleArchitecture) -> Infeasible:
     return Infeasible(str(error), error.violation, error.parameters, error.macs)
 
 
-def _built(realised: Realised, recipe: Recipe, unmet: frozenset[str]) -> Built:
+def _built(realised: Realised, recipe: Recipe, hp: DrawnHyperParameters | None) -> Built:
     architecture = {"family": realised.family, **realised.architecture}
     return Built(
         family=realised.family,
@@ -166,7 +171,10 @@ def _built(realised: Realised, recipe: Recipe, unmet: frozenset[str]) -> Built:
         candidate_fingerprint=fingerprint({"architecture": architecture, "recipe": recipe.to_dict()}),
         parameters=realised.parameters,
         macs=realised.macs,
-        unmet=sorted(unmet),
+        unmet=sorted(hp.unmet) if hp else [],
+        stood={path: one._asdict() | {"domain": one.domain.to_dict()} for path, one in hp.stood.items()}
+        if hp
+        else {},
     )
 
 

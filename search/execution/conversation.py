@@ -5,6 +5,7 @@ Storage and disk may be away while a child waits for its answer: then it waits l
 
 import signal
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -93,11 +94,12 @@ class Conversation:
             send(child.pipe, replace(work.task, environment=self.environment))
             while not self.forced.is_set():
                 if child.pipe.poll(_POLL_SECONDS):
+                    since = time.monotonic()
                     outcome = self._hear(work, child)
-                    watch.hear()
+                    watch.hear(time.monotonic() - since)
                     if outcome is not None:
                         return outcome
-                elif excess := watch.excess(child.pid):
+                if excess := watch.excess(child.pid):
                     if excess.violation is None:
                         return Died(excess.reason, Cause.SILENCE)
                     return Outcome(names.INFEASIBLE, excess.reason, violations={"limits": excess.violation})

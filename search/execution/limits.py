@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+_LOOK_SECONDS = 0.25
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -29,14 +31,19 @@ class Watch:
     limits: Limits
     started: float = field(default_factory=time.monotonic)
     heard: float = field(default_factory=time.monotonic)
+    looked: float = 0.0
 
-    def hear(self) -> None:
-        """The child has said something."""
+    def hear(self, waited: float) -> None:
+        """The child has said something, and waited so many seconds for an answer: these are not its own."""
         self.heard = time.monotonic()
+        self.started += waited
 
     def excess(self, pid: int | None) -> Excess | None:
-        """The first limit passed, if any."""
+        """The first limit passed, if any; looked for now and then."""
         now, limits = time.monotonic(), self.limits
+        if now - self.looked < _LOOK_SECONDS:
+            return None
+        self.looked = now
         if limits.max_seconds and now - self.started > limits.max_seconds:
             return _over("seconds", now - self.started, limits.max_seconds)
         if limits.max_memory_mb and pid is not None:

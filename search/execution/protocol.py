@@ -21,7 +21,6 @@ class Answer(StrEnum):
     """What the coordinator answers to Built and Epoch."""
 
     GO = "go"
-    INFEASIBLE = "infeasible"
     DUPLICATE = "duplicate"
     PRUNE = "prune"
     STOP = "stop"
@@ -80,7 +79,7 @@ class Suggest:
 
 @dataclass(frozen=True)
 class Built:
-    """The candidate is drawn and its network built. Answered go, infeasible or duplicate."""
+    """The candidate is drawn and its network built. Answered go or duplicate."""
 
     family: str
     variant: str
@@ -95,6 +94,9 @@ class Built:
     unmet: Sequence[str] = field(
         default_factory=list
     )  # names that the task fixes or narrows, and this candidate has not
+    stood: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # by path, of what the task fixes: its plain name, its domain as a dict, its value
 
     def candidate(self) -> dict[str, Any]:
         """The candidate as a plan stores it, so that a later task can build it again."""

@@ -18,6 +18,7 @@ class Delivery:
         self._writer = writer
         self._closing = threading.Event()
         self.trouble: str | None = None  # why records wait, in MLflow's words
+        self.refused = 0  # records that MLflow will never take
         self._thread = threading.Thread(target=self._deliver, name="delivery", daemon=True)
         self._thread.start()
 
@@ -68,6 +69,7 @@ class Delivery:
                 if not _is_refusal(error):
                     raise
                 self._spool.set_aside(record, masked(f"{type(error).__name__}: {error}"))
+                self.refused += 1
             else:
                 self._spool.remove(record)
         except Exception as error:

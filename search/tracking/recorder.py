@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ class Recorder:
                 names.KIND: names.STUDY_KIND,
                 names.STUDY: setting.study,
                 names.EXPERIMENT: setting.experiment,
+                names.RESUMED: str(time.time_ns() // 1_000_000),
                 names.DATA_DIGEST: setting.data.digest,
                 names.SPLIT_DIGEST: setting.data.split_digest,
                 **({names.TEST_DIGEST: setting.data.test_digest} if setting.data.test_digest else {}),

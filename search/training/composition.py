@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.training.augmentation_layer import AugmentationLayer
+from search.training.batches import prediction_batch
 from search.training.recipe import Recipe
 
-_PREDICTION_BATCH: Final = 256
 #: Steps that TensorFlow takes at one call: between them Python would do nothing but call again.
 #: The other backends would compile each of the steps.
 _STEPS_A_CALL: Final = 16
@@ -71,7 +71,7 @@ def predict(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32
 
     Every batch has one shape (the last is filled up), so that the model is traced once.
     """
-    size = min(_PREDICTION_BATCH, len(images))
+    size = min(prediction_batch(*images.shape[1:3]), len(images))
     batches = [np.asarray(images[start : start + size]) for start in range(0, len(images), size)]
     missing = size - len(batches[-1])
     batches[-1] = np.pad(batches[-1], [(0, missing), (0, 0), (0, 0), (0, 0)])

@@ -15,6 +15,7 @@ from spaces.blocks import (
     drop,
     facts_of,
     label_of_head,
+    require_side,
     resized,
     sample_head,
     sample_widths,
@@ -50,9 +51,11 @@ def sample(hp: "keras_tuner.HyperParameters") -> Architecture:
 
 
 def build(architecture: Architecture, input_shape: Shape, num_classes: int) -> "keras.Model":
-    """Images of any size: the first layer resizes them."""
+    """Images of any size, which are resized. Raises InfeasibleArchitecture for too many stages for `side`."""
     import keras
 
+    stages = len(architecture.kernels)
+    require_side((architecture.side, architecture.side, 1), 2**stages, f"{stages} poolings")
     inputs = keras.Input(input_shape)
     x = resized(inputs, architecture.side)
     for stage, kernels in enumerate(architecture.kernels):

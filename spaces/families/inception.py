@@ -54,7 +54,6 @@ class Architecture(DenseHead):
     connected: bool = True
 
 
-COUNTS = {"neurons": "dense_layers"}
 _DESCRIBED = Architecture(neurons=(128, 128))
 VARIANTS = {
     "described": _DESCRIBED,

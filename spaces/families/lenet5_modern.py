@@ -8,7 +8,16 @@ out, since every family gets images in [0, 1].
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from spaces.blocks import dashes, drop, facts_of, probabilities, resized, sample_dropout, sample_widths
+from spaces.blocks import (
+    dashes,
+    drop,
+    facts_of,
+    probabilities,
+    require_side,
+    resized,
+    sample_dropout,
+    sample_widths,
+)
 from spaces.family import Shape
 
 if TYPE_CHECKING:
@@ -42,10 +51,11 @@ def sample(hp: "keras_tuner.HyperParameters") -> Architecture:
 
 
 def build(architecture: Architecture, input_shape: Shape, num_classes: int) -> "keras.Model":
-    """Images of any size: the first layer resizes them."""
+    """Images of any size, which are resized. Raises InfeasibleArchitecture for a `side` under 10."""
     import keras
     from keras import layers
 
+    require_side((architecture.side, architecture.side, 1), 10, "2 unpadded convolutions and 2 poolings")
     inputs = keras.Input(input_shape)
     x = _stage(resized(inputs, architecture.side), architecture.kernels[0], architecture)
     x = _stage(drop(x, architecture.dropout), architecture.kernels[1], architecture)

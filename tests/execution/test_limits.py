@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from search.execution.limits import Limits, Watch
 from search.execution.patience import BrokenStudy
 from search.tracking import names
 
@@ -22,6 +23,14 @@ def test_too_many_seconds_make_a_candidate_infeasible(confirm: Confirmed) -> Non
     assert (outcome.state, "more than 1 seconds" in outcome.reason) == (names.INFEASIBLE, True)
     assert 0 < outcome.violations["limits"] < 60
     assert time.monotonic() - began < 120
+
+
+def test_time_that_a_child_waits_for_its_answer_is_not_its_own() -> None:
+    """A storage that is away for an hour makes no candidate infeasible."""
+    watch = Watch(Limits(max_seconds=10), started=time.monotonic() - 3600)
+    watch.hear(waited=3595)
+    assert watch.excess(None) is None
+    assert Watch(Limits(max_seconds=10), started=time.monotonic() - 11).excess(None) is not None
 
 
 def test_too_much_memory_makes_a_candidate_infeasible(confirm: Confirmed) -> None:

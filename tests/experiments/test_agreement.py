@@ -27,6 +27,11 @@ def test_a_search_refuses(settings: dict[str, Any], sentence: str) -> None:
         Spec.load("joint").override(settings)
 
 
+def test_a_grid_refuses_a_budget_of_hours() -> None:
+    with pytest.raises(UserError, match=r"protocol\.hours is a budget of a search"):
+        Spec.load("conv_stages").override({"protocol.hours": 2.0})
+
+
 def test_what_agrees_is_taken() -> None:
     several = Spec.load("joint").override({"protocol.pruner": "wilcoxon", "protocol.explore_seeds": 5})
     assert several.protocol.explore_seeds == 5

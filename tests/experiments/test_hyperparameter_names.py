@@ -27,3 +27,16 @@ def test_every_drawn_name_is_known_from_the_fields(name: str) -> None:
         family.sample(hp)
         drawn |= {re.sub(r"_\d+$", "_1", hyperparameter) for hyperparameter in hp.values}
     assert drawn <= hyperparameters(family)
+
+
+@pytest.mark.parametrize("name", family_names())
+def test_the_longest_lists_are_those_that_the_largest_values_draw(name: str) -> None:
+    from spaces.hyperparameters import DrawnHyperParameters
+
+    def largest(_: str, domain: Domain) -> Value:
+        return max(domain.choices) if isinstance(domain, Categorical) else domain.high
+
+    family = load_family(name)
+    drawn = family.to_dict(family.sample(DrawnHyperParameters(largest)))
+    lists = {field: len(value) for field, value in drawn.items() if isinstance(value, list)}
+    assert family.longest() == lists

@@ -189,6 +189,44 @@ def test_image_size_is_a_side_or_a_pair() -> None:
             {"grid": {"kernel": [[32, 32]]}},
             'mine.toml: unknown hyperparameter "kernel_1"; the nearest valid one is "kernels".',
         ),
+        (
+            {"fix": {"kernels_0": 32}},
+            'mine.toml: unknown hyperparameter "kernels_0"; there are kernels_1 to kernels_5.',
+        ),
+        (
+            {"search": {"neurons_9": [32, 64]}},
+            'mine.toml: unknown hyperparameter "neurons_9"; there are neurons_1 to neurons_4.',
+        ),
+        (
+            {"space": "lenet", "baseline": {"kernels": [6, 16, 32]}},
+            'mine.toml: unknown hyperparameter "kernels_3"; there are kernels_1 to kernels_2.',
+        ),
+        (
+            {"search": {"kernels": [32, 64]}},
+            'mine.toml: "kernels" is a list: write its items, kernels_1, kernels_2, ...',
+        ),
+        (
+            {"space": "plain_cnn.published_5", "fix": {"dropout": 0.5}},
+            'mine.toml: "dropout" has nothing to set: plain_cnn.published_5 is a whole architecture; ',
+        ),
+        (
+            {"space": "plain_cnn.published_5", "search": {"dropout": [0.1, 0.2]}},
+            'mine.toml: "dropout" has nothing to set: plain_cnn.published_5 is a whole architecture; ',
+        ),
+        (
+            {"space": ["plain_cnn", "inception"], "fix": {"family=incepton/modules": 2}},
+            'mine.toml: unknown family in "family=incepton/modules"; the nearest valid name is '
+            '"family=inception/modules".',
+        ),
+        (
+            {"space": ["plain_cnn", "inception"], "fix": {"family=inception/kernel_size": 3}},
+            'mine.toml: unknown hyperparameter "family=inception/kernel_size"; the nearest valid one is ',
+        ),
+        (
+            {"space": "inception", "fix": {"family=inception/modules": 2}},
+            'mine.toml: "family=inception/modules" says which family, and inception is the only one: write '
+            '"modules".',
+        ),
         ({"space": "plain_cn"}, "mine.toml: There is no family 'plain_cn': did you mean 'plain_cnn'? "),
         ({"space": "plain_cnn.published_9"}, "mine.toml: plain_cnn has no variant 'published_9': "),
         ({"recipe": {"learning_rte": 1e-3}}, "mine.toml: unknown key of recipe 'learning_rte', did you mean"),
@@ -221,6 +259,24 @@ def test_image_size_is_a_side_or_a_pair() -> None:
 )
 def test_a_mistake_costs_one_sentence(sections: dict[str, Any], sentence: str) -> None:
     assert refusal(**sections).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"fix": {"kernels": [32] * 7}},
+        {"fix": {"conv_stages": 7, "kernels_7": 32}},
+        {"search": {"conv_stages": {"low": 2, "high": 7}, "kernels_7": [32, 64]}},
+        {"grid": {"kernels": [[32] * 7, [64] * 7]}},
+    ],
+)
+def test_a_list_may_be_as_long_as_the_file_says_of_its_count(sections: dict[str, Any]) -> None:
+    assert parse(**sections)
+
+
+def test_a_family_is_searched_beside_a_variant() -> None:
+    fix = {"family=inception/modules": 2, "dropout": 0.1}
+    assert parse(space=["plain_cnn.published_5", "inception"], fix=fix).fixed == fix
 
 
 def test_a_question_is_required() -> None:

@@ -13,6 +13,7 @@ from trained_study import Trained
 from experiments.operations.holdings import Holding, find_study, holdings
 from experiments.operations.means import Means
 from experiments.operations.removal import registered, remove, unused
+from reports.study import load_study
 from search.tracking import names
 from search.tracking.spool import Spool
 from search.workspace import Workspace
@@ -93,6 +94,21 @@ def test_a_removed_study_is_gone_everywhere_and_the_other_stays(two: Means) -> N
     assert MlflowClient(two.tracking).get_experiment_by_name("pair") is None
     left = [path for path in (workspace.artifacts, workspace.spool) for path in path.iterdir()]
     assert left == []
+
+
+def test_that_a_test_set_was_opened_outlasts_the_study(two: Means) -> None:
+    client = MlflowClient(two.tracking)
+    removed, left = _held(two, "bbbb0002"), _held(two, "aaaa0001")
+    client.set_tag(left.parent.run_id, names.TEST_DIGEST, "images")
+    opened = {names.STUDY: removed.study, names.KIND: names.UNSEALING_KIND, names.TEST_DIGEST: "images"}
+    client.create_run(removed.experiment_id, 9, {**opened, names.VERDICT_HASH: "frozen"})
+    removed, said = _held(two, "bbbb0002"), []
+    with unused(removed, two) as storage:
+        remove(removed, two, storage, said.append)
+    assert [one.study for one in holdings(two.workspace, two.tracking)] == ["aaaa0001"]
+    study = load_study("pair", two.tracking)
+    assert (study.openings, len(study.unsealings)) == (1, 0)
+    assert said == ["That its test set was opened stays in MLflow: every look at it counts."]
 
 
 def test_nothing_is_removed_while_somebody_works_or_from_a_copy(two: Means, tmp_path: Path) -> None:

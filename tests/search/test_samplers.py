@@ -5,7 +5,8 @@ from importlib.util import find_spec
 import optuna
 import pytest
 
-from search.samplers import PRUNER_NAMES, SAMPLER_NAMES, make_pruner, make_sampler
+from search.samplers import PRUNER_NAMES, SAMPLER_NAMES, make_pruner, make_sampler, suggest
+from spaces.domains import Categorical
 from spaces.errors import UserError
 
 
@@ -28,6 +29,26 @@ def test_a_sampler_draws_numbers_and_choices(name: str) -> None:
 def test_a_pruner_needs_no_options(name: str) -> None:
     options = {"lower": 0.1} if name == "threshold" else {}
     assert isinstance(make_pruner(name, options, 12), optuna.pruners.BasePruner)
+
+
+def test_workers_share_one_quasi_random_sequence() -> None:
+    study = optuna.create_study()
+    seen = set()
+    for worker in range(6):
+        study.sampler = make_sampler("qmc", {"scramble": True, "seed": 5}, 100 + worker)
+        trial = study.ask()
+        seen.add(trial.suggest_float("rate", 0, 1))
+        study.tell(trial, 0.0)
+    attributes = study._storage.get_study_system_attrs(study._study_id)
+    sequences = [key for key in attributes if "qmc" in key]
+    assert (len(seen), len(sequences)) == (6, 1)
+
+
+def test_a_name_of_other_choices_is_the_users_mistake() -> None:
+    study = optuna.create_study()
+    suggest(study.ask(), "units", Categorical((16, 32)))
+    with pytest.raises(UserError, match='"units" is not what it was in an earlier trial'):
+        suggest(study.ask(), "units", Categorical((64, 128)))
 
 
 def test_options_are_optunas_and_others_are_refused() -> None:

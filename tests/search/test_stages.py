@@ -3,21 +3,27 @@
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from optuna.trial import TrialState
 
 from search.confirm import Confirm
 from search.execution.protocol import Answer, Built, Epoch
-from search.explore import DUPLICATES_IN_A_ROW, Explore
+from search.explore import DUPLICATES_IN_A_ROW, INFEASIBLE_PER_TRIAL, Explore
+from search.final import Final
 from search.leaders import Leader
 from search.setting import Setting
 from search.stage import Wait
 from search.storage import open_storage
+from search.study import Study
 from search.tracking import names
 from search.work import Outcome, Work
+from search.workspace import Workspace
 from spaces.domains import Categorical, Integer, Real
+from spaces.errors import UserError
 
 SettingFor = Callable[..., Setting]
 
@@ -77,6 +83,98 @@ def test_each_family_gets_an_equal_share(setting_for: SettingFor, storage_url: s
     assert shares == {"plain_cnn": 3, "inception": 3}
 
 
+def test_an_arm_that_is_a_variant_has_its_share_and_is_adopted_as_it_is(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """What was built of it is of another name, the family's: that changes neither its turn nor its draws."""
+    setting = setting_for({"space": ("plain_cnn", "resnet.resnet18")}, trials=4)
+    stage = _explore(setting, storage_url, tmp_path)
+    arms = []
+    for number in range(3):
+        work = _work(stage)
+        arms.append(work.task.fix["family"])
+        _complete(stage, work, 0.5, f"candidate-{number}", "resnet")
+    assert arms == ["plain_cnn", "resnet.resnet18", "plain_cnn"]
+    stage.built(_work(stage), _built("left behind", "resnet"))
+    adopted = _work(_explore(setting, storage_url, tmp_path))
+    assert (adopted.slot, adopted.task.fix["family"]) == (3, "resnet.resnet18")
+
+
+def test_an_arm_that_has_nothing_to_give_leaves_the_trials_to_the_others(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """All of it is above the budget: it is drawn from so often, and no more; the total is reached."""
+    setting = setting_for({"space": ("plain_cnn", "inception")}, trials=4)
+    stage = _explore(setting, storage_url, tmp_path)
+    trained = 0
+    while isinstance(work := stage.claim(0), Work):
+        if work.task.fix["family"] == "inception":
+            stage.finish(work, Outcome(names.INFEASIBLE, "too large", violations={"budget": 0.5}))
+        else:
+            _complete(stage, work, 0.5, f"candidate-{trained}")
+            trained += 1
+    assert (trained, stage.ended_because) == (4, "all 4 trials are done")
+    assert len(stage.trials()) <= 4 + INFEASIBLE_PER_TRIAL * 2
+
+
+def test_a_space_of_arms_ends_when_none_has_anything_left(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """And says of each why."""
+    setting = setting_for({"space": ("plain_cnn", "inception")}, trials=2)
+    stage = _explore(setting, storage_url, tmp_path)
+    while isinstance(work := stage.claim(0), Work):
+        stage.finish(work, Outcome(names.INFEASIBLE, "too large", violations={"budget": 0.5}))
+    assert stage.ended_because == (
+        "plain_cnn: 20 draws were infeasible: the budget is too small for the space; "
+        "inception: 20 draws were infeasible: the budget is too small for the space"
+    )
+
+
+def test_a_baseline_is_never_pruned_and_never_a_duplicate(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """It is confirmed whatever it scores, so it is trained to its end."""
+    options = {"n_startup_trials": 0, "n_warmup_steps": 0}
+    setting = setting_for({"baseline": {"conv_stages": 2}}, pruner_options=options)
+    stage = _explore(setting, storage_url, tmp_path)
+    baseline, drawn, worse = (_work(stage, n) for n in range(3))
+    assert stage.built(drawn, _built("same")) == Answer.GO
+    assert stage.built(baseline, _built("same")) == Answer.GO
+    metrics = {names.EPOCH_SECONDS: 1.0, "monitor_accuracy": 0.9}
+    stage.epoch(drawn, Epoch(1, metrics))
+    stage.finish(drawn, Outcome(names.COMPLETE, score=0.9))
+    poor = Epoch(1, {**metrics, "monitor_accuracy": 0.1})
+    assert (stage.epoch(worse, poor), stage.epoch(baseline, poor)) == (Answer.PRUNE, Answer.GO)
+
+
+def test_a_sampler_of_shared_names_refuses_a_baseline_that_has_none(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """It would draw at random, and not say so."""
+    setting = setting_for({"baseline": {"variant": "plain_cnn.published_2"}}, sampler="qmc")
+    stage = _explore(setting, storage_url, tmp_path)
+    with pytest.raises(UserError, match='"qmc" would draw at random, since the baseline is a variant'):
+        stage.built(_work(stage), _built("baseline"))
+
+
+def test_hours_count_what_was_trained_and_leave_confirm_its_share(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """Time in which nothing ran is nobody's; two workers pass half an hour in a quarter."""
+    setting = setting_for(trials=9, hours=1.0, leaders=1, seeds=1)
+    study = Study(setting, open_storage(storage_url), Workspace.at(tmp_path))
+    assert study.explore is not None
+    study.explore.workers = 2
+    for number, minutes in enumerate((30, 30)):
+        work = _work(study.explore)
+        work.trained_seconds = 60.0 * minutes
+        _complete(study.explore, work, 0.5, f"candidate-{number}")
+    # 30 minutes of wall time are gone; a leader and the baseline may take 15 each.
+    assert study.explore.claim(0) is None
+    assert study.explore.ended_because == "the hours left are needed to confirm the leaders"
+
+
 def test_the_baseline_comes_first_with_its_own_recipe(
     setting_for: SettingFor, storage_url: str, tmp_path: Path
 ) -> None:
@@ -97,6 +195,43 @@ def test_what_a_baseline_does_not_name_stands_at_its_default(
     domain = Real(0.0, 1.0, default=0.25)
     assert (first.baseline, stage.suggest(first, "dropout", domain)) == (True, 0.25)
     assert (second.baseline, stage.suggest(second, "dropout", domain)) != (False, 0.25)
+
+
+def test_the_sampler_learns_from_a_baseline_as_from_its_own_draws(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """Its values and its defaults are the trial's, without those that are fixed; all of them, or none."""
+
+    def told(neurons: int, url: str) -> Any:
+        stage = _explore(setting_for(_standing(neurons)), url, tmp_path)
+        work = _work(stage)
+        stage.suggest(work, "dropout", Real(0.0, 0.5, step=0.1, default=0.2))
+        for _ in range(2):  # a machine that dies here leaves it to the next, which tells it all again
+            assert stage.built(work, _standing_built(neurons)) == Answer.GO
+        stage.finish(work, Outcome(names.COMPLETE, score=0.5))
+        return stage.trials()[0].params
+
+    known = {"dropout": 0.2, "conv_stages": 3, "neurons_1": 64, "recipe.batch_size": 64}
+    assert told(64, storage_url) == known
+    assert told(48, f"{storage_url}.outside") == {}
+
+
+def _standing(neurons: int) -> dict[str, Any]:
+    return {
+        "fix": {"head": "average"},
+        "baseline": {"head": "average", "conv_stages": 3, "neurons_1": neurons},
+        "recipe_domains": {"batch_size": Categorical((32, 64)).to_dict()},
+    }
+
+
+def _standing_built(neurons: int) -> Built:
+    domains = {
+        "head": (Categorical(("flatten", "average")), "average"),
+        "conv_stages": (Integer(2, 5), 3),
+        "neurons_1": (Categorical((64, 128)), neurons),
+    }
+    stood = {n: {"name": n, "domain": d.to_dict(), "value": v} for n, (d, v) in domains.items()}
+    return replace(_built("baseline"), stood=stood, recipe={"batch_size": 64})
 
 
 def test_what_a_dead_coordinator_left_running_is_adopted_with_its_draws(
@@ -234,6 +369,43 @@ def test_confirm_gives_every_leader_the_same_seeds_once(
 
     assert planned(2, leaders[:1]) == {(4, 1): 1, (4, 2): 1}
     assert planned(3, leaders) == {(slot, seed): 1 for slot in (0, 4) for seed in (1, 2, 3)}
+
+
+def test_fewer_seeds_are_fewer_and_more_are_more_again(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """What waits for a seed that is not wanted any more is not begun; asked for again, it is."""
+    leader = [Leader(4, {"family": "plain_cnn"}, baseline=False)]
+
+    def planned(seeds: int) -> Confirm:
+        stage = Confirm(setting_for(seeds=seeds), open_storage(storage_url), tmp_path, "small/confirm")
+        stage.plan(leader)
+        return stage
+
+    stage = planned(5)
+    stage.finish(_work(stage), Outcome(names.COMPLETE, score=0.5))
+    stage = planned(2)
+    assert (stage.counted(), stage.total()) == (1, 2)
+    stage.finish(_work(stage), Outcome(names.COMPLETE, score=0.5))
+    assert (stage.claim(0), stage.counted()) == (None, 2)
+    assert [_work(planned(3)).seed, planned(3).total()] == [3, 3]
+
+
+def test_a_final_training_that_failed_is_tried_again(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path
+) -> None:
+    """With a key of its own; what is complete is not."""
+    stage = Final(setting_for(), open_storage(storage_url), tmp_path, "small/final")
+    asked = ({"family": "plain_cnn"}, "fingerprint", [0.1, 0.01])
+    stage.plan(*asked)
+    first = _work(stage)
+    stage.finish(first, Outcome(names.FAILED, "out of luck"))
+    stage.plan(*asked)
+    second = _work(stage)
+    stage.finish(second, Outcome(names.COMPLETE, score=0.5))
+    stage.plan(*asked)
+    assert (stage.claim(0), second.key != first.key) == (None, True)
+    assert stage.key_of(*asked[1:]) == second.key
 
 
 def test_confirm_draws_the_monitor_split_by_the_seed(

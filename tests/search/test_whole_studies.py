@@ -97,6 +97,20 @@ def test_a_hypermodel_runs_under_two_workers_with_pruning_and_is_rebuilt_the_sam
         assert recipe["momentum"] == (0.0 if drawn["optimizer"] in ("sgd", "rmsprop") else 0.9)
 
 
+def test_a_baseline_is_a_trial_like_those_that_were_drawn(
+    server: ForkServer, make: Make, tmp_path: Path
+) -> None:
+    fix = {**TINY, "conv_stages": 1, "dense_layers": 1}
+    recipe = {"learning_rate": {"kind": "real", "low": 1e-4, "high": 1e-1, "log": True}}
+    baseline = {**fix, "neurons_1": 64}
+    setting = make("plain_cnn", {"trials": 2}, fix=fix, baseline=baseline, recipe_domains=recipe)
+    study = _run(server, setting, tmp_path, workers=1)
+    assert study.explore is not None
+    first, drawn = study.explore.trials()
+    assert first.params == {"neurons_1": 64, "kernels_1": 64, "recipe.learning_rate": 0.001}
+    assert first.distributions == drawn.distributions
+
+
 def test_what_a_fit_of_ones_own_decides_is_done(server: ForkServer, make: Make, tmp_path: Path) -> None:
     setting = make(
         f"{OTHERS}:OwnFit",

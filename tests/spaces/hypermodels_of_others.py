@@ -160,6 +160,156 @@ def enormous(hp):
     return model
 
 
+def classified(inputs, activation="softmax"):
+    return layers.Dense(CLASSES, activation=activation)(layers.Flatten()(inputs))
+
+
+def averaged_logits(hp, input_shape, num_classes):
+    """A map for each class, averaged: the last layer has no activation to go by."""
+    inputs = keras.Input(input_shape)
+    return keras.Model(inputs, layers.GlobalAveragePooling2D()(layers.Conv2D(num_classes, 3)(inputs)))
+
+
+def logits_that_add_up_to_1_on_noise(hp):
+    """Each is two thirds of the mean of the image."""
+    inputs = keras.Input(SHAPE)
+    two_thirds = layers.Dense(CLASSES, use_bias=False, kernel_initializer=keras.initializers.Constant(2 / 3))
+    return keras.Model(inputs, two_thirds(layers.GlobalAveragePooling2D()(inputs)))
+
+
+class OwnLogits(keras.Model):
+    """A class that ends in logits, and takes no arguments."""
+
+    def __init__(self):
+        super().__init__()
+        self.flatten, self.top = layers.Flatten(), layers.Dense(CLASSES)
+
+    def call(self, images):
+        return self.top(self.flatten(images))
+
+
+def subclassed_logits(hp):
+    return OwnLogits()
+
+
+def as_the_guide_to_mixed_precision_ends(hp):
+    inputs = keras.Input(SHAPE)
+    x = layers.Activation("softmax")(classified(inputs, None))
+    return keras.Model(inputs, layers.Activation("linear", dtype="float32")(x))
+
+
+def sigmoids(hp):
+    inputs = keras.Input(SHAPE)
+    return keras.Model(inputs, classified(inputs, "sigmoid"))
+
+
+class OwnStep(OwnLogits):
+    def train_step(self, *args, **kwargs):
+        return super().train_step(*args, **kwargs)
+
+
+class OwnLoss(OwnLogits):
+    def compute_loss(self, *args, **kwargs):
+        return 2 * super().compute_loss(*args, **kwargs)
+
+
+class OwnLoopOfModel(OwnLogits):
+    def fit(self, *args, **kwargs):
+        return super().fit(*args, **kwargs)
+
+
+def own_step(hp):
+    return OwnStep()
+
+
+def own_loss(hp):
+    return OwnLoss()
+
+
+def own_loop_of_model(hp):
+    return OwnLoopOfModel()
+
+
+class OfDrawnValues(keras.Model):
+    """Its argument is nothing that Keras can write down."""
+
+    def __init__(self, hp):
+        super().__init__()
+        self.flatten = layers.Flatten()
+        self.top = layers.Dense(CLASSES, activation=hp.Choice("activation", ["softmax"]))
+
+    def call(self, images):
+        return self.top(self.flatten(images))
+
+
+def of_drawn_values(hp):
+    return OfDrawnValues(hp)
+
+
+def any_size(hp):
+    """Takes images of any height and width."""
+    inputs = keras.Input((None, None, 1))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, padding="same")(inputs))
+    return keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(x))
+
+
+def in_lists(hp):
+    """One input and one output, each in a list; compiled."""
+    inputs = keras.Input(SHAPE)
+    model = keras.Model(inputs=[inputs], outputs=[classified(inputs)])
+    model.compile("adam", "categorical_crossentropy")
+    return model
+
+
+def in_dicts(hp):
+    inputs = keras.Input(SHAPE, name="image")
+    return keras.Model(inputs={"image": inputs}, outputs={"classes": classified(inputs)})
+
+
+def two_outputs(hp):
+    inputs = keras.Input(SHAPE)
+    return keras.Model(inputs, [classified(inputs), classified(inputs)])
+
+
+def two_inputs(hp):
+    inputs = [keras.Input(SHAPE), keras.Input(SHAPE)]
+    return keras.Model(inputs, classified(layers.Add()(inputs)))
+
+
+class CompilesInFit(OwnFit):
+    """Draws its learning rate where it compiles: in `fit`."""
+
+    def build(self, hp):
+        inputs = keras.Input(SHAPE)
+        return keras.Model(inputs, classified(inputs))
+
+    def fit(self, hp, model, *args, **kwargs):
+        rate = hp.Float("rate", 1e-4, 1e-1, sampling="log", default=0.02)
+        model.compile(keras.optimizers.Adam(rate), "categorical_crossentropy")
+        return model.fit(*args, **kwargs)
+
+
+class SetsTheRateInFit(OwnFit):
+    def fit(self, hp, model, *args, **kwargs):
+        model.optimizer.learning_rate = hp.Float("rate", 1e-4, 1e-1, sampling="log", default=0.02)
+        return model.fit(*args, **kwargs)
+
+
+def compiled_with(optimizer):
+    inputs = keras.Input(SHAPE)
+    model = keras.Model(inputs, classified(inputs))
+    model.compile(optimizer, "categorical_crossentropy")
+    return model
+
+
+def decays(hp):
+    return compiled_with(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, 100)))
+
+
+def rmsprop_with_momentum(hp):
+    return compiled_with(keras.optimizers.RMSprop(1e-3, momentum=0.9))
+
+
 not_a_hypermodel = 3
 
 

@@ -123,6 +123,9 @@ def test_a_backbone_has_its_documented_size_and_a_head(backbone: str, trunk: int
         (lambda: layers.Conv2DTranspose(8, 3, strides=2), 9 * 4 * 8 * 100),
         (lambda: layers.Dense(8), 4 * 8 * 100),
         (lambda: layers.EinsumDense("abcd,dxy->abcxy", (10, 10, 2, 5)), 4 * 2 * 5 * 100),
+        (lambda: layers.Conv2D(8, 3, padding="same", activation=layers.LeakyReLU()), 9 * 4 * 8 * 100),
+        (lambda: layers.Dense(8, activation=layers.PReLU()), 4 * 8 * 100),
+        (lambda: layers.SpectralNormalization(layers.Conv2D(8, 3, padding="same")), 9 * 4 * 8 * 100),
         (lambda: layers.MaxPooling2D(), 0),
     ],
 )
@@ -137,6 +140,14 @@ def test_a_shared_layer_costs_at_every_call_and_a_nested_model_at_every_layer() 
     inner = keras.Sequential([keras.Input((8, 8, 2)), layers.Conv2D(3, 1)])
     model = keras.Model(inputs, inner(shared(shared(inputs))))
     assert count(model) == Counts(6 + 9, 64 * (4 + 4 + 6))
+
+
+def test_a_model_for_images_of_any_size_is_counted_for_those_it_gets_also_within_another() -> None:
+    inner = keras.Sequential([keras.Input((None, None, 4)), layers.Conv2D(8, 3, padding="same")])
+    free = keras.Input((None, None, 4))
+    assert count(keras.Model(free, inner(free)), (10, 10, 4)).macs == 9 * 4 * 8 * 100
+    images = keras.Input((10, 10, 4))
+    assert count(keras.Model(images, inner(images))).macs == 9 * 4 * 8 * 100
 
 
 def test_counting_beforehand_leaves_names_and_seeds_as_they_were() -> None:

@@ -275,6 +275,18 @@ def test_more_poolings_than_the_image_allows_are_infeasible() -> None:
     assert caught.value.violation == 1.0
 
 
+@pytest.mark.parametrize(("name", "least"), [("custom_cnn", 16), ("lenet5_modern", 10)])
+def test_images_resized_to_too_few_pixels_are_infeasible(name: str, least: int) -> None:
+    family = load_family(name)
+
+    def resized_to(side: int) -> keras.Model:
+        return family.build(family.from_dict({"side": side}), (48, 48, 1), 7)
+
+    assert count_before_building(lambda: resized_to(least)).macs > 0
+    with pytest.raises(InfeasibleArchitecture, match=f"at least {least} pixels a side, these have"):
+        resized_to(least - 1)
+
+
 def test_a_list_in_the_wrong_place_is_a_users_mistake() -> None:
     with pytest.raises(UserError, match=r"plain_cnn.kernels must be a list .* Received: 64"):
         load_family("plain_cnn").from_dict({"kernels": 64})

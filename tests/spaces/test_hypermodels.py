@@ -72,8 +72,8 @@ def test_what_a_hypermodel_drew_is_rebuilt_alike() -> None:
     space = Space.parse(f"{HERE}:build")
     drawn = space.realise(DrawnHyperParameters(Asked(blocks=2, optimizer="adam")), SHAPE, CLASSES)
     again = space.rebuild(drawn.family, drawn.architecture, SHAPE, CLASSES)
-    assert (again.fingerprint, again.parameters, again.macs) == (
-        drawn.fingerprint,
+    assert (again.architecture, again.parameters, again.macs) == (
+        drawn.architecture,
         drawn.parameters,
         drawn.macs,
     )
@@ -102,7 +102,7 @@ def test_a_hypermodel_is_an_arm_beside_families() -> None:
     drawn = space.realise(DrawnHyperParameters(asked), SHAPE, CLASSES)
     assert f"family={name}/blocks" in asked
     assert (drawn.family, "family" in drawn.architecture) == (name, False)
-    assert space.rebuild(name, drawn.architecture, SHAPE, CLASSES).fingerprint == drawn.fingerprint
+    assert space.rebuild(name, drawn.architecture, SHAPE, CLASSES).parameters == drawn.parameters
 
 
 def test_bytes_and_logits_are_adapted() -> None:
@@ -114,6 +114,61 @@ def test_bytes_and_logits_are_adapted() -> None:
     inner = next(layer for layer in drawn.model.layers if isinstance(layer, keras.Model))
     expected = keras.ops.softmax(inner(images * 255))
     assert np.allclose(probabilities(drawn.model), keras.ops.convert_to_numpy(expected), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["averaged_logits", "logits_that_add_up_to_1_on_noise", "subclassed_logits"])
+def test_logits_get_a_softmax_whatever_layer_they_come_from(name: str) -> None:
+    model = realised(name).model
+    inner = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    images = np.random.default_rng(0).random((4, *SHAPE), dtype="float32")
+    expected = keras.ops.convert_to_numpy(keras.ops.softmax(inner(images)))
+    assert np.allclose(probabilities(model), expected, atol=1e-6)
+
+
+def test_fresh_logits_never_pass_for_probabilities() -> None:
+    for seed in range(10):
+        keras.utils.set_random_seed(seed)
+        assert np.allclose(probabilities(realised("averaged_logits").model).sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_probabilities_get_no_second_softmax(policy: str) -> None:
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = realised("as_the_guide_to_mixed_precision_ends").model
+    finally:
+        keras.config.set_dtype_policy("float32")
+    ends = [layer.activation for layer in model.layers if isinstance(layer, keras.layers.Activation)]
+    assert ends == [keras.activations.softmax, keras.activations.linear]
+
+
+def test_sigmoids_stay_as_they_are() -> None:
+    assert realised("sigmoids").model.layers[-1].activation is keras.activations.sigmoid
+
+
+@pytest.mark.parametrize("name", ["in_lists", "in_dicts"])
+def test_one_input_and_one_output_may_be_in_a_list_or_a_dict(name: str) -> None:
+    model = realised(name, max_parameters=10**4).model
+    images = keras.Input(SHAPE)
+    assert model(images).shape == (None, CLASSES)
+    assert probabilities(model).shape == (4, CLASSES)
+
+
+def test_what_fit_decides_of_the_optimizer_is_honoured() -> None:
+    drawn = realised("CompilesInFit")
+    assert (drawn.architecture, drawn.training) == (
+        {"rate": 0.02},
+        {"optimizer": "adam", "learning_rate": 0.02},
+    )
+    assert realised("SetsTheRateInFit").training["learning_rate"] == 0.02
+
+
+def test_a_model_for_images_of_any_size_is_counted_for_these() -> None:
+    macs = 9 * 4 * 16**2 + 4 * CLASSES
+    assert realised("any_size").macs == macs
+    with pytest.raises(InfeasibleArchitecture, match="multiply-adds") as caught:
+        realised("any_size", max_macs=macs - 1)
+    assert caught.value.macs == macs
 
 
 def test_a_fit_of_ones_own_draws_and_decides_about_training() -> None:
@@ -137,6 +192,13 @@ def test_an_instance_is_taken_as_it_is() -> None:
     [
         ("ChangesImages", r"changes x, which cannot be honoured: prepare images in build\(hp\)"),
         ("OwnLoop", r"must call model.fit once"),
+        ("own_step", "OwnStep has a train_step of its own, which cannot be honoured"),
+        ("own_loss", "OwnLoss has a compute_loss of its own"),
+        ("own_loop_of_model", "OwnLoopOfModel has a fit of its own"),
+        ("decays", r"changes by itself \(CosineDecay\)"),
+        ("rmsprop_with_momentum", "RMSprop with momentum 0.9, which cannot be honoured"),
+        ("two_outputs", "has 2 outputs, expected one"),
+        ("two_inputs", "has 2 inputs, expected one"),
         ("not_a_hypermodel", "neither a function nor a Keras Tuner HyperModel"),
         ("OwnModel", "cannot be made"),
         ("not_a_model", "must return a Keras model"),

@@ -59,6 +59,17 @@ def test_fixed_values_are_not_asked_for_by_name_or_by_path() -> None:
     assert hp.unmet == {"conv_stages"}
 
 
+def test_what_was_fixed_is_known_by_its_path_with_what_it_might_have_been() -> None:
+    fixed = {"modules": 2, "family": "inception", "dropout": 0.45}
+    hp = DrawnHyperParameters(Asked(), fixed, {"dropout": Real(0.1, 0.2)})
+    Space.parse(["plain_cnn", "inception"]).realise(hp, SHAPE, 7)
+    assert hp.stood == {
+        "family": ("family", Categorical(("plain_cnn", "inception"), "plain_cnn"), "inception"),
+        "family=inception/modules": ("modules", Integer(1, 4, default=3), 2),
+        "family=inception/dropout": ("dropout", Real(0.1, 0.2), 0.45),
+    }
+
+
 def test_a_narrowed_search_asks_within_its_own_domains() -> None:
     asked = Asked()
     narrow = {"conv_stages": Integer(3, 4), "dropout": Real(0.1, 0.2)}
@@ -96,7 +107,7 @@ def test_what_was_drawn_is_rebuilt_alike() -> None:
     space = Space.parse("inception")
     drawn = space.realise(DrawnHyperParameters(Asked(kernels_pool=16)), SHAPE, 7)
     again = space.rebuild("inception", drawn.architecture, SHAPE, 7)
-    assert (again.architecture, again.fingerprint) == (drawn.architecture, drawn.fingerprint)
+    assert (again.architecture, again.family) == (drawn.architecture, drawn.family)
     assert (again.parameters, again.macs, again.label) == (drawn.parameters, drawn.macs, drawn.label)
 
 
