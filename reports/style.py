@@ -197,8 +197,9 @@ def points(values: Any, digits: int = 5) -> list[Any]:
 
 
 def short(label: str, most: int = 44) -> str:
-    """A label that leaves room for the plot."""
-    return label if len(label) <= most else label[: most - 1] + "…"
+    """A label that leaves room for the plot: without its middle, since what tells it apart comes last."""
+    end = most // 2 - 1
+    return label if len(label) <= most else f"{label[: most - end - 1]}…{label[-end:]}"
 
 
 def wrapped(label: str, newline: str = "<br>") -> str:

@@ -210,7 +210,7 @@ def picture(numbers: Numbers) -> Figure:
             axes.tick_params(axis="y", length=0)
         left.set_xlabel("validation accuracy")
         style.as_percent(left.xaxis)
-        right.set_xlabel(_difference(numbers))
+        right.set_xlabel(_difference(numbers).replace(", ", ",\n"))
         if numbers.left_out:
             figure.suptitle(_left_out(numbers), fontsize=8)
     return figure

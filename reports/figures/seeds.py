@@ -77,7 +77,8 @@ def picture(numbers: Numbers) -> Figure:
     """The same on paper."""
     places = range(len(numbers.labels))
     with mpl.rc_context(style.RC):
-        figure, axes = style.canvas(max(4.0, 1.35 * len(numbers.labels)), 3.6)
+        width = max(4.0, 1.7 * len(numbers.labels))
+        figure, axes = style.canvas(width, 3.6)
         for index, (seed, row) in enumerate(zip(numbers.seeds, numbers.accuracies, strict=True)):
             mark = style.MARKERS[index % len(style.MARKERS)]
             axes.plot(places, row, marker=mark, ms=4, lw=0.8, color=style.colour(index), label=f"seed {seed}")
@@ -87,5 +88,5 @@ def picture(numbers: Numbers) -> Figure:
         axes.set_ylabel("validation accuracy")
         style.as_percent(axes.yaxis)
         if len(numbers.seeds) <= 12:
-            figure.legend(loc="outside upper left", ncols=6)
+            figure.legend(loc="outside upper left", ncols=int(width))  # one takes nine tenths of an inch
     return figure

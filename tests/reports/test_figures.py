@@ -86,7 +86,7 @@ def test_the_forest_tells_differences_of_a_loss_in_nats(tracking_uri: str) -> No
     marks = [trace.x[0] for trace in forest.draw(numbers).data if trace.xaxis == "x2" and len(trace.x) == 1]
     assert marks[1:] == pytest.approx([line.delta for line in numbers.lines[1:]], rel=1e-4)
     with mpl.rc_context(style.RC):
-        assert forest.picture(numbers).axes[1].get_xlabel() == "difference from the best, nats"
+        assert forest.picture(numbers).axes[1].get_xlabel() == "difference from the best,\nnats"
 
 
 def test_the_forest_says_how_many_candidates_it_has_no_room_for(joint: Analysis) -> None:
