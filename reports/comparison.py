@@ -7,7 +7,7 @@ does.
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from typing import Literal, get_args
 
@@ -159,11 +159,12 @@ def compare(
     by_accuracy = pairs if rule.objective == "val_accuracy" else _pairs(candidates, "accuracies", alpha)
     smallest, wanted = _reach(pairs, _unsteady(candidates, "scores"), rule, look)
     crossed = _crossed(candidates)
+    excluded = _excluded(crossed, alpha / 2.0)
     return Comparison(
         rule=rule,
         look=look,
         images=candidates[0].scores.shape[1],
-        rows=tuple(_rows(candidates, pairs, by_accuracy, rule.objective, alpha, explored or {})),
+        rows=tuple(_rows(candidates, pairs, by_accuracy, excluded, rule.objective, alpha, explored or {})),
         pairs=pairs,
         smallest_detectable=smallest,
         seeds_for_margin=wanted,
@@ -261,6 +262,7 @@ def _rows(
     candidates: Sequence[Candidate],
     pairs: Mapping[tuple[str, str], Pair],
     by_accuracy: Mapping[tuple[str, str], Pair],
+    excluded: Set[str],
     objective: Objective,
     alpha: float,
     explored: Mapping[str, float],
@@ -269,7 +271,6 @@ def _rows(
     overfits = [one.overfit or _UNKNOWN for one in candidates]
     noise = np.array([_own_variance(one.name, by_accuracy) for one in candidates])
     shrunk = statistics.shrink(np.array([one.estimate for one in accuracies]), noise)
-    excluded = _excluded(_crossed(candidates), alpha / 2.0)
     costs = [[-one.score, overfit.estimate] for one, overfit in zip(candidates, overfits, strict=True)]
     front = statistics.pareto_front(np.array(costs))
     for index, one in enumerate(candidates):

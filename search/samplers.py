@@ -121,11 +121,8 @@ def suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:
 
 
 def learn(trial: optuna.Trial, name: str, domain: Domain, value: Value) -> None:
-    """Put a value that was not drawn into the trial as if it had been, for the draws that come after it.
-
-    What lies outside of the domain stays out: it is nothing that could be drawn.
-    """
-    if domain.contains(value) and name not in trial.params:
+    """Put a value of the domain into the trial as if it had been drawn, for the draws that come after it."""
+    if name not in trial.params:
         distribution = _distribution(domain)
         trial.storage.set_trial_param(
             trial._trial_id, name, distribution.to_internal_repr(value), distribution
