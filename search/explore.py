@@ -24,6 +24,7 @@ INFEASIBLE_PER_TRIAL = 20
 class Explore(Stage):
     """Trials up to the protocol's total, shared equally among families, the baseline first.
 
+    The first has the cores of two workers, of which one waits: people wait for the first answer, too.
     An arm is a family or variant of which the space holds several; a space of one is one arm.
     """
 
@@ -66,13 +67,21 @@ class Explore(Stage):
         if self.ended_because:
             return None
         used_up = self._grid is not None and _without_baseline(trials) >= len(self._grid)
-        if done + running >= total or used_up:
+        if done + running >= total or used_up or self._stands_aside():
             return Wait
         first = not trials and self.setting.baseline is not None
-        self.enqueue(len(trials), 0, **(self._first() if first else self._place(trials)))
+        place = self._baseline() if first else self._place(trials)
+        threads = {} if trials else {"threads": self.threads_of_two()}
+        self.enqueue(len(trials), 0, **place, **threads)
         return None
 
-    def _first(self) -> dict[str, Any]:
+    def _stands_aside(self) -> bool:
+        """Whether an evaluation of this process has the cores of the worker that asks."""
+        share = self.setting.threads
+        running = [work.task.threads for work in self.running()]
+        return sum(running) > share * len(running) and sum(running) >= share * self.workers
+
+    def _baseline(self) -> dict[str, Any]:
         """What the plan says of the baseline; it counts as a trial of its arm."""
         cell = self.setting.baseline or {}
         named = str(cell.get("family") or cell.get("variant", ""))

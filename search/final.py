@@ -21,12 +21,15 @@ class Final(Stage):
 
     name = names.FINAL
 
-    def plan(self, candidate: Mapping[str, Any], fingerprint: str, rates: Sequence[float]) -> None:
-        """Put it into the plan, unless it is there."""
+    def plan(
+        self, candidate: Mapping[str, Any], fingerprint: str, rates: Sequence[float], workers: int = 1
+    ) -> None:
+        """Put it into the plan, unless it is there. It is alone: it gets the cores of two workers."""
+        self.workers = workers
         with self.exclusive():
             if self._trial(fingerprint, rates) is None:
                 fields = {"candidate": dict(candidate), "selected": fingerprint, "rates": list(rates)}
-                self.enqueue(len(self.trials()), 0, **fields)
+                self.enqueue(len(self.trials()), 0, threads=self.threads_of_two(), **fields)
 
     def key_of(self, fingerprint: str, rates: Sequence[float]) -> str | None:
         """The key of the evaluation, if it is complete."""

@@ -23,6 +23,7 @@ from typing import Any, Literal
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from search.execution.devices import cores, gpus
 from search.execution.protocol import Answer, Built, Epoch, Value
 from search.samplers import make_pruner, make_sampler, suggest, worker_seed
 from search.setting import Setting
@@ -114,6 +115,16 @@ class Stage(ABC):
         """Put an evaluation into the plan."""
         key = f"{self.setting.study}/{self.name}/{slot}/{seed}"
         self.study.enqueue_trial({}, user_attrs={"slot": slot, "seed": seed, "key": key, **attributes})
+
+    def threads_of_two(self) -> int:
+        """The threads of two workers, where there are two and threads are what a child computes with.
+
+        What is awaited before anything else is there sooner with them. A limit in seconds would mean more to
+        it than to others: then it gets what everybody gets.
+        """
+        threads = self.setting.threads
+        there = self.workers > 1 and cores() >= 2 * threads and not gpus()
+        return 2 * threads if there and self.setting.protocol.max_seconds is None else threads
 
     def counted(self) -> int:
         """How many evaluations of the total were over at the last look into the storage."""
@@ -211,6 +222,7 @@ class Stage(ABC):
             key=attributes["key"],
             seed=attributes["seed"],
             folder=str(self.folder_of(attributes["key"])),
+            threads=attributes.get("threads", self.setting.threads),
             **self.task_fields(attributes),
         )
         return Work(
@@ -290,10 +302,10 @@ class Stage(ABC):
 
     def _wall_seconds(self, work: Work) -> float:
         """Of the time that passed for the study, what this training took: all workers share it."""
-        machines = 1
+        machines, share = 1, work.task.threads / self.setting.threads
         if self.storage.shared and self.setting.protocol.hours is not None:
             machines = len(set(self.storage.owners(self.study._study_id).values()))
-        return work.trained_seconds / (self.workers * max(machines, 1))
+        return work.trained_seconds * share / (self.workers * max(machines, 1))
 
     def _as_optuna(self, outcome: Outcome) -> tuple[list[float] | None, TrialState]:
         """What Optuna is told. TPE ignores FAIL and would draw it again, so only breakdowns are failures."""

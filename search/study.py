@@ -93,7 +93,7 @@ class Study:
         candidate: its fingerprint. rates: the learning rate of each epoch. Going on is the same as beginning.
         None when it was stopped half-way, or came to nothing.
         """
-        self.final.plan(self.confirm.candidate(candidate), candidate, rates)
+        self.final.plan(self.confirm.candidate(candidate), candidate, rates, coordinator.workers)
         began(self.final)
         coordinator.run(self.final)
         return self.final.key_of(candidate, rates)

@@ -10,14 +10,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-from mlflow import MlflowClient
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.contenders.job import BATCH_SIZE, PATIENCE, Job
-from reports.store import Run, local_artifact, open_store
 from search.tracking import names
 from search.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from reports.store import Run
 
 NAME = "contest"
 _STOPPED = 130  # its exit code when it was asked to stop
@@ -61,6 +63,10 @@ def main(path: str) -> None:
 
 def write_diary(job: Job, tracking: str) -> None:
     """From MLflow; the best model is the best of those that were trained to their end."""
+    from mlflow import MlflowClient  # after the search: it takes seconds that are not the search's
+
+    from reports.store import local_artifact, open_store
+
     store = open_store(tracking)
     runs = store.runs(store.experiments()[NAME], {names.STAGE: names.EXPLORE})
     told = [line for run in runs for line in _lines(run, MlflowClient(tracking), len(job.arrays()[0]))]
@@ -74,7 +80,7 @@ def write_diary(job: Job, tracking: str) -> None:
         shutil.copy(model, job.best)
 
 
-def _lines(run: Run, client: MlflowClient, images: int) -> Iterator[dict[str, Any]]:
+def _lines(run: "Run", client: "MlflowClient", images: int) -> Iterator[dict[str, Any]]:
     """The epochs of a run.
 
     An epoch's time in MLflow is the start of the evaluation and the training until then. Whatever else the

@@ -47,7 +47,7 @@ class Coordinator:
         environments: Sequence[Mapping[str, str]] = ({},),
     ) -> None:
         self._server = server
-        self._workers = workers
+        self.workers = workers
         self._observers = observers
         self._environments = environments
         self._stopping = threading.Event()
@@ -71,12 +71,12 @@ class Coordinator:
 
     def run(self, stage: Stage) -> None:
         """Run until the stage has nothing left or a stop was asked for. Raises the first error."""
-        stage.workers = self._workers
+        stage.workers = self.workers
         over = threading.Event()
         beating = threading.Thread(target=self._beat, args=(stage, over), name="heartbeat", daemon=True)
         slots = [
             threading.Thread(target=self._work_on, args=(stage, n), name=f"worker-{n}")
-            for n in range(self._workers)
+            for n in range(self.workers)
         ]
         for thread in (beating, *slots):
             thread.start()

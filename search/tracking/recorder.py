@@ -133,7 +133,7 @@ class Recorder:
             names.PARAM_TRIAL: work.slot,
             names.PARAM_SEED: work.seed,
             names.PARAM_PRECISION: setting.precision,
-            names.PARAM_THREADS: setting.threads,
+            names.PARAM_THREADS: work.task.threads,
         }
         called = {names.EXPLORE: f"trial {work.slot}", names.FINAL: "trained on train + monitor"}
         name = called.get(work.stage, f"candidate {work.slot}, seed {work.seed}")

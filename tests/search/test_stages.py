@@ -159,14 +159,15 @@ def test_a_sampler_of_shared_names_refuses_a_baseline_that_has_none(
 
 
 def test_hours_count_what_was_trained_and_leave_confirm_its_share(
-    setting_for: SettingFor, storage_url: str, tmp_path: Path
+    setting_for: SettingFor, storage_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Time in which nothing ran is nobody's; two workers pass half an hour in a quarter."""
+    """Time in which nothing ran is nobody's; half an hour of one of two workers is a quarter."""
+    monkeypatch.setattr("search.stage.cores", lambda: 2)
     setting = setting_for(trials=9, hours=1.0, leaders=1, seeds=1)
     study = Study(setting, open_storage(storage_url), Workspace.at(tmp_path))
     assert study.explore is not None
     study.explore.workers = 2
-    for number, minutes in enumerate((30, 30)):
+    for number, minutes in enumerate((15, 30)):
         work = _work(study.explore)
         work.trained_seconds = 60.0 * minutes
         _complete(study.explore, work, 0.5, f"candidate-{number}")
@@ -246,6 +247,48 @@ def test_what_a_dead_coordinator_left_running_is_adopted_with_its_draws(
     assert (adopted.key, adopted.trial.number) == (died.key, died.trial.number)
     assert stage.suggest(adopted, "rate", domain) == value
     assert len(stage.trials()) == 1
+
+
+def test_the_first_trial_has_the_cores_of_two_workers_and_one_of_them_waits(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So does whoever adopts it; once it is over, everybody has a share, and it took all of the time."""
+    monkeypatch.setattr("search.stage.cores", lambda: 4)
+    stage = _explore(setting_for(), storage_url, tmp_path)
+    stage.workers = 3
+    first, second = _work(stage), _work(stage, 1)
+    assert (first.task.threads, second.task.threads) == (2, 1)
+    assert stage.claim(2) is Wait
+    adopted = _work(_explore(setting_for(), storage_url, tmp_path))
+    assert (adopted.slot, adopted.task.threads) == (0, 2)
+    first.trained_seconds = second.trained_seconds = 30.0
+    _complete(stage, first, 0.5, "first")
+    _complete(stage, second, 0.5, "second")
+    assert [work.task.threads for work in (_work(stage, n) for n in range(3))] == [1, 1, 1]
+    assert [trial.user_attrs["wall_seconds"] for trial in stage.trials(TrialState.COMPLETE)] == [20.0, 10.0]
+
+
+@pytest.mark.parametrize(
+    ("workers", "cores", "gpus", "protocol"),
+    [(1, 4, (), {}), (2, 1, (), {}), (2, 4, ("0",), {}), (2, 4, (), {"max_seconds": 60.0})],
+    ids=["one worker", "one core", "a GPU", "a limit in seconds"],
+)
+def test_the_first_trial_has_no_more_than_others_where_that_would_do_no_good(
+    setting_for: SettingFor,
+    storage_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+    cores: int,
+    gpus: tuple[str, ...],
+    protocol: dict[str, Any],
+) -> None:
+    """Nobody waits then."""
+    monkeypatch.setattr("search.stage.cores", lambda: cores)
+    monkeypatch.setattr("search.stage.gpus", lambda: gpus)
+    stage = _explore(setting_for(**protocol), storage_url, tmp_path)
+    stage.workers = workers
+    assert [_work(stage, n).task.threads for n in range(2)] == [1, 1]
 
 
 def test_the_samplers_seed_decides_what_is_drawn(
