@@ -4,7 +4,7 @@ What is put in place is the layer's `call`: its class, its variables and what is
 """
 
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import keras
 
@@ -18,3 +18,13 @@ def layers_of(model: keras.Model, kind: type[Kind]) -> Iterator[Kind]:
             yield layer
         elif isinstance(layer, keras.Model):
             yield from layers_of(layer, kind)
+
+
+def graphs_of(model: keras.Model) -> Iterator[Any]:
+    """The graphs of layers' calls of a model and of the models in it, as far as they have one."""
+    graph = getattr(model, "_functional", model)
+    if hasattr(graph, "_nodes_by_depth"):
+        yield graph
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from graphs_of(layer)
