@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.training.batches import ShuffledBatches, balanced_weights
-from search.training.byte_dropout import draw_bytes
 from search.training.checkpoint import Checkpoint
 from search.training.composition import compose, predict
 from search.training.course import Course, Report
@@ -25,6 +24,7 @@ from search.training.decision import Decision, Diverged
 from search.training.exact_batch_norm import ExactBatchNorm
 from search.training.fused_batch_norm import fuse_batch_norms
 from search.training.late_relu import pool_before_relu
+from search.training.pooled_dropout import pool_masks
 from search.training.recipe import Recipe
 from search.training.schedule import Rehearsed, Schedule
 
@@ -100,8 +100,8 @@ def train(
     """
     images, labels = train
     fuse_batch_norms(network)
-    draw_bytes(network)
     pool_before_relu(network)
+    pool_masks(network, recipe.batch_size, seed)
     models = compose(network, recipe, images.shape[1:], seed)
     targets = np.eye(num_classes, dtype=np.float32)[labels]
     weights = balanced_weights(labels, num_classes) if recipe.class_weights else None

@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from search.training.layers import graphs_of
+from search.training.layers import calls_of, graphs_of
 
 
 def pool_before_relu(network: keras.Model) -> None:
@@ -28,7 +28,7 @@ def pool_before_relu(network: keras.Model) -> None:
 
 def _pairs(graph: Any) -> Iterator[tuple[keras.layers.Layer, keras.layers.MaxPooling2D]]:
     """Every ReLU that reads a batch norm, with the max pooling that alone reads it; each is called once."""
-    calls = [call for level in graph._nodes_by_depth.values() for call in level]
+    calls = calls_of(graph)
     times = Counter(id(call.operation) for call in calls)
     made = {id(tensor): call for call in calls for tensor in call.output_tensors}
     readers = Counter(id(tensor) for call in calls for tensor in call.input_tensors)

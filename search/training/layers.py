@@ -28,3 +28,8 @@ def graphs_of(model: keras.Model) -> Iterator[Any]:
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from graphs_of(layer)
+
+
+def calls_of(graph: Any) -> list[Any]:
+    """Every call of a layer in a graph: its `operation`, `input_tensors` and `output_tensors`."""
+    return [call for level in graph._nodes_by_depth.values() for call in level]

@@ -1,22 +1,22 @@
-"""Dropout that draws bytes drops as often as asked, keeps the mean, and repeats."""
+"""Dropout by windows of one row of draws drops as often as asked, keeps the mean, and repeats."""
 
 import keras
 import numpy as np
 import pytest
 
-from search.training.byte_dropout import draw_bytes
+from search.training.pooled_dropout import pool_masks
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="other backends keep Keras's own dropout"
 )
 
 
-def dropout(rate: float, **options: object) -> keras.Model:
+def dropout(rate: float, seed: int = 0, **options: object) -> keras.Model:
     """A dropout, in a model within the model."""
     inner = keras.Sequential([keras.Input((40, 25, 10)), keras.layers.Dropout(rate, seed=7, **options)])
     images = keras.Input((40, 25, 10))
     model = keras.Model(images, inner(images))
-    draw_bytes(model)
+    pool_masks(model, len(ONES), seed)
     return model
 
 
@@ -25,15 +25,14 @@ ONES = np.ones((8, 40, 25, 10), "float32")
 
 @pytest.mark.parametrize("rate", [0.001, 0.1, 0.2, 0.5, 0.777, 0.999])
 def test_it_drops_the_share_asked_for_and_keeps_the_mean(rate: float) -> None:
-    """Over a hundred steps: a rate between two levels of a byte is met by drawing one of them a step."""
+    """Over a hundred steps."""
     model = dropout(rate)
     outputs = [np.asarray(model(ONES, training=True)) for _ in range(100)]
     values = np.stack(outputs)
     shares = [float((step == 0).mean()) for step in values]
     assert np.mean(shares) == pytest.approx(rate, abs=2e-3)
     assert values.mean() == pytest.approx(1.0, abs=0.05 if rate > 0.99 else 0.01)
-    for step in values:  # what stays is one value, that of the rate drawn
-        assert len(np.unique(step[step != 0])) <= 1
+    assert len(np.unique(values)) == 2
 
 
 def test_values_are_dropped_independently() -> None:
@@ -41,7 +40,31 @@ def test_values_are_dropped_independently() -> None:
     halves = dropped.reshape(8, -1).astype(float)
     assert abs(np.corrcoef(halves)[np.triu_indices(8, 1)]).max() < 0.05  # between images
     assert abs(np.corrcoef(halves[:, :-1].ravel(), halves[:, 1:].ravel())[0, 1]) < 0.02  # neighbours
-    assert abs(np.corrcoef(halves[:, :-4].ravel(), halves[:, 4:].ravel())[0, 1]) < 0.02  # of the same draw
+
+
+def test_steps_and_trainings_drop_independently_of_each_other() -> None:
+    one, other = dropout(0.5), dropout(0.5, seed=1)
+    steps = np.stack([np.asarray(one(ONES, training=True)).ravel() == 0 for _ in range(20)])
+    steps = np.concatenate([steps, [np.asarray(other(ONES, training=True)).ravel() == 0]])
+    assert abs(np.corrcoef(steps.astype(float))[np.triu_indices(21, 1)]).max() < 0.02
+
+
+def test_layers_of_one_rate_drop_differently_and_a_smaller_batch_is_dropped_too() -> None:
+    pixels = keras.Input((40, 25, 10))
+    model = keras.Model(pixels, [keras.layers.Dropout(0.5, seed=n)(pixels) for n in (1, 2)])
+    pool_masks(model, len(ONES), 0)
+    first, second = model(ONES[:3], training=True)
+    assert np.asarray(first).shape == (3, 40, 25, 10)
+    assert (np.asarray(first) != np.asarray(second)).mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_patches_that_are_more_images_than_there_were_are_dropped_too() -> None:
+    pixels = keras.Input((2000, 50, 50, 1))
+    patches = keras.layers.Dropout(0.25)(keras.ops.reshape(pixels, (-1, 50, 50, 1)))
+    model = keras.Model(pixels, keras.ops.mean(patches, (1, 2, 3)))
+    pool_masks(model, 1, 0)
+    means = np.asarray(model(np.ones((1, 2000, 50, 50, 1), "float32"), training=True))
+    assert (means.mean(), len(np.unique(means)) > 100) == (pytest.approx(1.0, abs=0.01), True)
 
 
 def test_every_step_draws_anew_and_the_same_seed_draws_the_same() -> None:
