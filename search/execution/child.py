@@ -71,7 +71,7 @@ def run(pipe: Connection) -> None:
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the coordinator has hung up: nobody is left to tell
     except Diverged as error:
-        send(pipe, Failed("diverged", str(error), epoch=error.epoch))
+        send(pipe, Failed("diverged", str(error)))
     except UserError as error:
         send(pipe, Failed("user", str(error)))
     except MemoryError as error:

@@ -164,7 +164,6 @@ class Failed:
     kind: str
     message: str
     detail: str = ""
-    epoch: int | None = None
 
 
 Message = Task | Suggest | Built | Infeasible | Epoch | Round | Closing | Result | Failed

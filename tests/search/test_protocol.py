@@ -48,7 +48,7 @@ BUILT = Built(
         Epoch(1, {"train_loss": 1.5}),
         Closing(),
         Result("complete", 0.5, {"val_accuracy": 0.25}),
-        Failed("diverged", "the loss is not finite", epoch=4),
+        Failed("diverged", "the loss is not finite"),
     ],
     ids=lambda message: type(message).__name__,
 )
