@@ -5,15 +5,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from small_training import regressed
 
 from search.training.fused_batch_norm import fuse_batch_norms
-
-
-@pytest.fixture(params=["float32", "mixed_bfloat16"])
-def policy(request):
-    keras.config.set_dtype_policy(request.param)
-    yield request.param
-    keras.config.set_dtype_policy("float32")
 
 
 def network(**options):
@@ -28,16 +22,6 @@ def network(**options):
     return keras.Model(inputs, outputs)
 
 
-def trained(model):
-    """The losses of a few steps and the weights they lead to."""
-    generator = np.random.default_rng(0)
-    images = generator.normal(2, 3, (64, 6, 6, 3)).astype("float32")
-    targets = generator.normal(0, 1, (64, 5)).astype("float32")
-    model.compile(keras.optimizers.SGD(0.01), "mse")
-    losses = [float(model.train_on_batch(images[i : i + 16], targets[i : i + 16])) for i in range(0, 64, 16)]
-    return losses, model.get_weights()
-
-
 @pytest.mark.trains
 @pytest.mark.parametrize(
     "options", [{}, {"scale": False}, {"center": False, "momentum": 0.5, "epsilon": 0.1}]
@@ -45,8 +29,8 @@ def trained(model):
 def test_training_is_the_same_within_floating_point_noise(policy, options):
     plain, fused = network(**options), network(**options)
     fuse_batch_norms(fused)
-    losses, weights = trained(plain)
-    fused_losses, fused_weights = trained(fused)
+    losses, weights = regressed(plain)
+    fused_losses, fused_weights = regressed(fused)
     noise = 1e-5 if policy == "float32" else 2e-2
     assert fused_losses == pytest.approx(losses, rel=noise)
     for one, other in zip(weights, fused_weights, strict=True):
@@ -72,7 +56,7 @@ def test_the_kernel_is_used():
 def test_what_is_saved_is_plain_keras(tmp_path: Path):
     model = network()
     fuse_batch_norms(model)
-    trained(model)
+    regressed(model)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     images = np.random.default_rng(1).normal(0, 1, (8, 6, 6, 3)).astype("float32")
@@ -85,6 +69,6 @@ def test_frozen_layers_keep_their_averages():
     model.layers[2].layers[0].trainable = False
     fuse_batch_norms(model)
     before = model.layers[2].layers[0].get_weights()
-    trained(model)
+    regressed(model)
     for one, other in zip(before, model.layers[2].layers[0].get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

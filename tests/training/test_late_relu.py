@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from small_training import regressed
 
 from search.training.late_relu import pool_before_relu
 
@@ -12,13 +13,6 @@ layers = keras.layers
 ON_TENSORFLOW = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="other backends keep the network as it is"
 )
-
-
-@pytest.fixture(params=["float32", "mixed_bfloat16"])
-def policy(request):
-    keras.config.set_dtype_policy(request.param)
-    yield request.param
-    keras.config.set_dtype_policy("float32")
 
 
 def stage(x, kernels, seed, relu, padding="valid"):
@@ -36,16 +30,6 @@ def network():
     return keras.Model(inputs, outputs)
 
 
-def trained(model):
-    """The losses of a few steps and the weights they lead to. Whole numbers as pixels make ties."""
-    generator = np.random.default_rng(0)
-    images = generator.integers(0, 3, (64, 9, 9, 3)).astype("float32")
-    targets = generator.normal(0, 1, (64, 5)).astype("float32")
-    model.compile(keras.optimizers.SGD(0.01), "mse")
-    losses = [float(model.train_on_batch(images[i : i + 16], targets[i : i + 16])) for i in range(0, 64, 16)]
-    return losses, model.get_weights()
-
-
 def late(model):
     """The names of the layers that were given another call."""
     return sorted(type(layer).__name__ for layer in model._flatten_layers() if "call" in vars(layer))
@@ -55,8 +39,8 @@ def late(model):
 def test_training_is_the_same_to_the_bit(policy):
     plain, changed = network(), network()
     pool_before_relu(changed)
-    losses, weights = trained(plain)
-    changed_losses, changed_weights = trained(changed)
+    losses, weights = regressed(plain)
+    changed_losses, changed_weights = regressed(changed)
     assert changed_losses == losses
     for one, other in zip(weights, changed_weights, strict=True):
         np.testing.assert_array_equal(other, one)
@@ -72,7 +56,7 @@ def test_it_happens_in_models_within_models_too():
 def test_what_is_saved_is_plain_keras(tmp_path: Path):
     model = network()
     pool_before_relu(model)
-    trained(model)
+    regressed(model)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     images = np.random.default_rng(1).normal(0, 1, (8, 9, 9, 3)).astype("float32")
