@@ -132,7 +132,7 @@ def _misbehave(pipe: Connection, behaviour: dict[str, Any]) -> None:
         case "raise":
             raise ValueError("as the cell asked")
         case "diverge":
-            send(pipe, Failed("diverged", "the loss is not finite after epoch 1", epoch=1))
+            send(pipe, Failed("diverged", "the loss is not finite after epoch 1"))
             time.sleep(3600)
         case "signal":
             os.kill(os.getpid(), int(behaviour["number"]))
