@@ -451,6 +451,16 @@ def test_a_final_training_that_failed_is_tried_again(
     assert stage.key_of(*asked[1:]) == second.key
 
 
+def test_a_final_training_is_alone_and_has_the_cores_of_two_workers(
+    setting_for: SettingFor, storage_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.stage.cores", lambda: 4)
+    stage = Final(setting_for(), open_storage(storage_url), tmp_path, "small/final")
+    stage.plan({"family": "plain_cnn"}, "alone", [0.1])
+    stage.plan({"family": "plain_cnn"}, "one of two", [0.1], workers=2)
+    assert [_work(stage).task.threads for _ in range(2)] == [1, 2]
+
+
 def test_confirm_draws_the_monitor_split_by_the_seed(
     setting_for: SettingFor, storage_url: str, tmp_path: Path
 ) -> None:
