@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.datasets.prepare import Part, Prepared
+from search.datasets.selection import Selection
 from search.datasets.splits import carve, folds
 from search.execution.protocol import Task
 from search.models.temperature import fit_temperature
@@ -24,6 +25,7 @@ from spaces.errors import UserError
 
 #: Between the seeds of an evaluation's trainings; the seeds of evaluations are far below it.
 _STRIDE: Final = 100_003
+_BESIDE_IMAGES: Final = tuple(field for field in fields(Part) if field.name != "images")
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,9 @@ def _watched(task: Task, whole: Part) -> tuple[Part, Part]:
 
 
 def taken(part: Part, rows: NDArray[np.int64] | slice) -> Part:
-    """Some rows of a part."""
-    return Part(**{field.name: getattr(part, field.name)[rows] for field in fields(Part)})
+    """Some rows of a part; its images stay where they are."""
+    columns: dict[str, Any] = {field.name: getattr(part, field.name)[rows] for field in _BESIDE_IMAGES}
+    return Part(**columns, images=Selection(part.images, rows))  # type: ignore[arg-type]  # reads as one
 
 
 def _joined(*parts: Part) -> Part:
