@@ -51,6 +51,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         *("--set", "space=benchmarks.contenders.network:augmented"),
         *("--set", "recipe.augmentation=none"),
     ),
+    "ramp of augmentation": ("--set", "recipe.augmentation_ramp=0"),
     "pruning": ("--set", "protocol.pruner=none"),
     "early stopping": ("--set", "protocol.patience=1000"),
     "TPE (random draws)": ("--set", "protocol.sampler=random"),

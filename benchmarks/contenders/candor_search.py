@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NAME = "contest"
 _STOPPED = 130  # its exit code when it was asked to stop
-EXPERIMENT = f"""
+EXPERIMENT = """
 question = "Which plain network learns these images best?"
 space = "benchmarks.contenders.network:build"
 
@@ -31,12 +31,13 @@ space = "benchmarks.contenders.network:build"
 conv_stages = 3
 
 [recipe]
-batch_size = {BATCH_SIZE}
+batch_size = {batch_size}
 augmentation = "light"
+augmentation_ramp = {epochs}
 
 [protocol]
 trials = 10000
-patience = {PATIENCE}
+patience = {patience}
 monitor_fraction = 0.2
 keep_models = "all"
 """
@@ -47,7 +48,7 @@ def main(path: str) -> None:
     job = Job.read(path)
     folder = Path(job.folder)
     experiment = folder / f"{NAME}.toml"
-    experiment.write_text(EXPERIMENT)
+    experiment.write_text(EXPERIMENT.format(batch_size=BATCH_SIZE, epochs=job.epochs, patience=PATIENCE))
     signal.signal(signal.SIGTERM, lambda number, frame: None)  # the search gets it too, and ends in order
     program = [str(Path(sys.executable).with_name("candor"))]
     if job.without:

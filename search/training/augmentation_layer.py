@@ -19,12 +19,17 @@ class AugmentationLayer(keras.layers.Layer):  # type: ignore[misc]
     than stacked layers and without blurring twice. Always float32: half precision would move the pixels.
 
     Input and output shape: (batch, height, width, channels), floats from 0 to 1.
+
+    Attributes:
+        strength: from 0 to 1, a variable: all ranges and the share of erased images times this. Mirroring,
+            which is done or not, goes on as it is.
     """
 
     def __init__(self, augmentation: Augmentation, seed: int) -> None:
         super().__init__(dtype="float32", name="augmentation")
         self.augmentation = augmentation
         self.random = keras.random.SeedGenerator(seed)
+        self.strength = self.add_weight(shape=(), initializer="ones", trainable=False, name="strength")
         # TensorFlow has no XLA kernel for the warp; where another backend compiles, it may.
         self.supports_jit = keras.backend.backend() != "tensorflow"
 
@@ -35,9 +40,10 @@ class AugmentationLayer(keras.layers.Layer):  # type: ignore[misc]
         # One draw for everything: each call of a random operation costs as much as its numbers.
         draws = keras.random.uniform((ops.shape(images)[0], 13), -1.0, 1.0, dtype="float32", seed=self.random)
         if self.augmentation.warps:
-            images = self._warp(images, draws[:, :7])
+            mirror = draws[:, 6:7]
+            images = self._warp(images, ops.concatenate([draws[:, :6] * self.strength, mirror], axis=1))
         if self.augmentation.contrast:
-            images = self._contrast(images, draws[:, 7])
+            images = self._contrast(images, draws[:, 7] * self.strength)
         if self.augmentation.erasing:
             images = self._erase(images, draws[:, 8:])
         return images
@@ -83,7 +89,7 @@ class AugmentationLayer(keras.layers.Layer):  # type: ignore[misc]
         stretch = ops.exp(draws[:, 1] * _ERASED_ASPECT / 2)
         rows = _band(images.shape[1], side * stretch, unit[:, 2])
         columns = _band(images.shape[2], side / stretch, unit[:, 3])
-        chosen = ops.reshape(unit[:, 4] < self.augmentation.erasing, (-1, 1, 1, 1))
+        chosen = ops.reshape(unit[:, 4] < self.augmentation.erasing * self.strength, (-1, 1, 1, 1))
         hole = ops.logical_and(chosen, ops.logical_and(rows[:, :, None, None], columns[:, None, :, None]))
         return ops.where(hole, ops.mean(images, axis=(1, 2), keepdims=True), images)
 

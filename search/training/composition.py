@@ -26,6 +26,7 @@ class Composition(NamedTuple):
 
     training: keras.Model  # rescaling, augmentation, network; compiled
     inference: keras.Model  # rescaling, network: stock Keras layers alone, so it loads anywhere
+    strength: keras.Variable  # of the augmentation: see `AugmentationLayer`
 
 
 def compose(network: keras.Model, recipe: Recipe, image_shape: tuple[int, ...], seed: int) -> Composition:
@@ -33,7 +34,8 @@ def compose(network: keras.Model, recipe: Recipe, image_shape: tuple[int, ...], 
     images = keras.Input(image_shape, dtype="uint8", name="images")
     # float32 whatever the policy: bfloat16 cannot tell the 256 levels apart.
     floats = keras.layers.Rescaling(1 / 255, dtype="float32", name="rescaling")(images)
-    varied = AugmentationLayer(recipe.augmentation, seed)(floats)
+    augmentation = AugmentationLayer(recipe.augmentation, seed)
+    varied = augmentation(floats)
     if recipe.standardize:
         standardize = _standardizing()
         floats, varied = standardize(floats), standardize(varied)
@@ -45,7 +47,8 @@ def compose(network: keras.Model, recipe: Recipe, image_shape: tuple[int, ...], 
         metrics=["accuracy"],
         steps_per_execution=_STEPS_A_CALL if keras.backend.backend() == "tensorflow" else 1,
     )
-    return Composition(training, keras.Model(images, _probabilities(network, floats)))
+    inference = keras.Model(images, _probabilities(network, floats))
+    return Composition(training, inference, augmentation.strength)
 
 
 def _standardizing() -> keras.layers.Layer:

@@ -24,7 +24,7 @@ _OUTCOMES: Final = {Decision.CONTINUE: "complete", Decision.PRUNE: "pruned", Dec
 
 
 class Course(keras.callbacks.Callback):  # type: ignore[misc]
-    """Measures, decides, reports and saves after every epoch; sets the learning rate before it.
+    """Measures, decides, reports and saves after every epoch; sets what changes before it.
 
     Args:
         settle: makes the model ready to predict, before it is measured.
@@ -73,10 +73,11 @@ class Course(keras.callbacks.Callback):  # type: ignore[misc]
         return _OUTCOMES[self._answer]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Set this epoch's order and learning rate."""
+        """Set this epoch's order, learning rate and strength of augmentation."""
         self._started = time.perf_counter()
         self.batches.epoch = epoch
         self.models.training.optimizer.learning_rate = self.schedule.learning_rate(self.history)
+        self.models.strength.assign(self.schedule.strength(self.history))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Measure on monitor, keep the weights if they are the best, report, save."""

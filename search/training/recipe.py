@@ -21,6 +21,7 @@ _LIMITS: Final[dict[str, tuple[float, float]]] = {
     "plateau_patience": (1, 1000),
     "min_learning_rate": (0.0, 10.0),
     "label_smoothing": (0.0, 0.9),
+    "augmentation_ramp": (0, 1000),
 }
 
 
@@ -44,6 +45,9 @@ class Recipe:
             contrast no longer matter, and training without batch norm begins much sooner.
         class_weights: weigh every class alike, however rare: n / (classes * n_class).
         augmentation: see `Augmentation`; in files the name of a preset or a table.
+        augmentation_ramp: epochs in which augmentation grows from nothing to its whole strength; 0: it has
+            that from the first. What is not varied is learnt sooner, and only later learnt by heart (Tan and
+            Le, EfficientNetV2, 2021, section 4).
 
     Raises:
         UserError: for a value outside of its limits.
@@ -63,6 +67,7 @@ class Recipe:
     standardize: bool = False
     class_weights: bool = False
     augmentation: Augmentation = AUGMENTATIONS["none"]
+    augmentation_ramp: int = 0
 
     def __post_init__(self) -> None:
         check_known("optimizer", [self.optimizer], list(OPTIMIZERS))

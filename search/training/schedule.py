@@ -1,4 +1,4 @@
-"""What the monitor split decides: functions of the history alone, so a resumed training decides alike.
+"""What changes from epoch to epoch: functions of the history alone, so a resumed training decides alike.
 
 A history is a sequence of epochs, each a mapping with `monitor_accuracy`, `monitor_loss` and
 `monitor_macro_f1`. One epoch is better than another by the study's objective on monitor, and at equal
@@ -62,6 +62,11 @@ class Schedule:
             height = self.recipe.learning_rate - self._floor
             return self._floor + height * (1 + math.cos(math.pi * len(history) / self.epochs)) / 2
         return self.recipe.learning_rate
+
+    def strength(self, history: History) -> float:
+        """How strongly the images of the epoch that follows `history` are varied, from 0 to 1."""
+        ramp = self.recipe.augmentation_ramp
+        return min(len(history) / ramp, 1.0) if ramp else 1.0
 
     @property
     def _floor(self) -> float:

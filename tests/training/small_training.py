@@ -23,6 +23,7 @@ RESTLESS = Recipe(
     label_smoothing=0.1,
     l2=1e-4,
     augmentation=Augmentation(rotation=10, zoom=0.1, shift=0.1, flip=True, contrast=0.1, erasing=0.5),
+    augmentation_ramp=3,
 )
 
 

@@ -103,6 +103,30 @@ def test_contrast_moves_values_about_the_mean() -> None:
     assert 1.3 < factors.max() <= 1.5
 
 
+def test_at_half_strength_every_range_is_half_as_wide() -> None:
+    whole = Augmentation(rotation=30, shear=20, zoom=0.3, shift=0.2, contrast=0.4, flip=True)
+    half = Augmentation(rotation=15, shear=10, zoom=0.15, shift=0.1, contrast=0.2, flip=True)
+    weakened, narrow = AugmentationLayer(whole, seed=4), AugmentationLayer(half, seed=4)
+    weakened.strength.assign(0.5)
+    batch = images(20)
+    outputs = (np.asarray(layer(batch, training=True)) for layer in (weakened, narrow))
+    np.testing.assert_allclose(*outputs, atol=1e-5)
+
+
+def test_at_no_strength_images_are_mirrored_and_nothing_else() -> None:
+    layer = AugmentationLayer(
+        Augmentation(rotation=30, shift=0.2, contrast=0.4, erasing=0.9, flip=True), seed=4
+    )
+    layer.strength.assign(0.0)
+    batch = images(40)
+    output = np.asarray(layer(batch, training=True))
+    same, mirrored = (
+        np.isclose(output, expected, atol=1e-5).all(axis=(1, 2, 3)) for expected in (batch, batch[:, :, ::-1])
+    )
+    assert (same ^ mirrored).all()
+    assert 8 < mirrored.sum() < 32
+
+
 def test_erasing_fills_a_rectangle_of_some_images_with_their_mean() -> None:
     batch = images(300, 40, 40)
     output = np.asarray(AugmentationLayer(Augmentation(erasing=0.5), 0)(batch, training=True))

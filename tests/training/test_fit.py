@@ -9,6 +9,7 @@ from small_training import CLASSES, convolutional, fit, labelled, linear, withou
 
 from search.tracking import names
 from search.training import measures
+from search.training.augmentation import Augmentation
 from search.training.fit import Decision, Diverged
 from search.training.recipe import Recipe
 
@@ -101,6 +102,21 @@ def test_given_rates_are_followed_also_from_a_checkpoint(tmp_path: Path) -> None
     trained = fit(linear(), rates=rates, checkpoint=tmp_path, patience=1)
     assert [row["learning_rate"] for row in trained.history] == list(rates)
     assert (trained.outcome, trained.best_epoch, trained.epochs) == ("complete", 3, 3)
+
+
+def test_augmentation_that_grows_begins_with_nothing() -> None:
+    shifted = {"batch_size": 64, "augmentation": Augmentation(shift=0.3)}
+    losses = {
+        name: [row["train_loss"] for row in fit(linear(), recipe, epochs=3).history]
+        for name, recipe in {
+            "grows": Recipe(**shifted, augmentation_ramp=1),  # type: ignore[arg-type]
+            "whole": Recipe(**shifted),  # type: ignore[arg-type]
+            "none": Recipe(batch_size=64),
+        }.items()
+    }
+    assert losses["grows"][0] == pytest.approx(losses["none"][0], abs=1e-5)
+    assert abs(losses["grows"][0] - losses["whole"][0]) > 2e-4
+    assert abs(losses["grows"][1] - losses["none"][1]) > 2e-4
 
 
 def test_anothers_checkpoint_is_refused(tmp_path: Path) -> None:

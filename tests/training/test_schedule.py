@@ -86,3 +86,9 @@ def test_a_lower_loss_is_of_use_where_the_objective_stands_still() -> None:
     idle = history(0.3, 0.3, 0.3, 0.3, losses=(1.0, 2.0, 2.0, 2.0))
     assert slow.over(idle)
     assert slow.learning_rate(idle) == 5e-4
+
+
+def test_augmentation_grows_from_nothing_to_its_whole_strength() -> None:
+    growing = schedule(augmentation_ramp=4)
+    assert [growing.strength(history(*[0.5] * epochs)) for epochs in range(6)] == [0, 0.25, 0.5, 0.75, 1, 1]
+    assert [schedule().strength(history(*[0.5] * epochs)) for epochs in range(2)] == [1, 1]
