@@ -2,6 +2,7 @@
 
     python -m benchmarks.peers fer2013.zip [--images 6000] [--seconds 480] [--seeds 3] [--epochs 27]
     python -m benchmarks.peers fer2013.zip --parts      Candor with one of its parts switched off at a time
+    ... [--only Candor RandomSearch ...]                those alone whose names have one of these words in them
 
 Every contender (a file in `benchmarks/contenders`) starts as a process of its own, one after another, in
 turns by seed. All train on the same images and choose by the same monitor images, as their own ways have
@@ -252,6 +253,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=27, help="of one network, at most")
     parser.add_argument("--folder", type=Path, default=Path("runs/peers"))
     parser.add_argument("--parts", action="store_true", help="Candor alone, a part switched off at a time")
+    parser.add_argument("--only", nargs="+", metavar="WORD", help="searches with one of these in their names")
     asked = parser.parse_args()
     asked.folder = asked.folder.absolute() / ("parts" if asked.parts else "peers")
     asked.folder.mkdir(parents=True, exist_ok=True)
@@ -259,6 +261,8 @@ def main() -> None:
     names = [*PARTS, *TAKEN_OUT] if asked.parts else list(CONTENDERS)
     if not asked.parts and find_spec("ray") is None:
         names = [name for name in names if not name.startswith("Ray")]
+    if asked.only:
+        names = [name for name in names if any(word in name for word in asked.only)]
     runs = []
     for seed in range(asked.seeds):
         for name in names[seed % len(names) :] + names[: seed % len(names)]:  # no one is always first
@@ -272,7 +276,7 @@ def main() -> None:
         "± is the standard deviation over them.\n"
     )
     print("\n".join(table(runs)))
-    if not asked.parts:
+    if CANDOR in names and len(names) > 1:
         print("\n".join(against_peers(runs)))
 
 
