@@ -2,7 +2,7 @@
 
     python -m benchmarks.peers fer2013.zip [--images 6000] [--seconds 480] [--seeds 3] [--epochs 27]
     python -m benchmarks.peers fer2013.zip --parts      Candor with one of its parts switched off at a time
-    ... [--only Candor RandomSearch ...]                those alone whose names have one of these words in them
+    ... --only Candor RandomSearch      those alone whose names have one of these words in them
 
 Every contender (a file in `benchmarks/contenders`) starts as a process of its own, one after another, in
 turns by seed. All train on the same images and choose by the same monitor images, as their own ways have
@@ -56,6 +56,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "pruning": ("--set", "protocol.pruner=none"),
     "early stopping": ("--set", "protocol.patience=1000"),
     "TPE (random draws)": ("--set", "protocol.sampler=random"),
+    "frugal draws": ("--set", "protocol.frugal=false"),
 }
 #: what no setting switches off -> its name in `contenders.without`
 TAKEN_OUT: Mapping[str, str] = {

@@ -38,6 +38,7 @@ from optuna.distributions import (
     distribution_to_json,
     json_to_distribution,
 )
+from scipy.stats import spearmanr
 from sklearn.ensemble import RandomForestRegressor
 
 from search.samplers import make_pruner, make_sampler
@@ -136,7 +137,7 @@ class Surrogate:
         self.space = {name: json_to_distribution(text) for name, text in held["space"].items()}
         self.count = len(held["curves"])
         features = np.array([self._features(curve["values"]) for curve in held["curves"]])
-        curves = np.array([curve["monitor_accuracy"] for curve in held["curves"]])
+        self.recorded = curves = np.array([curve["monitor_accuracy"] for curve in held["curves"]])
         seconds = np.array([curve["epoch_seconds"] for curve in held["curves"]])
         self._curves = _forest(features, curves)
         self._seconds = _forest(features, np.log(seconds))
@@ -157,11 +158,14 @@ class Surrogate:
                 drawn[name] = _suggested(trial, name, distribution)
         return drawn
 
-    def curve(self, values: Values, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Monitor accuracy and seconds by epoch, each of shape (epochs,)."""
-        features = np.array([self._features(values)])
+    def curve(self, values: Values, rng: np.random.Generator) -> np.ndarray:
+        """Monitor accuracy by epoch, of shape (epochs,)."""
         noise = self._noise[rng.integers(len(self._noise))]
-        return self._curves.predict(features)[0] + noise, np.exp(self._seconds.predict(features)[0])
+        return self._curves.predict(np.array([self._features(values)]))[0] + noise
+
+    def seconds(self, values: Values) -> np.ndarray:
+        """Seconds by epoch, of shape (epochs,)."""
+        return np.exp(self._seconds.predict(np.array([self._features(values)]))[0])
 
     def truth(self, values: Values) -> float:
         """The best accuracy of a whole training, without noise."""
@@ -232,9 +236,11 @@ class Contest(NamedTuple):
     pruner: str
     options: tuple[tuple[str, Any], ...] = ()  # of the pruner
     sampler_options: tuple[tuple[str, Any], ...] = ()
+    frugal: bool = False
 
     def __str__(self) -> str:
-        return f"{self.sampler}{_listed(self.sampler_options)} | {self.pruner}{_listed(self.options)}"
+        frugal = ", frugal" if self.frugal else ""
+        return f"{self.sampler}{_listed(self.sampler_options)}{frugal} | {self.pruner}{_listed(self.options)}"
 
 
 def _listed(options: tuple[tuple[str, Any], ...]) -> str:
@@ -248,6 +254,7 @@ CONTESTS = (
     Contest("tpe", "successive_halving", (("min_resource", 3), ("reduction_factor", 3))),
     Contest("tpe", "median", (("n_startup_trials", 4),), (("n_startup_trials", 8),)),
     Contest("random", "median"),
+    *(Contest(sampler, "median", frugal=True) for sampler in ("tpe", "random")),
 )
 #: Of the time that random search takes for TRIALS whole trainings.
 MOMENTS, TRIALS = (0.1, 0.25, 0.5, 1.0), 40
@@ -275,11 +282,19 @@ def replay(contest: Contest, seed: int) -> list[float]:
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
     budget = world.mean_seconds * TRIALS / WORKERS
 
+    costs: list[float] = []  # of the draws, as they must be known before a training
+
     def begin(at: float) -> Running:
-        trial = study.ask()
-        values = world.draw(trial)
-        curve, seconds = world.curve(values, rng)
-        return Running(at + seconds[0], trial.number, trial, values, curve, seconds, 1)
+        skipped = False
+        while True:
+            trial = study.ask()
+            values = world.draw(trial)
+            costs.append(world.seconds(values).sum())
+            if skipped or not contest.frugal or costs[-1] <= statistics.median(costs[:-1] or costs):
+                curve, seconds = world.curve(values, rng), world.seconds(values)
+                return Running(at + seconds[0], trial.number, trial, values, curve, seconds, 1)
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            skipped = True
 
     best, regrets = (-1.0, 0.0), []
     found: list[tuple[float, float]] = []  # seconds, regret of what is the best since then
@@ -332,6 +347,19 @@ def main() -> None:
             columns = [_spread(column) for column in zip(*regrets, strict=True)]
             mean = _spread([statistics.mean(row) for row in regrets])
             print(f"| {contest} | {' | '.join(columns)} | {mean} |", flush=True)
+    print("\nRank correlation of the best accuracy after so many epochs with that of the whole training:\n")
+    print("| " + " | ".join(map(str, range(1, EPOCHS + 1))) + " |")
+    print("|" + "---:|" * EPOCHS)
+    print("| " + " | ".join(f"{value:.2f}" for value in foretold(world.recorded)) + " |")
+
+
+def foretold(curves: np.ndarray) -> list[float]:
+    """How well the best so far ranks networks: Spearman's correlation with the best of the whole training.
+
+    curves: accuracy of shape (networks, epochs). One number for each epoch.
+    """
+    so_far = np.maximum.accumulate(curves, axis=1)
+    return [float(spearmanr(column, so_far[:, -1]).statistic) for column in so_far.T]
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from reports.analysis import Analysis
 from reports.columns import count, duration
+from reports.progress import COUNTED
 from reports.study import Study
 from search.tracking import names
 
@@ -37,7 +38,7 @@ def at_a_glance(analysis: Analysis) -> Facts:
     facts = [
         ("Data", str(data.get("name", ""))),
         (f"Images ({', '.join(counts)})", " / ".join(f"{number:,}" for number in counts.values())),
-        ("Explored", _many(int((frame.stage == names.EXPLORE).sum()), "trial")),
+        ("Explored", _many(int(((frame.stage == names.EXPLORE) & frame.state.isin(COUNTED)).sum()), "trial")),
         ("Confirmed", _confirmed(built.nunique(), int(confirmed.seed.nunique()))),
         ("Training time", duration(float(frame.seconds.sum())) if frame.seconds.notna().any() else ""),
         ("Looks at validation", str(study.looks) if analysis.comparison else ""),

@@ -126,7 +126,7 @@ class _Account:
 
     def unclear(self, unclear: Sequence[Judgement]) -> Iterator[str]:
         comparable = [one.candidate for one in unclear if self.seeds_shared(one.candidate) >= FEWEST_SEEDS]
-        told = [f"{self.names[one]} (P = {self.chance(one)})" for one in comparable]
+        told = [f"{self.names[one]} ({self.chance(one)})" for one in comparable]
         if told:
             yield f"{self.names[self.best.candidate]} cannot be told apart from {listed(told, NAMED)}."
         alone = [self.names[one.candidate] for one in unclear if one.candidate not in comparable]
@@ -170,7 +170,7 @@ class _Account:
         pair = f"{self.names[self.best.candidate]} and {self.names[selected]}"
         if relation == "tied":
             return f"{pair} are as good as equal ({self.amount.evidence(self.against_best(selected))})"
-        return f"{pair} cannot be told apart (P = {self.chance(selected)})"
+        return f"{pair} cannot be told apart ({self.chance(selected)})"
 
     def size(self, selected: str) -> str:
         ratio = self.comparison.row(selected).parameters / max(self.best.parameters, 1)
@@ -260,4 +260,8 @@ class _Account:
         return self.against_best(candidate).difference.seeds
 
     def chance(self, candidate: str) -> str:
-        return f"{self.against_best(candidate).probability.estimate:.2f}"
+        """P(the best beats it); where all seeds agree and prove nothing, also how few they are."""
+        pair = self.against_best(candidate)
+        shown = f"P = {pair.probability.estimate:.2f}"
+        agreed = pair.probability.estimate in (0.0, 1.0)
+        return f"{shown} in only {many(pair.difference.seeds, 'seed', 'seeds')}" if agreed else shown

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import product
+from statistics import median
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -15,7 +16,7 @@ from search.work import Outcome, Work
 from spaces.domains import Domain, domain_from_dict
 from spaces.errors import UserError
 
-#: States that use up one of the study's trials. Infeasible and duplicate draws cost next to nothing.
+#: States that use up one of the study's trials. Infeasible, duplicate and skipped draws cost next to nothing.
 COUNTED = (names.COMPLETE, names.PRUNED, names.DIVERGED, names.FAILED)
 DUPLICATES_IN_A_ROW = 20
 INFEASIBLE_PER_TRIAL = 20
@@ -26,6 +27,8 @@ class Explore(Stage):
 
     The first has the cores of two workers, of which one waits: people wait for the first answer, too.
     An arm is a family or variant of which the space holds several; a space of one is one arm.
+    A frugal one trains about the cheaper of every two draws of an arm, by multiply-adds: networks that are
+    known to cost more must not hold a worker for long before something is known of the others.
     """
 
     name = names.EXPLORE
@@ -148,15 +151,15 @@ class Explore(Stage):
         return self._grid is None and not work.baseline
 
     def built(self, work: Work, built: Built) -> Answer:
-        """Refuse what was drawn before: its value is known. Raises UserError: see `_tell_sampler`."""
+        """Skip what is known already, or costly. Raises UserError: see `_tell_sampler`."""
         work.built = built
         if work.baseline and self._grid is None:
             self._tell_sampler(work, built)
         with self.exclusive():
-            work.known = self._twin(work, built)
+            work.known = self._twin(work, built) or self._costly(work, built)
             if work.known is None:
                 work.trial.set_user_attr("fingerprint", built.candidate_fingerprint)
-        return Answer.GO if work.known is None else Answer.DUPLICATE
+        return Answer.GO if work.known is None else Answer.SKIP
 
     def _tell_sampler(self, work: Work, built: Built) -> None:
         """Let the sampler learn from the baseline, where it is something that could have been drawn.
@@ -197,8 +200,29 @@ class Explore(Stage):
             return Outcome(names.DUPLICATE, reason, score, sizes)
         return None
 
+    def _costly(self, work: Work, built: Built) -> Outcome | None:
+        """Of a frugal search, a draw that costs more than most of its arm, unless the one before it did.
 
-def _of_arm(trials: list[FrozenTrial], arm: str) -> list[FrozenTrial]:
+        What was decided of a trial holds when it is adopted: it may have a checkpoint by then.
+        """
+        if work.baseline or not self.setting.protocol.frugal:
+            return None
+        trials = {trial._trial_id: trial for trial in self.trials()}
+        own = trials.pop(work.trial_id).user_attrs
+        draws = [trial.user_attrs for trial in _of_arm(list(trials.values()), own.get("arm"))]
+        before = [draw["cost"] for draw in draws if "cost" in draw]
+        usual = median(cost["macs"] for cost in before) if before else built.macs
+        costly = built.macs > usual and not before[-1]["skipped"]
+        cost = own.get("cost") or {"macs": built.macs, "skipped": costly}
+        work.trial.set_user_attr("cost", cost)
+        if not cost["skipped"]:
+            return None
+        reason = f"{built.macs:,} multiply-adds, where half of the draws have {usual:,.0f} at most"
+        sizes = {names.PARAMETERS: float(built.parameters), names.MACS: float(built.macs)}
+        return Outcome(names.SKIPPED, reason, metrics=sizes)
+
+
+def _of_arm(trials: list[FrozenTrial], arm: str | None) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.user_attrs.get("arm") == arm]
 
 

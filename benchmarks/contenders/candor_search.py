@@ -40,6 +40,7 @@ trials = 10000
 patience = {patience}
 monitor_fraction = 0.2
 keep_models = "all"
+frugal = true
 """
 
 

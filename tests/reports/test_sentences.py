@@ -139,6 +139,12 @@ def test_a_rule_that_found_nothing_says_so():
     ]
 
 
+def test_seeds_that_all_agree_and_prove_nothing_are_counted():
+    apart = pair("a", "b", 0.07, 0.08, 0.06, seeds=5, chance=1.0)
+    comparison = compared([row("a", 0.74, n_seeds=5), row("b", 0.67, n_seeds=5)], [apart])
+    assert told(comparison)[2] == "a cannot be told apart from b (P = 1.00 in only 5 seeds)."
+
+
 def test_equivalence_is_said_as_such():
     small = row("b", 0.6695, parameters=500_000)
     comparison = compared([row("a", 0.67), small], [pair("a", "b", 0.0006, 0.005, 1.0)])
