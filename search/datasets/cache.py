@@ -20,7 +20,7 @@ from typing import Any, Final
 from search.datasets.prepared import MANIFEST, Prepared
 from spaces.errors import UserError
 
-FORMAT: Final = 4  # of the entries, and of how folders are read; a change makes all older ones unknown
+FORMAT: Final = 5  # of the entries, and of how folders are read; a change makes all older ones unknown
 _STAGING: Final = ".making-"
 _ABANDONED: Final = 24 * 3600.0  # seconds
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from search.datasets.catalogue import Catalogue, Raw
 from search.datasets.damage import bear
 from search.datasets.picture import BrokenImageError, Decoded, coloured, decoded, size_of
+from search.datasets.prepared import new_array
 from spaces.errors import UserError
 
 MAX_BYTES: Final = 32 * 2**30  # decoded; the training path holds the whole set in memory
@@ -63,7 +64,7 @@ def decode(
         size, depth = image_size or usual, channels or (3 if colours else 1)
         _check_memory(len(rows), (*size, depth), catalogue.name)
         shape = (len(rows), *size, depth)
-        pixels = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape)
+        pixels: NDArray[np.uint8] = new_array(target, np.uint8, shape)
         threads = 1 if usual[0] * usual[1] < _SMALL else (os.cpu_count() or 1)
 
         def reading(row: int, raw: Raw) -> Row:

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 from search.datasets.catalogue import Raw
 from spaces.errors import UserError
@@ -15,7 +15,17 @@ from spaces.errors import UserError
 FORMATS: Final = ("JPEG", "PNG", "BMP", "WEBP", "PPM")
 MAX_PIXELS: Final = 50_000_000  # an image file with more is taken for a decompression bomb
 _TINT: Final = 8  # difference of channels, of 255, that compression alone brings into a gray image
-_SIDEWAYS: Final = (5, 6, 7, 8)  # EXIF orientations by which height and width change places
+#: EXIF orientation -> what brings it upright.
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS: Final = (5, 6, 7, 8)  # those by which height and width change places
 #: Where Pillow looks for an orientation.
 _HELD: Final = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
 _BROKEN: Final = (OSError, ValueError, SyntaxError, EOFError)  # what Pillow raises for what is no good image
@@ -43,7 +53,7 @@ def size_of(raw: Raw, name: str) -> tuple[int, int]:
     """
     try:
         with _opened(raw, name) as image:
-            sideways = image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
+            sideways = _orientation(image) in _SIDEWAYS
             return (image.width, image.height) if sideways else (image.height, image.width)
     except _BROKEN as error:
         raise BrokenImageError(_reason(error)) from error
@@ -68,7 +78,7 @@ def decoded(raw: Raw, name: str, size: tuple[int, int], channels: int) -> Decode
     """Decode one image to (height, width, channels). Raises BrokenImageError, and UserError for a bomb."""
     try:
         with _opened(raw, name) as image:
-            return _converted(_upright(image), size, channels)
+            return _converted(upright(image), size, channels)
     except _BROKEN as error:
         raise BrokenImageError(_reason(error)) from error
 
@@ -87,10 +97,30 @@ def plain(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Turn an image as its camera was held, by Pillow's rule; most images have nothing to ask it for."""
+def upright(image: Image.Image) -> Image.Image:
+    """Turn an image as its camera was held; where that cannot be read, it is upright as it is.
+
+    Pillow's own `exif_transpose` writes the EXIF anew, and fails where any tag of it is malformed.
+    """
     image.load()  # a PNG may say it at its end
-    return image if _HELD.isdisjoint(image.info) else ImageOps.exif_transpose(image)
+    turn = None if _HELD.isdisjoint(image.info) else _TURNS.get(_orientation(image))
+    if turn is None:
+        return image
+    turned = image.transpose(turn)
+    for key in _HELD:  # or it would be turned once more
+        turned.info.pop(key, None)
+    return turned
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return how the camera was held, 1 for upright. Raises OSError where a PNG, read to its end, is cut."""
+    try:
+        held: int = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except OSError:
+        raise
+    except Exception:  # Pillow raises whatever malformed EXIF leads it to; the picture may be good
+        return 1
+    return held
 
 
 def _opened(raw: Raw, name: str) -> Image.Image:

@@ -1,17 +1,18 @@
 """What the folders above an image say of it: its role and its class.
 
 `train/angry/1.jpg` (also below any number of outer folders, also `val`, `validation`, `test`) gives the role
-by its folder. Where no folder is called like that, top folders may have a role among the words of their
-names: `seg_train`, `test_set`. `angry/1.jpg` is one folder of classes, all of it training images. What can be
-read in two ways is refused: a test part that becomes a class would be trained on.
+by its folder; `training/train` beside `training/test` is an outer folder around two roles. Where no folder
+is called like that, top folders may have a role among the words of their names: `seg_train`, `test_set`.
+`angry/1.jpg` is one folder of classes, all of it training images. What can be read in two ways is refused: a
+test part that becomes a class would be trained on.
 """
 
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from search.datasets.catalogue import TEST, TRAIN, VALIDATION
 from spaces.errors import UserError
@@ -27,7 +28,8 @@ ROLE_FOLDERS: Final = {
 }
 IMAGE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm")
 
-Parts = tuple[str, ...]  # of a path: its folders and its file
+Parts: TypeAlias = tuple[str, ...]  # of a path: its folders and its file
+Held: TypeAlias = Mapping[Parts, set[Parts]]  # folder -> the folders in it; those alone that hold some
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,7 @@ def role_of(folder: str) -> str | None:
 def by_role_folder(images: Iterable[str]) -> list[Placed]:
     """Place the images that lie in role/class/...; the leftmost folder that says a role counts."""
     split = _in_folders(images)
-    wrappers = _wrappers(split)
-    roles = {_unwrapped(folder, wrappers): role for folder, role in _role_folders(split).items()}
+    roles = _role_folders(split)
     placed = []
     for parts in split:
         for depth in range(1, len(parts) - 1):
@@ -125,14 +126,39 @@ def _fork(split: Sequence[Parts]) -> int:
 
 
 def _role_folders(split: Sequence[Parts]) -> dict[Parts, str]:
-    """Return the folders that are called like roles and their roles; else those of `_roles_by_word`."""
-    called = {
-        parts[: depth + 1]: ROLE_FOLDERS[part.lower()]
-        for parts in split
-        for depth, part in enumerate(parts[:-2])
-        if part.lower() in ROLE_FOLDERS
-    }
-    return called or _roles_by_word(split)
+    """Return the folders around classes and their roles, by their names; else those of `_roles_by_word`."""
+    held = _held(split)
+    called = {folder: ROLE_FOLDERS[folder[-1].lower()] for folder in held if _called_role(folder)}
+    outer = _outer(called, held)
+    roles = {folder: role for folder, role in called.items() if folder not in outer}
+    return _around_classes(roles, held) or _around_classes(_roles_by_word(split), held)
+
+
+def _held(split: Iterable[Parts]) -> Held:
+    """Return the folders that hold folders, and those."""
+    held: dict[Parts, set[Parts]] = defaultdict(set)
+    for parts in split:
+        for depth in range(1, len(parts) - 1):
+            held[parts[:depth]].add(parts[: depth + 1])
+    return dict(held)
+
+
+def _called_role(folder: Parts) -> bool:
+    return folder[-1].lower() in ROLE_FOLDERS
+
+
+def _outer(called: Collection[Parts], held: Held) -> set[Parts]:
+    """Return the role folders that hold nothing but role folders, of several roles: training/train and
+    training/test. They say no role: the parts inside them would become classes.
+    """
+    outer: set[Parts] = set()
+    for folder in sorted(called, key=len, reverse=True):  # training/training/train is one in another
+        inside = held[folder]
+        several = len({ROLE_FOLDERS.get(child[-1].lower()) for child in inside}) > 1
+        around_roles = bool(inside & outer) or (several and not inside.isdisjoint(called))
+        if around_roles and all(map(_called_role, inside)):
+            outer.add(folder)
+    return outer
 
 
 def _roles_by_word(split: Sequence[Parts]) -> dict[Parts, str]:
@@ -146,24 +172,24 @@ def _roles_by_word(split: Sequence[Parts]) -> dict[Parts, str]:
     return said if len(said) == len(roles) or len(set(said.values())) > 1 else {}
 
 
-def _wrappers(split: Iterable[Parts]) -> set[Parts]:
-    """Return the folders whose only folder has their own name and holds folders: train/train/CLASS.
+def _around_classes(roles: Mapping[Parts, str], held: Held) -> dict[Parts, str]:
+    """Return the role folders without what is wrapped around them, and without those of images alone.
 
-    Archives that unpack into a folder of their name are often packed anew like that.
+    Archives that unpack into a folder of their name are often packed anew: train/train/CLASS. Where such a
+    folder holds no folders, as in test/test/FILE, its images have no labels.
     """
-    folders: dict[Parts, set[str]] = defaultdict(set)
-    for parts in split:
-        for depth in range(1, len(parts) - 1):
-            folders[parts[:depth]].add(parts[depth])
-    return {
-        folder
-        for folder, names in folders.items()
-        if names == {folder[-1]} and (*folder, folder[-1]) in folders
-    }
+    inner = {_unwrapped(folder, held): role for folder, role in roles.items()}
+    return {folder: role for folder, role in inner.items() if not _is_wrapper(folder, held)}
 
 
-def _unwrapped(folder: Parts, wrappers: set[Parts]) -> Parts:
-    while folder in wrappers:
+def _is_wrapper(folder: Parts, held: Held) -> bool:
+    """Say whether the only folder in a folder has its name."""
+    return held.get(folder) == {(*folder, folder[-1])}
+
+
+def _unwrapped(folder: Parts, held: Held) -> Parts:
+    """Return the innermost folder of that name that holds folders."""
+    while _is_wrapper(folder, held) and (*folder, folder[-1]) in held:
         folder = (*folder, folder[-1])
     return folder
 

@@ -1,13 +1,15 @@
 """A data set as the cache holds it: parts that are memory maps, and what is known about them."""
 
+import errno
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from spaces.errors import UserError
 
@@ -21,6 +23,8 @@ FOLDERS: Final = {"train": "train", PURGED: PURGED, "validation": "validation", 
 TWINS: Final = "twins.npz"  # what was found among all images in the order of their ids
 _BLOCK: Final = 1024
 AUDIT: Final = "audit"  # the folder of the audit's page and lists
+#: What file systems say that cannot set room aside.
+_UNABLE: Final = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,7 @@ class Part:
         for field in fields(self):
             array = getattr(self, field.name)
             shape = (len(rows), *array.shape[1:])
-            file = np.lib.format.open_memmap(
-                folder / f"{field.name}.npy", mode="w+", dtype=array.dtype, shape=shape
-            )
+            file = new_array(folder / f"{field.name}.npy", array.dtype, shape)
             for start in range(0, len(rows), _BLOCK):
                 file[start : start + _BLOCK] = array[rows[start : start + _BLOCK]]
             file.flush()
@@ -62,6 +64,22 @@ class Part:
             for field in fields(cls)
         }
         return cls(**arrays)
+
+
+def new_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[Any]]:
+    """Return a memory map of a new array file that has all its room on the disk.
+
+    Raises OSError where there is none: to write into a hole of the file would end the process (SIGBUS).
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                if error.errno not in _UNABLE:
+                    raise
+    return array
 
 
 @dataclass(frozen=True)

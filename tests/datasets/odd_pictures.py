@@ -12,6 +12,15 @@ from PIL import Image
 NOTES = ("EXIF", "XMP", "EXIF after the pixels")
 #: Modes of Pillow in which a PNG may have transparent pixels.
 TRANSPARENT = ("RGBA", "LA", "P", "L", "RGB")
+#: EXIF that says a quarter turn, beside a unit of resolution in a type that it cannot have.
+ILL_TYPED = (
+    b"Exif\0\0II*\0"
+    + struct.pack("<LH", 8, 2)
+    + struct.pack("<HHLL", 0x0112, 3, 1, 6)
+    + struct.pack("<HHLL", 0x0128, 4, 1, 70_000)
+    + bytes(4)
+)
+NO_EXIF = b"Exif\0\0garbage"
 #: How much ink there is: strokes, one of them thin.
 INK = np.zeros((48, 64), np.uint8)
 INK[8:40, 10:16] = 255

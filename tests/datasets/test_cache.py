@@ -1,5 +1,6 @@
 """The cache holds whole entries or none: a second start is instant, and two processes at once do no harm."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_pictures import in_folder, in_zip, silent, tree
+from small_pictures import in_folder, in_zip, pictures, silent, tree
 
 from search.datasets.prepare import Prepared, prepare
+from search.datasets.prepared import new_array
 from search.sealed import sealed_test
 from spaces.errors import UserError
 
@@ -92,6 +94,43 @@ def test_what_killed_processes_left_is_swept_after_a_day(tmp_path: Path) -> None
     os.utime(old, (time.time() - 2 * 86400,) * 2)
     prepare(in_zip(tree(), tmp_path / "data.zip"), tmp_path / "cache", say=silent)
     assert (fresh.exists(), old.exists()) == (True, False)
+
+
+@pytest.mark.parametrize("arrays", [0, 1, 7])
+def test_a_full_disk_costs_one_sentence_and_leaves_nothing(
+    arrays: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is room for the first arrays: of all images, then of each part."""
+    room = iter(range(arrays))
+
+    def take(*_: int) -> None:
+        if next(room, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", take, raising=False)
+    source = in_zip(tree(), tmp_path / "data.zip")
+    with pytest.raises(UserError, match=r"could not be prepared in .*cache: No space left on device\.$"):
+        prepare(source, tmp_path / "cache", say=silent)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_new_array_has_all_its_room_on_the_disk(tmp_path: Path) -> None:
+    new_array(tmp_path / "array.npy", np.uint8, (1000, 1000))
+    assert (tmp_path / "array.npy").stat().st_blocks * 512 >= 1_000_000
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP])
+def test_a_disk_that_cannot_set_room_aside_is_good_enough(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
+    images = pictures(4)
+    array = new_array(tmp_path / "array.npy", images.dtype, images.shape)
+    array[:] = images
+    np.testing.assert_array_equal(np.load(tmp_path / "array.npy"), images)
 
 
 def test_a_folder_that_is_no_entry_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 from small_pictures import CLASSES, encoded, in_folder, in_tar, in_zip, packed, pictures, silent, tree
 
 from search.datasets.prepare import Prepared, prepare
+from search.datasets.readers import archive_tar
 from search.sealed import sealed_test
 
 
@@ -33,6 +34,10 @@ def prepared(source: object, tmp_path: Path, **options: object) -> Prepared:
         (("train/train", "test/test"), {"train": 9, "validation": 3, "test": 12}),
         (("my_test_data/train", "my_test_data/val"), {"train": 12, "validation": 12, "test": 0}),
         (("train", "validation", "train_original"), {"train": 12, "validation": 12, "test": 0}),
+        (("training/train", "training/val", "training/test"), {"train": 12, "validation": 12, "test": 12}),
+        (("train/train", "train/val"), {"train": 12, "validation": 12, "test": 0}),
+        (("train/train/train", "train/train/test/test"), {"train": 9, "validation": 3, "test": 12}),
+        (("Test/Train", "Test/Test", "Test/Valid"), {"train": 12, "validation": 12, "test": 12}),
     ],
 )
 def test_layouts_give_their_splits_and_missing_validation_is_carved(
@@ -47,6 +52,24 @@ def test_unlabelled_images_beside_the_splits_are_ignored_and_counted(tmp_path: P
     files = tree(("seg_train/seg_train", "seg_test/seg_test")) | pred
     data = prepared(in_zip(files, tmp_path / "intel.zip"), tmp_path)
     assert (data.counts, data.class_names) == ({"train": 9, "validation": 3, "test": 12}, CLASSES)
+    assert any(note.startswith("5 images lie outside the class folders") for note in data.notes)
+
+
+@pytest.mark.parametrize(
+    ("splits", "loose"),
+    [
+        (("train", "valid"), "test/test"),
+        (("train", "valid"), "test/test/test"),
+        (("training_set/training_set", "val_set"), "test_set/test_set"),
+        (("training/train", "training/val"), "training/test"),
+    ],
+)
+def test_test_images_without_class_folders_are_ignored_and_counted(
+    splits: tuple[str, ...], loose: str, tmp_path: Path
+) -> None:
+    unlabelled = {f"{loose}/{n}.png": encoded(image) for n, image in enumerate(pictures(5, seed=5))}
+    data = prepared(in_zip(tree(splits) | unlabelled, tmp_path / "data.zip"), tmp_path)
+    assert (data.counts, data.class_names) == ({"train": 12, "validation": 12, "test": 0}, CLASSES)
     assert any(note.startswith("5 images lie outside the class folders") for note in data.notes)
 
 
@@ -100,6 +123,44 @@ def test_folder_zip_and_tar_of_one_set_have_one_digest_and_one_split(tmp_path: P
         for data in [prepare(source, tmp_path / f"cache{number}", say=silent)]
     }
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("name", ["set.tar", "set.tar.gz"])
+def test_a_split_made_of_hard_links_is_the_same_in_a_folder_and_in_a_tar(name: str, tmp_path: Path) -> None:
+    folder = in_folder(tree(("all",)), tmp_path / "set")
+    for file in sorted(folder.glob("all/*/*.png")):
+        link = folder / ("test" if file.stem == "0" else "train") / file.relative_to(folder / "all")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        os.link(file, link)
+    with tarfile.open(tmp_path / name, "w:gz" if name.endswith("gz") else "w") as archive:
+        archive.add(folder, "set")
+        assert sum(member.islnk() for member in archive.getmembers()) == 12
+    one, other = (
+        prepare(source, tmp_path / f"cache of {source.name}", say=silent)
+        for source in (folder, tmp_path / name)
+    )
+    assert (one.counts, one.digest, one.split_digest) == (other.counts, other.digest, other.split_digest)
+    assert one.counts["test"] == 3
+    assert not any("links in the archive" in note for note in other.notes)
+
+
+def test_a_hard_link_in_a_tar_may_name_a_hard_link_but_nothing_that_is_not_there(tmp_path: Path) -> None:
+    path = in_tar(tree(("all",)), tmp_path / "data.tar")
+    with tarfile.open(path, "a") as archive:
+        for name, target in (
+            ("train/cat/1.png", "all/cat/1.png"),
+            ("train/cat/2.png", "train/cat/1.png"),
+            ("train/dog/1.png", "all/dog/1.png"),
+            ("train/dog/2.png", "train/dog/9.png"),
+            ("train/dog/3.png", "../../etc/passwd"),
+        ):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.LNKTYPE, target
+            archive.addfile(link)
+    catalogue = archive_tar.read(path)
+    assert catalogue.ids == ("train/cat/1.png", "train/cat/2.png", "train/dog/1.png")
+    assert len({raw for _, raw in catalogue.fetch([0, 1, 2]) if isinstance(raw, bytes)}) == 2
+    assert "2 links in the archive were not followed." in catalogue.notes
 
 
 def test_file_names_that_say_their_role_overrule_the_folder(tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from odd_pictures import INK, NOTES, TRANSPARENT, sideways, strokes
-from PIL import Image
-from small_pictures import CLASSES, in_folder, pictures, silent
+from odd_pictures import ILL_TYPED, INK, NO_EXIF, NOTES, TRANSPARENT, sideways, strokes
+from PIL import Image, ImageOps
+from small_pictures import CLASSES, in_folder, pictures, silent, tree
 
-from search.datasets.picture import coloured, decoded, size_of
+from search.datasets.picture import BrokenImageError, coloured, decoded, size_of, upright
 from search.datasets.prepare import prepare
 
 
@@ -58,3 +58,50 @@ def test_upright_photographs_are_not_squeezed_into_the_size_they_are_stored_in(t
     data = prepare(in_folder(files, tmp_path / "phone"), tmp_path / "cache", say=silent)
     assert data.image_shape == (64, 48, 1)
     assert not any("resized" in note for note in data.notes)
+
+
+def photograph(exif: bytes) -> bytes:
+    """Return a JPEG, 64 wide and 48 high, with that EXIF."""
+    file = io.BytesIO()
+    Image.fromarray(pictures(1, side=64)[0][:48]).save(file, "JPEG", exif=exif, dpi=(72, 72))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("orientation", range(1, 10))
+def test_photographs_are_turned_to_the_bit_as_pillow_turns_them(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    raw = photograph(exif.tobytes())
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(raw))))
+    assert size_of(raw, "photograph") == expected.shape
+    np.testing.assert_array_equal(decoded(raw, "photograph", expected.shape, 1).pixels[..., 0], expected)
+
+
+def test_an_image_that_was_turned_is_not_turned_again() -> None:
+    once = upright(Image.open(io.BytesIO(photograph(ILL_TYPED))))
+    assert upright(once).size == once.size == (48, 64)
+
+
+@pytest.mark.parametrize(
+    ("exif", "turns"), [(ILL_TYPED, -1), (NO_EXIF, 0)], ids=["another tag is malformed", "all of it is"]
+)
+def test_malformed_exif_breaks_no_photograph(exif: bytes, turns: int) -> None:
+    raw = photograph(exif)
+    expected = np.rot90(np.asarray(Image.open(io.BytesIO(raw))), turns)
+    assert size_of(raw, "photograph") == expected.shape
+    np.testing.assert_array_equal(decoded(raw, "photograph", expected.shape, 1).pixels[..., 0], expected)
+
+
+@pytest.mark.parametrize("exif", [ILL_TYPED, NO_EXIF], ids=["another tag is malformed", "all of it is"])
+def test_photographs_with_malformed_exif_are_read_and_not_counted_as_broken(
+    exif: bytes, tmp_path: Path
+) -> None:
+    files = tree(("train",)) | {"train/cat/photograph.jpg": photograph(exif)}
+    data = prepare(in_folder(files, tmp_path / "data"), tmp_path / "cache", say=silent)
+    assert data.counts["train"] + data.counts["validation"] == 13
+
+
+def test_a_png_cut_short_has_no_size() -> None:
+    raw = png(Image.fromarray(pictures(1, side=64)[0]))
+    with pytest.raises(BrokenImageError):
+        size_of(raw[: len(raw) // 2], "cut")

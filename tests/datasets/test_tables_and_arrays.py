@@ -233,7 +233,7 @@ def test_kaggle_that_refuses_says_what_to_do(tmp_path: Path, monkeypatch: pytest
 def test_what_kaggle_gives_is_read_and_then_used_without_a_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = in_folder(tree(), tmp_path / "downloaded")
+    folder = in_folder(tree(), tmp_path / "datasets/somebody/faces/versions/1")
     monkeypatch.setitem(
         sys.modules, "kagglehub", SimpleNamespace(dataset_download=lambda handle: str(folder))
     )
@@ -241,3 +241,15 @@ def test_what_kaggle_gives_is_read_and_then_used_without_a_network(
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     assert prepare("kaggle:somebody/faces", tmp_path / "cache", say=silent) == first
     assert first.source == "kaggle:somebody/faces"
+    assert first.name == "faces"
+
+
+def test_a_table_that_kaggle_gives_keeps_its_own_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "datasets/somebody/faces/versions/1"
+    folder.mkdir(parents=True)
+    fer_csv(folder / "fer2013.csv")
+    kagglehub = SimpleNamespace(dataset_download=lambda handle: str(folder))
+    monkeypatch.setitem(sys.modules, "kagglehub", kagglehub)
+    assert prepare("kaggle:somebody/faces", tmp_path / "cache", say=silent).name == "fer2013"

@@ -1,8 +1,11 @@
-"""A disk that is full for a while: the study says so once, waits, and ends as if nothing had been."""
+"""A disk that is full for a while: the study says so once, waits, and ends as if nothing had been.
+Data that find no room on it are refused in one sentence.
+"""
 
 import contextlib
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,3 +62,17 @@ def test_a_full_disk_pauses_a_study_until_there_is_room(small_disk: Path, empty_
         ("FINISHED", "complete", tuple(range(1, 9)))
     }
     assert (len(table), study.left_behind()) == (4, [])
+
+
+def test_data_that_find_no_room_are_refused_and_leave_nothing(small_disk: Path) -> None:
+    """The first byte too many in a memory map would end the process by a signal."""
+    program = (
+        "import sys, numpy as np; from pathlib import Path; from search.datasets.prepare import prepare;"
+        "images = np.random.default_rng(0).integers(0, 256, (300, 320, 320), np.uint8);"
+        "prepare((images, np.arange(300) % 3), Path(sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", program, str(small_disk / "cache")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.endswith(f"could not be prepared in {small_disk}/cache: No space left on device.\n")
+    assert list((small_disk / "cache").iterdir()) == []

@@ -4,6 +4,7 @@ import lzma
 import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from search.datasets.archives import Member, catalogue_of, checked
@@ -30,14 +31,18 @@ def read(source: Source) -> Catalogue:
 
     def fetch(names: Sequence[str]) -> Iterator[Raw]:
         with tarfile.open(path) as archive:
-            for name in names:
-                yield _member(archive, infos[name])
+            for info, linked in groupby(infos[name] for name in names):
+                raw = _member(archive, info)  # once: to go back, a tar.gz is unpacked from its beginning
+                yield from (raw for _ in linked)
 
     return catalogue_of(path, members, links, fetch)
 
 
 def _members(path: Path) -> tuple[list[Member], dict[str, tarfile.TarInfo], int]:
-    """Return the files, what tarfile knows of each by its name (it would search for that), and the links."""
+    """Return the files, what tarfile knows of each by its name (it would search for that), and the links.
+
+    A hard link to a file that came before is that file under one more name, as it is in a folder.
+    """
     members: list[Member] = []
     infos: dict[str, tarfile.TarInfo] = {}
     links = 0
@@ -47,6 +52,10 @@ def _members(path: Path) -> tuple[list[Member], dict[str, tarfile.TarInfo], int]
                 if info.isfile():
                     members.append(checked(path, info.name, info.size, info.offset))
                     infos[info.name] = info
+                elif info.islnk() and info.linkname in infos:
+                    file = infos[info.linkname]
+                    members.append(checked(path, info.name, file.size, file.offset))
+                    infos[info.name] = file
                 elif not info.isdir():
                     links += 1
     except _DAMAGE as error:

@@ -1,5 +1,6 @@
 """A Kaggle data set by its handle, `kaggle:owner/name`, through kagglehub."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +23,11 @@ def stamp(source: Source) -> str:
 
 def read(source: Source) -> Catalogue:
     """Download the data set, unless it is here, and read it. Raises UserError where that fails."""
-    folder = _downloaded(str(source).removeprefix(PREFIX))
-    return reader_for(folder).read(folder)
+    handle = str(source).removeprefix(PREFIX)
+    folder = _downloaded(handle).resolve()
+    catalogue = reader_for(folder).read(folder)
+    named = catalogue.name != folder.name  # after a file in it; kagglehub's folder has a version's number
+    return catalogue if named else replace(catalogue, name=handle.partition("/")[2])
 
 
 def _downloaded(handle: str) -> Path:
