@@ -117,7 +117,7 @@ def analyse(study: Study) -> Analysis:
         missing=missing,
         comparison=comparison,
         verdict=verdict,
-        sentences=tuple(sentences(comparison, verdict, question, published, labels)),
+        sentences=tuple(sentences(comparison, verdict, question, published, labels, study.folds)),
         labels=labels,
         disagreements=tuple(_disagreements(study, confirmed)),
     )

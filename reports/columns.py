@@ -67,8 +67,9 @@ def count(value: float) -> str:
 
 def size(value: float) -> str:
     """A large number in thousands, millions or billions."""
+    rounded = abs(float(f"{value:.3g}"))  # 999,600 is a million
     for unit, name in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(value) >= unit:
+        if rounded >= unit:
             return f"{value / unit:.3g}{name}"
     return f"{value:.0f}"
 
@@ -134,7 +135,8 @@ def distance(objective: str) -> Column:
     meaning = f"paired difference from the best, with its interval; in {unit.measure} of the objective"
 
     def beside(row: Mapping[str, Any]) -> str:
-        return "the best" if row["delta_to_best"] == 0 else ends(row)
+        alone = row["delta_to_best"] == 0 and pd.isna(row["delta_ci_low"])  # others may tie with it
+        return "the best" if alone else ends(row)
 
     return Column("delta_to_best", f"To the best, {unit.name}", meaning, unit.read, beside=beside)
 

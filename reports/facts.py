@@ -38,6 +38,7 @@ def at_a_glance(analysis: Analysis) -> Facts:
     facts = [
         ("Data", str(data.get("name", ""))),
         (f"Images ({', '.join(counts)})", " / ".join(f"{number:,}" for number in counts.values())),
+        ("Folds", folds(study).partition(";")[0]),
         ("Explored", _many(int(((frame.stage == names.EXPLORE) & frame.state.isin(COUNTED)).sum()), "trial")),
         ("Confirmed", _confirmed(built.nunique(), int(confirmed.seed.nunique()))),
         ("Training time", duration(float(frame.seconds.sum())) if frame.seconds.notna().any() else ""),
@@ -72,6 +73,12 @@ def _place(name: str) -> int:
     return PROTOCOL.index(name) if name in PROTOCOL else len(PROTOCOL)
 
 
+def folds(study: Study) -> str:
+    """How train and validation are judged together; "" where validation is a part of its own."""
+    how = "of train and validation together; each image is judged by a network that has not seen it"
+    return f"{study.folds} {how}" if study.folds else ""
+
+
 def test_set(study: Study) -> str:
     """Whether the test set is sealed; how often it was opened over all experiments."""
     counts = study.data.get("counts") or {}
@@ -101,6 +108,7 @@ def _data(study: Study) -> Facts:
         ("Images", " × ".join(map(str, shape))),
         ("Classes", f"{len(classes)}: {', '.join(classes)}" if classes else ""),
         *((f"Split {part}", f"{number:,} images") for part, number in counts.items()),
+        ("Folds", folds(study)),
         ("Twins purged from train", count(audit["purged"]) if "purged" in audit else ""),
         *(_leaks(audit.get("leaks") or {})),
         ("Digest of the data", _digest(data.get("digest"))),

@@ -13,6 +13,8 @@ _LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "±": r"$\pm$", "−": r"$-$", "·": r"$\cdot$", "–": "--", "…": r"\dots{}", "≥": r"$\geq$", "≤": r"$\leq$",
     "×": r"$\times$", "“": "``", "”": "''",
+    # What begins a row with one of these would be taken for an argument of the line break before it.
+    "[": "{[}", "*": "{*}",
 }  # fmt: skip
 
 
@@ -24,10 +26,10 @@ def to_csv(rows: pd.DataFrame) -> str:
 def to_markdown(table: Table) -> str:
     """The columns that are shown first, as a pipe table."""
     columns = table.described(table.first)
-    lines = [_pipes([column.title for column in columns])]
+    lines = [_pipes([in_cell(column.title) for column in columns])]
     lines.append(_pipes(["---:" if column.numeric else ":---" for column in columns]))
-    lines += [_pipes([_escaped(cell) for cell in row]) for row in cells(table)]
-    return f"**{table.title}.** {table.reading}\n\n" + "\n".join(lines) + "\n"
+    lines += [_pipes([in_cell(text) for text in row]) for row in cells(table)]
+    return f"**{plain(table.title)}.** {plain(table.reading)}\n\n" + "\n".join(lines) + "\n"
 
 
 def to_latex(table: Table) -> str:
@@ -73,8 +75,14 @@ def latex(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in text)
 
 
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is: of its signs, those that names of files and classes may hold."""
+    return text.replace("\\", "\\\\").replace("*", "\\*").replace("_", "\\_").replace("<", "&lt;")
+
+
+def in_cell(text: str) -> str:
+    """The same in a cell of a pipe table."""
+    return plain(text).replace("|", "\\|").replace("\n", " ")
 
 
 def _pipes(parts: Sequence[str]) -> str:

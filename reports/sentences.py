@@ -24,25 +24,30 @@ def sentences(
     question: str,
     published: Sequence[Mapping[str, Any]] = (),
     labels: Mapping[str, str] | None = None,
+    folds: int = 0,
 ) -> list[str]:
     """The sentences above a comparison table, in reading order.
 
     Without a comparison (nothing confirmed yet) they say that. published: rows as the experiment file has
-    them. labels: candidate to what it is called; without them candidates go by their own labels.
+    them. labels: candidate to what it is called; without them candidates go by their own labels. folds: of
+    train and validation together, in place of validation images.
     """
     asked = [f"Asked: {question}"] if question else []
     if comparison is None or verdict is None:
         found = ["No candidate has been confirmed yet, so nothing can be said about them."]
     else:
-        found = list(_Account(comparison, verdict, labels or {}).told())
+        found = list(_Account(comparison, verdict, labels or {}, folds).told())
     return [*asked, *found, *published_sentences(published)]
 
 
 class _Account:
     """One comparison and its verdict, told in order."""
 
-    def __init__(self, comparison: Comparison, verdict: Verdict, labels: Mapping[str, str]) -> None:
+    def __init__(
+        self, comparison: Comparison, verdict: Verdict, labels: Mapping[str, str], folds: int
+    ) -> None:
         self.comparison = comparison
+        self.folds = folds
         self.verdict = verdict
         self.rule = comparison.rule
         self.best = comparison.best
@@ -72,8 +77,13 @@ class _Account:
         spread = seeds if len(counts) == 1 else f"{counts[0]} to {seeds}"
         candidates = many(len(self.comparison.rows), "candidate was", "candidates were")
         each = " each" if len(self.comparison.rows) > 1 else ""
-        images = f"{self.comparison.images:,} different validation images"
-        return f"{candidates} trained with {spread}{each} and judged on {images}."
+        images = f"{self.comparison.images:,} different"
+        if not self.folds:
+            return f"{candidates} trained with {spread}{each} and judged on {images} validation images."
+        return (
+            f"{candidates} trained with {spread}{each} over {self.folds} folds and judged on {images} images "
+            "of train and validation, each by a network that has not seen it."
+        )
 
     def too_few(self) -> str:
         return (
@@ -219,7 +229,8 @@ class _Account:
         margin = self.amount.size(self.rule.margin)
         more = (wanted or 0) - min(row.n_seeds for row in self.comparison.rows if row.n_seeds >= FEWEST_SEEDS)
         if wanted is None:
-            yield f"No number of seeds would tell a difference of {margin}: it takes more validation images."
+            images = "images" if self.folds else "validation images"
+            yield f"No number of seeds would tell a difference of {margin}: it takes more {images}."
         elif more > 0:
             yield f"{many(more, 'more seed', 'more seeds')} would be needed to tell a difference of {margin}."
 
@@ -236,7 +247,7 @@ class _Account:
                 f"On monitor, where the leaders were picked, {name} had scored "
                 f"{self.amount.size(self.best.monitor_to_validation)} better: a score that chose flatters."
             )
-        if self.best.leak_delta >= SLIGHT_SHIFT:
+        if self.best.leak_delta >= SLIGHT_SHIFT and not self.folds:  # twins are in one fold
             yield (
                 f"Without the validation images that have a twin in training, {name} loses "
                 f"{100 * self.best.leak_delta:.1f} points of accuracy."

@@ -28,6 +28,7 @@ class ClientStore:
     def _client(self) -> Any:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # MLflow's own: minutes of silence
         from mlflow.tracking import MlflowClient  # 3 s: only when something is read
 
         return MlflowClient(self.tracking_uri)

@@ -90,6 +90,11 @@ class Study:
         return self.about.get("data") or {}
 
     @property
+    def folds(self) -> int:
+        """How many folds of train and validation together judge; 0 where validation is a part of its own."""
+        return int(self.data.get("folds") or 0)
+
+    @property
     def running(self) -> bool:
         """Whether the study's own run is still open in MLflow."""
         return self.run.status in ("RUNNING", "SCHEDULED")

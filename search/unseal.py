@@ -33,7 +33,7 @@ _COPIED = (
 
 @dataclass(frozen=True)
 class Opening:
-    """What opening the test set found: accuracies by label, one for each seed."""
+    """What opening the test set found: accuracies by candidate, one for each seed."""
 
     number: int  # which opening of this test set it is, over all experiments
     accuracies: dict[str, tuple[float, ...]]
@@ -68,8 +68,8 @@ def unseal(
     accuracies: dict[str, tuple[float, ...]] = {}
     for run in runs:
         scores = _measure(writer, run, test, {names.VERDICT_HASH: verdict_hash, names.TEST_DIGEST: digest})
-        label = run.data.tags.get(names.LABEL, run.data.tags[names.CANDIDATE])
-        accuracies[label] = (*accuracies.get(label, ()), scores["accuracy"])
+        candidate = run.data.tags[names.CANDIDATE]  # candidates of one architecture share a label
+        accuracies[candidate] = (*accuracies.get(candidate, ()), scores["accuracy"])
     return Opening(number, accuracies)
 
 

@@ -73,6 +73,11 @@ def _agreed(spec: "Spec") -> None:
             "data.folds needs a [grid]: a search would choose its leaders by the images that later "
             "judge them."
         )
+    if spec.data.folds and protocol.final == "retrain":
+        raise UserError(
+            'protocol.final = "retrain" leaves out the validation part, which data.folds trains on too: set '
+            'it to "keep".'
+        )
     ranges = [name for name, entry in spec.search.items() if not isinstance(entry, list)]
     if protocol.sampler == "grid" and not spec.grid and (ranges or not spec.search):
         raise UserError(

@@ -97,23 +97,8 @@ def _told(chosen: Selected, done: Registered, retrained: bool) -> str:
 def _register(chosen: Selected, tracking: str, retrained: str | None) -> Registered:
     client = client_of(tracking)
     run = _source(client, chosen, retrained)
-    data = chosen.study.data
-    own = {names.OWN + names.VAL + name: run.data.metrics.get(names.VAL + name) for name in _MEANS}
-    tags = {
-        names.STUDY: chosen.study.study_id,
-        names.CANDIDATE: chosen.candidate,
-        names.LABEL: chosen.label,
-        names.VERDICT_HASH: chosen.study.run.tags.get(names.VERDICT_HASH, ""),
-        names.SOURCE_KEY: run.data.tags[names.KEY],
-        names.TRAINED_ON: RETRAINED if retrained else "train",
-        names.VAL_IMAGES: str(data["counts"]["validation"]),
-        names.MODEL_SEEDS: str(len(chosen.runs)),
-        **_means(chosen.runs, names.VAL),
-        **{name: _number(value) for name, value in own.items() if value is not None},
-        names.TEMPERATURE: _number(run.data.metrics.get(names.TEMPERATURE, 1.0)),
-        **test_tags(chosen.study, chosen.candidate),
-    }
-    shape = tuple(data["image_shape"])
+    tags = tags_of(chosen, run, retrained is not None)
+    shape = tuple(chosen.study.data["image_shape"])
     return register(
         client,
         Registration(
@@ -122,10 +107,39 @@ def _register(chosen: Selected, tracking: str, retrained: str | None) -> Registe
             labels=labels_of_run(client, run.info.run_id),
             image_shape=(shape[0], shape[1], shape[2]),
             tags=tags,
-            description=_description(chosen, tags, retrained is not None),
+            description=describe(chosen, tags, retrained is not None),
             texts=_card(chosen, tracking, run.info.run_id, retrained is not None),
         ),
     )
+
+
+def tags_of(chosen: Selected, run: "Run", retrained: bool) -> dict[str, str]:
+    """The tags of the version that this run's model becomes.
+
+    Over folds the numbers are pooled over networks, and the one in the file has none of its own.
+    """
+    own = {names.OWN + names.VAL + name: run.data.metrics.get(names.VAL + name) for name in _MEANS}
+    known = {} if chosen.study.folds else {name: value for name, value in own.items() if value is not None}
+    return {
+        names.STUDY: chosen.study.study_id,
+        names.CANDIDATE: chosen.candidate,
+        names.LABEL: chosen.label,
+        names.VERDICT_HASH: chosen.study.run.tags.get(names.VERDICT_HASH, ""),
+        names.SOURCE_KEY: run.data.tags[names.KEY],
+        names.TRAINED_ON: RETRAINED if retrained else "train",
+        names.VAL_IMAGES: str(_judging(chosen.study)),
+        names.MODEL_SEEDS: str(len(chosen.runs)),
+        **_means(chosen.runs, names.VAL),
+        **{name: _number(value) for name, value in known.items()},
+        names.TEMPERATURE: _number(run.data.metrics.get(names.TEMPERATURE, 1.0)),
+        **test_tags(chosen.study, chosen.candidate),
+    }
+
+
+def _judging(study: "Study") -> int:
+    """How many images judge: those of validation, over folds those of train too."""
+    counts = study.data["counts"]
+    return int(counts["validation"]) + (int(counts["train"]) if study.folds else 0)
 
 
 def _card(chosen: Selected, tracking: str, run_id: str, retrained: bool) -> dict[str, str]:
@@ -156,15 +170,23 @@ def _source(client: Any, chosen: Selected, retrained: str | None) -> "Run":
     )
 
 
-def _description(chosen: Selected, tags: Mapping[str, str], retrained: bool) -> str:
+def describe(chosen: Selected, tags: Mapping[str, str], retrained: bool) -> str:
+    """What the registry says of a version: whose model it is, how good, and which file."""
+    folds = chosen.study.folds
+    judged = " of train and validation, each judged by a network that has not seen it" if folds else ""
     numbers = (
         f"Validation accuracy {float(tags[names.VAL + 'accuracy']):.4f}, the mean of {len(chosen.runs)} "
-        f"seeds on {tags[names.VAL_IMAGES]} images."
+        f"seeds on {tags[names.VAL_IMAGES]} images{judged}."
     )
     if retrained:
         file = (
             f"This file was trained on train and monitor together, for {chosen.epochs} epochs: the numbers "
             "are those of the procedure, not of this file."
+        )
+    elif folds:
+        file = (
+            f"This file is the network that {tags[names.SOURCE_KEY]} trained without the first of its "
+            f"{folds} folds: the numbers are not its own."
         )
     else:
         file = f"This file is the network of {tags[names.SOURCE_KEY]}, one of them."

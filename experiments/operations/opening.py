@@ -1,7 +1,8 @@
 """`candor unseal`: the test set is opened for a verdict that was frozen before."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from experiments.operations.champion import tag_opened
 from experiments.operations.lookup import cached
@@ -15,9 +16,11 @@ from spaces.errors import UserError
 def open_test_set(experiment: str, means: Means, say: Callable[[str], None]) -> Opening:
     """Measure the selected candidate and the runner-up of the newest study on its test set.
 
-    Raises UserError when there is no verdict, none selected, no test part, or it was done before.
+    The accuracies go by the names that the report gives to candidates. Raises UserError when there is no
+    verdict, none selected, no test part, or it was done before.
     """
     import reports
+    from reports.analysis import analyse
 
     study = reports.load_study(experiment, means.tracking)
     tags = study.run.tags
@@ -44,6 +47,13 @@ def open_test_set(experiment: str, means: Means, say: Callable[[str], None]) -> 
         )
     local = means.workspace.artifacts if means.tracking.startswith("sqlite") else None
     writer = Writer(means.tracking, experiment, local)
+    labels = analyse(study).labels
     opening = unseal(writer, study.study_id, tags[names.VERDICT_HASH], candidates, data, say)
     tag_opened(experiment, means.tracking, candidates)
-    return opening
+    return called(opening, labels)
+
+
+def called(opening: Opening, labels: Mapping[str, str]) -> Opening:
+    """An opening with candidates called as the report calls them; by fingerprint where it does not."""
+    accuracies = {labels.get(candidate, candidate): own for candidate, own in opening.accuracies.items()}
+    return replace(opening, accuracies=accuracies)

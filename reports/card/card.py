@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from reports.analysis import Analysis, analyse
 from reports.card.content import content
 from reports.card.parts import Content, Grid, ModelFile, Section
+from reports.formats import in_cell, plain
 from reports.page.render import render
 from reports.study import load_study
 
@@ -50,9 +51,9 @@ def card_of(
 
 
 def _markdown(card: Content) -> str:
-    lines = [f"# {card.title}", "", f"{card.subtitle}.", ""]
+    lines = [f"# {plain(card.title)}", "", f"{plain(card.subtitle)}.", ""]
     for warning in card.warnings:
-        head, stop, rest = warning.partition(". ")
+        head, stop, rest = plain(warning).partition(". ")
         lines += [f"> **{head}{stop.strip()}** {rest}", ""]
     for section in card.sections:
         lines += _section(section)
@@ -62,12 +63,12 @@ def _markdown(card: Content) -> str:
 def _section(section: Section) -> list[str]:
     lines = [f"## {section.title}", ""]
     for paragraph in section.paragraphs:
-        lines += [_plain(paragraph), ""]
+        lines += [plain(paragraph), ""]
     if section.grid:
         lines += [*_pipes(section.grid), ""]
     for items in (
-        [f"**{name}:** {_plain(value)}" for name, value in section.facts],
-        [_plain(point) for point in section.points],
+        [f"**{plain(name)}:** {plain(value)}" for name, value in section.facts],
+        [plain(point) for point in section.points],
     ):
         lines += [*(f"- {item}" for item in items), *([""] if items else [])]
     if section.commands:
@@ -78,11 +79,4 @@ def _section(section: Section) -> list[str]:
 def _pipes(grid: Grid) -> list[str]:
     rule = ["---:" if index in grid.numeric else ":---" for index in range(len(grid.headings))]
     rows = [grid.headings, rule, *grid.rows]
-    return [
-        f"| {' | '.join(_plain(cell).replace('|', chr(92) + '|').strip() for cell in row)} |" for row in rows
-    ]
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is: of its signs, those that names of files and classes may hold."""
-    return text.replace("\\", "\\\\").replace("*", "\\*").replace("_", "\\_").replace("<", "&lt;")
+    return [f"| {' | '.join(in_cell(cell).strip() for cell in row)} |" for row in rows]

@@ -98,7 +98,7 @@ def _model(analysis: Analysis, row: Row, file: ModelFile | None) -> Section:
         ("Multiply-adds for one image", columns.size(run.macs) if run.macs == run.macs else ""),
         ("Input", f"{' × '.join(map(str, shape))}, whole numbers from 0 to 255" if shape else ""),
         ("Output", f"probabilities of {', '.join(analysis.classes)}, in this order"),
-        ("This file", _file(row, file)),
+        ("This file", _file(row, file, study.folds)),
         ("Recipe", "; ".join(f"{name.replace('_', ' ')} {recipe[name]}" for name in ordered if recipe[name])),
     ]
     return Section("The model", facts=tuple((name, value) for name, value in told if value))
@@ -108,12 +108,17 @@ def _place(name: str) -> int:
     return _RECIPE.index(name) if name in _RECIPE else len(_RECIPE)
 
 
-def _file(row: Row, file: ModelFile | None) -> str:
+def _file(row: Row, file: ModelFile | None, folds: int) -> str:
     if file is None:
-        networks = many(row.n_seeds, "network", "networks")
+        networks = many(row.n_seeds * max(folds, 1), "network", "networks")
         return f"none in particular: numbers are means over {networks}; a registered model has its own card"
     if file.retrained:
         return "trained again on more images than the networks that were measured"
+    if folds:
+        return (
+            f"the network that run {file.run_id} trained without the first of its {folds} folds, and saw the "
+            "others: no number below is its own"
+        )
     return (
         f"the network of run {file.run_id}, one of the {row.n_seeds} that the numbers below are the mean of"
     )
@@ -126,12 +131,19 @@ def _numbers(analysis: Analysis, row: Row) -> Section:
         "How good it is",
         paragraphs=(
             f"Means over {row.n_seeds} seeds, measured on {analysis.comparison.images:,} different "
-            f"validation "
-            "images that decided nothing in training. The interval holds for new seeds and new images of "
-            "the same "
-            "kind.",
+            f"{_images(analysis)} The interval holds for new seeds and new images of the same kind.",
         ),
         grid=Grid(("Measure", "Value", level), tuple(_measures(analysis, row)), numeric=frozenset({1, 2})),
+    )
+
+
+def _images(analysis: Analysis) -> str:
+    """Of which kind the images are that judged."""
+    if not analysis.study.folds:
+        return "validation images that decided nothing in training."
+    return (
+        "images of train and validation. Each was judged by a network that has not seen it, and trained "
+        "those of the other folds; what is called validation here is all of them."
     )
 
 
@@ -150,7 +162,7 @@ def _measures(analysis: Analysis, row: Row) -> Iterator[tuple[str, str, str]]:
     lowest, highest = runs.val_accuracy.min(), runs.val_accuracy.max()
     yield "  of its worst and best seed", f"{_percent(lowest)}, {_percent(highest)}", ""
     kept = ~analysis.evaluations_of(row.candidate)[0].has_twin
-    if row.leak_delta == row.leak_delta and not kept.all():
+    if row.leak_delta == row.leak_delta and not kept.all() and not analysis.study.folds:
         yield "  without images that have a twin in training", _percent(row.val_accuracy - row.leak_delta), ""
     for name, value in (("Macro F1", runs.val_macro_f1.mean()), ("Cross-entropy", runs.val_loss.mean())):
         if value == value:
@@ -217,13 +229,12 @@ def _again(analysis: Analysis, row: Row, file: ModelFile | None) -> Section:
     commands = [f"candor reproduce {run}" for run in runs]
     commit = study.run.tags.get(names.GIT_COMMIT, "")
     at = f" at commit {commit[:12]}" if commit else ""
+    each = "the networks of one seed" if study.folds else "one of the measured networks"
     return Section(
         "How to reproduce it",
         paragraphs=(
             f"With the same images (digests above), the same versions and this program{at}, the first "
-            f"command makes "
-            "the whole study again; each of the others trains one of the measured networks again from its "
-            "record "
+            f"command makes the whole study again; each of the others trains {each} again from its record "
             "and says how alike the two are.",
         ),
         commands=(*((study.about["command"],) if study.about.get("command") else ()), *commands),

@@ -131,7 +131,7 @@ def _overfitting(analysis: Analysis, row: Row) -> Iterator[str]:
             f"{row.relative_overfit_high:.2f}), {place} the limit of {tau:g} (0: as good on validation as on "
             "train; 1: all was learnt by heart)."
         )
-    if abs(row.leak_delta) >= 0.001:
+    if abs(row.leak_delta) >= 0.001 and not analysis.study.folds:  # twins are in one fold
         yield (
             "Without the validation images that have a twin in the training side of the source, its "
             "accuracy is "

@@ -71,12 +71,11 @@ def shares(matrix: Matrix) -> NDArray[np.float64]:
 def draw(numbers: Numbers) -> go.Figure:
     """One heat map at a time, chosen by buttons."""
     side = max(420, 90 + 46 * len(numbers.classes))
+    of_names = {"type": "category", "constrain": "domain", "ticks": "", "showgrid": False}  # "0" is a name
     figure = style.plot(
         height=side + 40,
-        xaxis=style.axis("said", constrain="domain", side="bottom", ticks="", showgrid=False),
-        yaxis=style.axis(
-            "true", autorange="reversed", scaleanchor="x", constrain="domain", ticks="", showgrid=False
-        ),
+        xaxis=style.axis("said", side="bottom", **of_names),
+        yaxis=style.axis("true", autorange="reversed", scaleanchor="x", **of_names),
     )
     for index, matrix in enumerate(numbers.matrices):
         figure.add_trace(_heatmap(matrix, numbers.classes, visible=index == 0))

@@ -166,11 +166,18 @@ def _row(place: int, line: Line, unit: Unit) -> list[go.Scatter]:
         ]  # fmt: skip
     else:
         traces.append(
-            go.Scatter(x=[0], y=[place], mode="text", text=["best" if line.delta == 0 else "no common seed"],
+            go.Scatter(x=[0], y=[place], mode="text", text=[_alone(line)],
                        textposition="middle left", xaxis="x2", hoverinfo="skip",
                        textfont={"color": style.LIGHT.muted, "size": 12})
         )  # fmt: skip
     return traces
+
+
+def _alone(line: Line) -> str:
+    """What stands in place of a difference with a spread."""
+    if line.delta != 0:
+        return "no common seed"
+    return "best" if np.isnan(line.delta_low) else "equal"
 
 
 def _stroke(ends: tuple[float, float], place: int, colour: str, width: float, axis: str = "x") -> go.Scatter:

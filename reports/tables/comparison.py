@@ -36,9 +36,11 @@ def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
 def _reading(analysis: Analysis, shown: pd.DataFrame) -> str:
     if not (shown.stage == names.CONFIRM).any():
         return "Nothing is confirmed yet. These rows are as published: context, which decides nothing."
+    folds = analysis.study.folds
+    where = "over folds of train and validation together" if folds else "on the validation split"
     told = (
-        "Every number is a mean over seeds on the validation split, ± its standard error over seeds and "
-        "images. Differences are paired: same seeds, same images."
+        f"Every number is a mean over seeds {where}, ± its standard error over seeds and images. Differences "
+        "are paired: same seeds, same images."
     )
     if analysis.comparison is not None:
         told += f" Intervals have level {analysis.comparison.confidence:.1%}."

@@ -109,9 +109,11 @@ def understand(network: "keras.Model", labels: Labels | None, called: str) -> Op
     shape = _image_shape(network, called)
     classes = _classes(network, called)
     labels = labels or Labels(tuple(f"class {number}" for number in range(classes)))
-    if len(labels.class_names) != classes:
+    given, different = len(labels.class_names), len(set(labels.class_names))
+    if not given == different == classes:
+        count = f"{different} different" if given == classes else f"{given}"
         raise UserError(
-            f"{called} tells {classes} classes apart, but {len(labels.class_names)} names were given "
+            f"{called} tells {classes} classes apart, but {count} names were given "
             f"({', '.join(labels.class_names)}): name each class once, in the model's order"
         )
     return Opened(network, labels, shape, 1.0 if _rescales(network) else 1 / 255, called)

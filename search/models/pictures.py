@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from search.datasets.picture import FORMATS, BrokenImageError, decoded, plain, size_of
+from search.datasets.picture import FORMATS, BrokenImageError, decoded, plain, size_of, upright
+from search.datasets.placing import printable
 from spaces.errors import UserError
 
 #: Endings that are looked for in a folder; a file that is named may have any.
@@ -34,7 +35,7 @@ class Picture:
         if isinstance(image, Picture):
             return image
         if isinstance(image, str | Path):
-            return cls(str(image), _read(Path(image)))
+            return cls(printable(str(image)), _read(Path(image)))
         if isinstance(image, bytes):
             return cls("image", image)
         if isinstance(image, Image.Image):
@@ -79,7 +80,7 @@ def gather(arguments: Sequence[str]) -> Iterator[Picture]:
         for path in _files(argument):
             if str(path) not in seen:
                 seen.add(str(path))
-                yield Picture(str(path), _read(path))
+                yield Picture(printable(str(path)), _read(path))
 
 
 def stacked(pictures: Iterable[Picture], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
@@ -126,7 +127,7 @@ def _standard_input() -> bytes:
 
 def _plain(image: Image.Image) -> Image.Image:
     """A Pillow image as one of the modes that an array of uint8 can say: gray or RGB, upright."""
-    shown = plain(ImageOps.exif_transpose(image))
+    shown = plain(upright(image))
     return shown if shown.mode in ("L", "RGB") else shown.convert("RGB")
 
 

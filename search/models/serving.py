@@ -18,11 +18,21 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.pyfunc import PythonModel
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM")
 _MAX_PIXELS = 50_000_000
 _BATCH = 256  # images predicted at once, up to 96x96; of larger ones, as many as have the same pixels
+#: EXIF orientation -> what brings it upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class Refused(MlflowException):  # type: ignore[misc]
@@ -104,7 +114,17 @@ def _from_file(text: str) -> Image.Image:
     image = Image.open(io.BytesIO(content), formats=_FORMATS)
     if image.width * image.height > _MAX_PIXELS:
         raise ValueError(f"{image.width} x {image.height} pixels are too many")
-    return ImageOps.exif_transpose(image)
+    return _upright(image)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """As its camera was held. Pillow's own `exif_transpose` fails where any tag of the EXIF is malformed."""
+    image.load()  # a PNG may say it at its end
+    try:
+        held = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # whatever malformed EXIF leads Pillow to; the picture may be good
+        return image
+    return image.transpose(_TURNS[held]) if held in _TURNS else image
 
 
 def _from_numbers(image: Any) -> Image.Image:

@@ -28,6 +28,11 @@ def test_a_search_refuses(settings: dict[str, Any], sentence: str) -> None:
         Spec.load("joint").override(settings)
 
 
+def test_a_model_that_is_trained_once_more_has_no_folds() -> None:
+    with pytest.raises(UserError, match=r"leaves out the validation part, which data\.folds trains on too"):
+        Spec.load("conv_stages").override({"data.folds": 5, "protocol.final": "retrain"})
+
+
 def test_a_grid_refuses_a_budget_of_hours() -> None:
     with pytest.raises(UserError, match=r"protocol\.hours is a budget of a search"):
         Spec.load("conv_stages").override({"protocol.hours": 2.0})

@@ -69,6 +69,12 @@ def test_another_number_of_class_names_is_refused(network_file: Path) -> None:
         open_file(network_file, Labels(("angry", "happy")))
 
 
+def test_a_class_that_is_named_twice_is_refused(network_file: Path) -> None:
+    """Its two probabilities would become one."""
+    with pytest.raises(UserError, match=r"but 2 different names .*\(cat, cat, dog\): name each class once"):
+        open_file(network_file, Labels(("cat", "cat", "dog")))
+
+
 def test_what_is_no_softmax_is_refused() -> None:
     """Logits shown as probabilities would mislead."""
     images = keras.Input((8, 8, 1))

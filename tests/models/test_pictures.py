@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,8 @@ from PIL import Image
 from search.models import serving
 from search.models.pictures import Picture, gather
 from spaces.errors import UserError
-from tests.datasets.odd_pictures import INK, NOTES, TRANSPARENT
+from tests.datasets.odd_pictures import ILL_TYPED, INK, NO_EXIF, NOTES, TRANSPARENT
+from tests.models.conftest import drawing
 
 SHAPES = [(24, 20, 1), (24, 20, 3)]
 
@@ -50,6 +52,19 @@ def test_a_photograph_on_its_side_is_turned_and_not_squeezed(pictures: dict[str,
             assert np.array_equal(picture.upright(), upright)
 
 
+@pytest.mark.parametrize(("exif", "turns"), [(ILL_TYPED, -1), (NO_EXIF, 0)], ids=["a tag", "all of it"])
+def test_malformed_exif_breaks_no_photograph(exif: bytes, turns: int) -> None:
+    """In a file, in Python's hands, and where a model is served."""
+    file = io.BytesIO()
+    drawing("RGB", (60, 30)).save(file, "JPEG", exif=exif, dpi=(72, 72))
+    raw = file.getvalue()
+    with Image.open(io.BytesIO(raw)) as image:
+        expected = np.rot90(np.asarray(image), turns)
+        assert np.array_equal(Picture.of(image).upright(), expected)
+    assert np.array_equal(Picture.of(raw).upright(), expected)
+    assert np.array_equal(np.asarray(serving._from_file(base64.b64encode(raw).decode())), expected)
+
+
 @pytest.mark.parametrize("mode", TRANSPARENT)
 def test_black_strokes_on_nothing_are_looked_at_on_white(pictures: dict[str, Path], mode: str) -> None:
     """A file and a Pillow image alike."""
@@ -73,6 +88,14 @@ def test_files_folders_and_globs_are_gathered_once_each(pictures: dict[str, Path
     (tmp_path / "notes.txt").write_text("no picture")
     named = [str(pictures["L"]), str(tmp_path), str(tmp_path / "*.png")]
     assert len(list(gather(named))) == len(pictures)
+
+
+def test_a_name_that_is_no_utf8_can_be_printed(pictures: dict[str, Path], tmp_path: Path) -> None:
+    """What is no UTF-8 in it is written as the numbers of its bytes."""
+    path = tmp_path / os.fsdecode(b"caf\xe9.png")
+    path.write_bytes(pictures["L"].read_bytes())
+    for picture in (Picture.of(path), *gather([str(path)])):
+        assert picture.name == f"{tmp_path}/caf\\xe9.png"
 
 
 def test_standard_input_is_one_picture(pictures: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,20 @@ def test_a_retrained_file_is_labelled_and_a_kept_one_is_not(joint: Analysis) -> 
     assert "Retrained" not in card_of(joint, file=ModelFile(run_id="0" * 32)).markdown
 
 
+def test_names_are_shown_as_they_are_all_over_the_card(joint: Analysis) -> None:
+    odd = "a_b *c* <net>"
+    study = replace(joint.study, about={**joint.study.about, "data": {**joint.study.data, "name": odd}})
+    labels = {candidate: f"{odd} {label}" for candidate, label in joint.labels.items()}
+    other = next(row.candidate for row in joint.rows if row.candidate != joint.leader)
+    card = card_of(replace(joint, study=study, labels=labels), other).markdown
+    shown = r"a\_b \*c\* &lt;net>"
+    title, _, subtitle, _, warning = card.splitlines()[:5]
+    assert title.startswith(f"# Model card: {shown} ")
+    assert subtitle.endswith(f" on {shown}.")
+    assert warning.startswith("> **Not selected.** ")
+    assert shown in warning
+
+
 def test_a_study_on_drawn_pictures_says_so_first(grid: Analysis) -> None:
     assert "Synthetic data" not in card_of(grid).markdown
     about = {**grid.study.about, "data": {**grid.study.data, "synthetic": True}}

@@ -58,6 +58,18 @@ def test_every_colour_has_a_partner_in_the_dark(name: str, subject: dict[str, An
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_an_axis_of_names_is_no_scale(name: str, subject: dict[str, Analysis]) -> None:
+    """Of classes called 0, 1 and 10 plotly would make one."""
+    figure = load_figure(name)
+    drawn = figure.draw(figure.compute(subject[name]))
+    for trace, side in itertools.product(drawn.data, "xy"):
+        shown = getattr(trace, side, None)
+        if shown is not None and any(isinstance(value, str) for value in shown):
+            axis = (getattr(trace, f"{side}axis") or side).replace(side, f"{side}axis")
+            assert drawn.layout[axis].type == "category"
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_young_study_has_a_reason_instead_of_a_figure(name: str, empty: Analysis) -> None:
     if name == "twins":  # the audit is there before the first evaluation
         assert load_figure(name).compute(empty).bars
@@ -87,6 +99,15 @@ def test_the_forest_tells_differences_of_a_loss_in_nats(tracking_uri: str) -> No
     assert marks[1:] == pytest.approx([line.delta for line in numbers.lines[1:]], rel=1e-4)
     with mpl.rc_context(style.RC):
         assert forest.picture(numbers).axes[1].get_xlabel() == "difference from the best,\nnats"
+
+
+def test_the_forest_calls_one_the_best_and_a_tie_equal(joint: Analysis) -> None:
+    forest = load_figure("forest")
+    numbers = forest.compute(joint)
+    equal = {"delta": 0.0, "delta_se": 0.0, "delta_low": 0.0, "delta_high": 0.0}
+    alike = numbers._replace(lines=(numbers.lines[0], numbers.lines[1]._replace(**equal)))
+    text = [trace.text[0] for trace in forest.draw(alike).data if trace.mode == "text"]
+    assert text == ["best", "equal"]
 
 
 def test_the_forest_says_how_many_candidates_it_has_no_room_for(joint: Analysis) -> None:

@@ -270,6 +270,20 @@ def test_more_images_are_asked_for_where_seeds_cannot_help():
     )
 
 
+def test_over_folds_all_images_of_train_and_validation_judge():
+    assert told(stages(), folds=5)[1] == (
+        "3 candidates were trained with 10 seeds each over 5 folds and judged on 3,589 different images of "
+        "train and validation, each by a network that has not seen it."
+    )
+    comparison = replace(stages(), seeds_for_margin=None)
+    assert "No number of seeds would tell a difference of 1 point: it takes more images." in told(
+        comparison, folds=5
+    )
+    leaking = compared([row("a", 0.70, leak_delta=0.016)], [])
+    assert "twin" in " ".join(told(leaking))
+    assert "twin" not in " ".join(told(leaking, folds=5))  # twins are in one fold
+
+
 def test_loss_speaks_of_lower_and_higher():
     rows = [row("a", -0.90), row("b", -0.98)]
     comparison = compared(rows, [pair("a", "b", 0.08, 0.02, 0.001)], rule=Rule(objective="loss"))

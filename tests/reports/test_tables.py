@@ -188,6 +188,8 @@ def test_markdown_has_one_line_a_row(joint: Analysis) -> None:
         (0.0123, columns.points, "+1.2"),
         (1e-9, columns.points, "0.0"),
         (1_452_288, columns.size, "1.45 M"),
+        (999_600, columns.size, "1 M"),
+        (999, columns.size, "999"),
         (0.0004, columns.chance, "< 0.001"),
         (90, columns.duration, "90 s"),
         (4000, columns.duration, "67 min"),
@@ -198,10 +200,28 @@ def test_numbers_read_as_people_write_them(value: float, read: object, text: str
     assert read(value) == text
 
 
+def test_only_the_best_is_called_so_and_a_tie_has_its_interval() -> None:
+    column = columns.distance("val_accuracy")
+    best = {"delta_to_best": 0.0, "delta_ci_low": np.nan, "delta_ci_high": np.nan}
+    assert column.aside(best) == "the best"
+    assert column.aside({**best, "delta_ci_low": -0.01, "delta_ci_high": 0.01}) == "−1.0 to +1.0"
+
+
+def test_signs_of_markup_in_a_name_are_shown_as_they_are(joint: Analysis) -> None:
+    shown = table(joint, "comparison")
+    odd = replace(shown, title="a_b", rows=shown.rows.assign(architecture="[12] <net> __init__ *x*"))
+    markdown, latex = formats.to_markdown(odd), formats.to_latex(odd)
+    assert markdown.startswith(r"**a\_b.** Every")
+    assert markdown.count("\n" + r"| [12] &lt;net> \_\_init\_\_ \*x\* ") == len(odd.rows)
+    row = r"{[}12] \textless{}net\textgreater{} \_\_init\_\_ {*}x{*} "
+    assert latex.count("\n" + row) == len(odd.rows)
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles_in_a_real_document(joint: Analysis, tmp_path: Path) -> None:
     found = [each for _, each in tables(joint, comparison_rows(joint))]
-    found[0].rows.loc[found[0].rows.index[0], "architecture"] = r"50% & more_or_less #1 {x} \y ~z ^w $5 <a>"
+    odd = r"[12] *x* 50% & more_or_less #1 {x} \y ~z ^w $5 <a>"
+    found[0].rows.loc[found[0].rows.index[0], "architecture"] = odd
     body = "\n".join(formats.to_latex(each) for each in found)
     preamble = r"\documentclass{article}\usepackage[utf8]{inputenc}\usepackage{booktabs,graphicx}"
     source = f"{preamble}\n\\begin{{document}}\n{body}\n\\end{{document}}\n"

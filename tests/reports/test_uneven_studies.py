@@ -1,8 +1,10 @@
 """A study in which not everything is as it should be is told as it is: nothing twice, nobody nameless."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import reports
 from experiments.declaration.spec import Spec
+from experiments.operations import opening
 from reports import facts
 from reports.analysis import Analysis, _labels, analyse
 from reports.card.weaknesses import by_class, weaknesses
@@ -23,9 +27,12 @@ from reports.store import Run
 from reports.study import Study, load_study
 from reports.tables import Table, tables
 from search.tracking import names
+from search.unseal import Opening, frozen
 
 #: Tags of a run whose candidate was never built.
 NAMELESS = dict.fromkeys((names.CANDIDATE, names.ARCHITECTURE, names.FAMILY, names.VARIANT, names.LABEL), "")
+#: Why a draw is skipped.
+COSTLY = "46,318,464 multiply-adds, where half of the draws have 7,993,536 at most"
 
 
 def retold(study: Study, change: Callable[[Run], Mapping[str, str]]) -> Study:
@@ -144,6 +151,59 @@ def test_under_each_row_stand_its_own_seeds(unbuilt: Study) -> None:
     analysis = analyse(unbuilt)
     view = views.table_view(analysis, table(analysis, "comparison"), Links(None, ""), files=False)
     assert {len(entry.seeds) for entry in view.entries} == {3}
+
+
+@pytest.fixture
+def frugal(tracking_uri: str) -> Study:
+    """A search that skipped its trial 9: it was built, its size is known, and nothing was trained."""
+    study = load_study("joint", tracking_uri)
+    tags = {names.STATE: names.SKIPPED, names.REASON: COSTLY}
+    sizes = {names.PARAMETERS: 1_158_000.0, names.MACS: 46_318_464.0}
+    runs = {
+        name: replace(run, status="FINISHED", tags={**run.tags, **tags}, metrics=sizes)
+        if (run.tags[names.STAGE], slot(run)) == (names.EXPLORE, "9")
+        else run
+        for name, run in study.runs.items()
+    }
+    return replace(study, runs=runs)
+
+
+def test_a_draw_that_was_skipped_is_told_and_counted_nowhere_as_explored(frugal: Study) -> None:
+    analysis, frame = analyse(frugal), frugal.evaluations
+    candidate = frame.candidate[frame.state == names.SKIPPED].item()
+    states = table(analysis, "states").rows
+    told = states[states.state == names.SKIPPED].iloc[0]
+    assert (told.stage, told.evaluations, told.reason) == (names.EXPLORE, 1, COSTLY)
+    assert told.meaning == "costs more than most draws: the next one was trained in its place"
+    assert np.isnan(told.time)
+    assert candidate not in set(comparison_rows(analysis).candidate)
+    assert candidate not in set(table(analysis, "explored").rows.candidate)
+    assert ("Explored", "13 trials") in facts.at_a_glance(analysis)
+    assert progress(frugal).text == "finished, 13 of 16 explored, 16 of 16 confirmed"
+
+
+def test_an_opened_test_set_names_candidates_as_the_report_does(
+    tracking_uri: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    alike = retold(load_study("grid", tracking_uri), lambda run: {names.LABEL: "plain"})
+    labels = analyse(alike).labels
+    chosen = list(labels)[:2]
+    verdict = tmp_path / names.VERDICT_JSON
+    verdict.write_text(json.dumps(dict(zip(("selected", "runner_up"), chosen, strict=True))))
+
+    def artifact(run: Run, path: str) -> Path:
+        return verdict if path == names.VERDICT_JSON else alike.store.artifact(run, path)
+
+    tags = {**alike.run.tags, names.VERDICT_HASH: frozen(verdict.read_text())}
+    study = replace(alike, run=replace(alike.run, tags=tags), store=SimpleNamespace(artifact=artifact))
+    monkeypatch.setattr(reports, "load_study", lambda *asked: study)
+    monkeypatch.setattr(opening, "cached", lambda *asked: "images")
+    monkeypatch.setattr(opening, "tag_opened", lambda *asked: None)
+    monkeypatch.setattr(opening, "unseal", lambda *asked: Opening(1, dict.fromkeys(asked[3], (0.5,))))
+    means = SimpleNamespace(tracking=tracking_uri, workspace=SimpleNamespace(artifacts=tmp_path))
+    found = opening.open_test_set("grid", means, print).accuracies
+    assert list(found) == [labels[candidate] for candidate in chosen]
+    assert len(found) == 2
 
 
 def named(**settings: list[Any]) -> list[str]:
