@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from itertools import product
-from statistics import median
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -10,6 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.execution.protocol import Answer, Built, Value
 from search.samplers import SHARED_NAMES, learn
 from search.setting import Setting
+from search.skipping import COST, cost_beside, skipped, twin
 from search.stage import Direction, Stage, Wait
 from search.tracking import names
 from search.work import Outcome, Work
@@ -156,7 +156,7 @@ class Explore(Stage):
         if work.baseline and self._grid is None:
             self._tell_sampler(work, built)
         with self.exclusive():
-            work.known = self._twin(work, built) or self._costly(work, built)
+            work.known = twin(self.trials(), work, built) or self._costly(work, built)
             if work.known is None:
                 work.trial.set_user_attr("fingerprint", built.candidate_fingerprint)
         return Answer.GO if work.known is None else Answer.SKIP
@@ -184,45 +184,17 @@ class Explore(Stage):
                 'give [baseline] values that the search has, or take sampler "tpe"'
             )
 
-    def _twin(self, work: Work, built: Built) -> Outcome | None:
-        """What is known of the same candidate, from whichever trial has it. A baseline is always trained."""
-        if work.baseline:
-            return None
-        for trial in self.trials(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING):
-            twin = trial.user_attrs.get("fingerprint") == built.candidate_fingerprint
-            if not twin or trial._trial_id == work.trial_id:
-                continue
-            if trial.state == TrialState.RUNNING:
-                return Outcome(names.DUPLICATE, "the same candidate is being evaluated now")
-            reason = f"the same candidate as trial {trial.user_attrs['slot']}"
-            score = trial.values[0] if trial.state == TrialState.COMPLETE else float("nan")
-            sizes = {names.PARAMETERS: float(built.parameters), names.MACS: float(built.macs)}
-            return Outcome(names.DUPLICATE, reason, score, sizes)
-        return None
-
     def _costly(self, work: Work, built: Built) -> Outcome | None:
-        """Of a frugal search, a draw that costs more than most of its arm, unless the one before it did.
-
-        What was decided of a trial holds when it is adopted: it may have a checkpoint by then.
-        """
-        if work.baseline or not self.setting.protocol.frugal:
+        """Of a frugal search, a draw that costs more than most of its arm. A baseline is no draw."""
+        if not self.setting.protocol.frugal or not self._draws(work):
             return None
-        trials = {trial._trial_id: trial for trial in self.trials()}
-        own = trials.pop(work.trial_id).user_attrs
-        draws = [trial.user_attrs for trial in _of_arm(list(trials.values()), own.get("arm"))]
-        before = [draw["cost"] for draw in draws if "cost" in draw]
-        usual = median(cost["macs"] for cost in before) if before else built.macs
-        costly = built.macs > usual and not before[-1]["skipped"]
-        cost = own.get("cost") or {"macs": built.macs, "skipped": costly}
-        work.trial.set_user_attr("cost", cost)
-        if not cost["skipped"]:
-            return None
-        reason = f"{built.macs:,} multiply-adds, where half of the draws have {usual:,.0f} at most"
-        sizes = {names.PARAMETERS: float(built.parameters), names.MACS: float(built.macs)}
-        return Outcome(names.SKIPPED, reason, metrics=sizes)
+        arm = _of_arm(self.trials(), work.trial.user_attrs["arm"])
+        cost = cost_beside(arm, work, built)
+        work.trial.set_user_attr(COST, cost)
+        return skipped(built, cost["usual"]) if cost["skipped"] else None
 
 
-def _of_arm(trials: list[FrozenTrial], arm: str | None) -> list[FrozenTrial]:
+def _of_arm(trials: list[FrozenTrial], arm: str) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.user_attrs.get("arm") == arm]
 
 

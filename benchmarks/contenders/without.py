@@ -6,8 +6,8 @@ python -m benchmarks.contenders.without fork_server|refusal_of_repeats ARGUMENTS
 import sys
 
 from experiments.cli import main
+from search import explore
 from search.execution.children import Child, ForkServer
-from search.explore import Explore
 
 
 def fork_server() -> None:
@@ -26,7 +26,7 @@ def fork_server() -> None:
 
 def refusal_of_repeats() -> None:
     """A candidate that was drawn before is trained again."""
-    Explore._twin = lambda self, work, built: None  # type: ignore[method-assign]
+    explore.twin = lambda trials, work, built: None  # type: ignore[assignment]
 
 
 if __name__ == "__main__":
