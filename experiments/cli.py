@@ -43,7 +43,19 @@ def main() -> None:
         typer.echo(f"candor: {error}", err=True)
         sys.exit(2)
     except Exception as error:
-        if type(error).__name__ == "BrokenStudy":
-            typer.echo(f"candor: {error}. Everything finished is kept; the same command goes on.", err=True)
-            sys.exit(1)
-        raise
+        reason = _passing(error)
+        if not reason:
+            raise
+        typer.echo(f"candor: {reason}. Everything finished is kept; the same command goes on.", err=True)
+        sys.exit(1)
+
+
+def _passing(error: Exception) -> str:
+    """Why a command failed that can go on when that is over; "" for what is a mistake of ours."""
+    from search.execution.patience import BrokenStudy, passing  # late: it imports Optuna
+
+    if isinstance(error, BrokenStudy):
+        return str(error)
+    if type(error).__name__ == "MlflowException" and "API request" in str(error):
+        return "the MLflow server does not answer; see that it runs, and that --tracking-uri is its address"
+    return passing(error)

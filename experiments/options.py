@@ -1,5 +1,6 @@
 """What several commands share: their options, and what they say at the end."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,10 +22,24 @@ Workspace = Annotated[
     Path,
     typer.Option("--workspace", envvar="CANDOR_WORKSPACE", help="The folder that everything is written to."),
 ]
+
+
+def _address(tracking_uri: str | None) -> str | None:
+    """Raises UserError for what MLflow would take for the name of a plugin."""
+    if tracking_uri and not re.match(r"[\w+.-]+:/|databricks|uc$", tracking_uri):
+        raise UserError(
+            f"--tracking-uri takes an address, http://127.0.0.1:5000 for instance. Received: {tracking_uri}"
+        )
+    return tracking_uri
+
+
 TrackingUri = Annotated[
     str | None,
     typer.Option(
-        "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow. Default: a file in the workspace."
+        "--tracking-uri",
+        envvar="MLFLOW_TRACKING_URI",
+        callback=_address,
+        help="MLflow. Default: a file in the workspace.",
     ),
 ]
 Storage = Annotated[

@@ -10,9 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
@@ -22,7 +25,7 @@ from packaging.requirements import Requirement
 from search.execution.devices import cores, gpus
 from search.storage import masked, open_storage
 from search.tracking.delivery import Delivery
-from search.tracking.spool import REFUSED, Spool
+from search.tracking.spool import REFUSED, Spool, waits_for
 from search.tracking.writer import Writer, process_is_gone
 from search.workspace import Workspace
 from spaces.errors import UserError
@@ -90,9 +93,9 @@ def examine(workspace: Workspace, storage: str | None, tracking: str | None, fix
                 yield Finding(look.__name__.strip("_"), WRONG, reason)
 
 
-def waiting(workspace: Workspace) -> int:
-    """How many records wait for MLflow in the whole workspace."""
-    return sum(1 for _ in workspace.spool.glob("*/*.json"))
+def waiting(workspace: Workspace) -> list[Path]:
+    """The records that wait for MLflow in the whole workspace."""
+    return list(workspace.spool.glob("*/*.json"))
 
 
 def _orphans(workspace: Workspace, fix: bool) -> Finding:
@@ -228,31 +231,54 @@ def _spool(patient: Patient) -> Iterator[Finding]:
         where = patient.workspace.spool / "*" / REFUSED
         detail = f"{refused} records that MLflow refused for good lie, with the reasons, in {where}"
         yield Finding("spool", NOTE, detail)
-    count = waiting(patient.workspace)
-    if not count:
+    records = waiting(patient.workspace)
+    own = patient.tracking == patient.workspace.tracking_uri
+    far = [record for record in records if own and waits_for(record.parent)]
+    for server in sorted({waits_for(record.parent) for record in far}):
+        detail = f"records wait for {server}: give --tracking-uri with that address, and --fix delivers them"
+        yield Finding("spool", WRONG, detail)
+    if len(records) > len(far):
+        detail = f"{len(records) - len(far)} records wait for MLflow"
+        yield patient.mend("spool", detail, partial(_deliver, patient, set(records) - set(far)))
+    elif not records:
         yield Finding("spool", OK, "nothing waits for MLflow")
+
+
+def _deliver(patient: Patient, records: set[Path]) -> None:
+    """Send what waits, one experiment after the other."""
+    own = patient.tracking == patient.workspace.tracking_uri
+    local = patient.workspace.artifacts if patient.tracking.startswith("sqlite") else None
+    server = None if own else masked(patient.tracking)
+    with _exclusive(patient.storage) as exclusive:
+        for name in {record.parent.name.partition("+")[0] for record in records}:
+            spool = Spool.claim(patient.workspace.spool / name, server)
+            delivery = Delivery(spool, Writer(patient.tracking, name, local, exclusive))
+            left = delivery.close(600)
+            spool.close()
+            if left:
+                raise RuntimeError(f"{left} records still wait: {delivery.trouble}")
+
+
+@contextlib.contextmanager
+def _exclusive(url: str) -> Iterator[Callable[[str], AbstractContextManager[Any]]]:
+    """The lock under which runs are made: other machines may be at work. No storage is made for it."""
+    if _absent(url):
+        yield contextlib.nullcontext
         return
-
-    def deliver() -> None:
-        local = patient.workspace.artifacts if patient.tracking.startswith("sqlite") else None
-        with contextlib.closing(open_storage(patient.storage)) as storage:  # other machines may be at work
-            for name in {p.parent.name.partition("+")[0] for p in patient.workspace.spool.glob("*/*.json")}:
-                spool = Spool.claim(patient.workspace.spool / name)
-                delivery = Delivery(spool, Writer(patient.tracking, name, local, storage.exclusive))
-                left = delivery.close(600)
-                spool.close()
-                if left:
-                    raise RuntimeError(f"{left} records still wait: {delivery.trouble}")
-
-    yield patient.mend("spool", f"{count} records wait for MLflow", deliver)
+    with contextlib.closing(open_storage(url)) as storage:
+        yield storage.exclusive
 
 
 def _leftovers(patient: Patient) -> Iterator[Finding]:
-    """Folders that no open trial needs, and half-made cache entries."""
+    """Folders that no open trial needs, and half-made cache entries.
+
+    What a study of another storage has here is its own affair.
+    """
     folders = list(patient.workspace.cache.glob(_STAGING))
     if patient.storage == patient.workspace.storage_url and not _absent(patient.storage):
-        needed = _needed(patient.storage)
-        folders += [f for f in patient.workspace.checkpoints.glob("*") if f.name not in needed]
+        studies, needed = _studies_and_needs(patient.storage)
+        known = [f for f in patient.workspace.checkpoints.glob("*") if f.name.partition("-")[0] in studies]
+        folders += [folder for folder in known if folder.name not in needed]
     if not folders:
         yield Finding("temporary files", OK, "none")
         return
@@ -264,17 +290,14 @@ def _leftovers(patient: Patient) -> Iterator[Finding]:
     yield patient.mend("temporary files", f"{len(folders)} folders that nobody needs", remove)
 
 
-def _needed(url: str) -> set[str]:
-    storage = open_storage(url)
+def _studies_and_needs(url: str) -> tuple[set[str], set[str]]:
+    """The ids of a storage's studies, and the folders that their open trials need."""
     states = (TrialState.RUNNING, TrialState.WAITING)
-    try:
-        return {
-            trial.user_attrs["key"].replace("/", "-")
-            for study in storage.get_all_studies()
-            for trial in storage.get_all_trials(study._study_id, states=states)
-        }
-    finally:
-        storage.close()
+    with contextlib.closing(open_storage(url)) as storage:
+        studies = storage.get_all_studies()
+        trials = [t for s in studies for t in storage.get_all_trials(s._study_id, states=states)]
+    ids = {study.study_name.partition("/")[0].rpartition("-")[2] for study in studies}
+    return ids, {trial.user_attrs["key"].replace("/", "-") for trial in trials}
 
 
 def _absent(url: str) -> bool:

@@ -233,12 +233,17 @@ def build_within(
 
 def _label(name: str, drawn: Mapping[str, Any]) -> str:
     """What a hypermodel drew, in a line; if it does not fit, six digits in front tell all of it apart."""
-    called, values = name.rpartition(":")[2], [f"{key}={value}" for key, value in drawn.items()]
+    called, values = name.rpartition(":")[2], [f"{key}={_shown(value)}" for key, value in drawn.items()]
     label = f"{called} {', '.join(values)}"
     while values and len(label) > _LONGEST_LABEL:
         values.pop()
         label = f"{called} {fingerprint(drawn)[:6]} {', '.join(values)} ..."
     return label
+
+
+def _shown(value: Value) -> Value:
+    """A number as people write it: 0.3 for the third step of 0.1, which is 0.30000000000000004."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _arm(spec: str) -> Arm:

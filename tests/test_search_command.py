@@ -269,6 +269,9 @@ def _the_selected_model_is_registered(workspace: Path, parent: Run) -> None:
         (["search", "joint", "--set", "protocol.epoch=3"], "epochs"),
         (["search", "joint", "--data", "nowhere.zip"], "nowhere.zip"),
         (["search", "joint", "--trials", "0"], "trials"),
+        (["search", "joint", "--storage", "sqlite:///x.db"], "postgresql+psycopg://"),
+        (["runs", "--tracking-uri", "localhost:5000"], "http://127.0.0.1:5000"),
+        (["search", "joint", "--set", "verdict.marginn=0.02"], "margin"),
         (["search", "joint", "--workers", "0"], "--workers takes a number above 0 or auto"),
         (["report", "nothing"], "nothing"),
         (["unseal", "nothing"], "nothing"),
@@ -284,6 +287,15 @@ def test_a_mistake_gets_one_sentence_and_exit_code_2(
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert expected in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 3
+
+
+def test_a_server_that_does_not_answer_is_said_to(tmp_path: Path) -> None:
+    """Soon, and not in MLflow's words."""
+    began = time.monotonic()
+    done = _candor("runs", "--tracking-uri", "http://127.0.0.1:9", "--workspace", str(tmp_path))
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "the MLflow server does not answer" in done.stderr
+    assert time.monotonic() - began < 60
 
 
 def test_a_workspace_in_use_is_refused_with_the_way_out(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ def command(
     """Look the workspace over; exit code 1 if something is wrong and not mended."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from search.doctor import WRONG, examine
     from search.workspace import Workspace as Place
@@ -29,7 +30,8 @@ def command(
         table.add_column(column)
     findings = list(examine(Place.at(workspace), storage, tracking_uri, fix))
     for finding in findings:
-        table.add_row(finding.subject, f"[{colours[finding.verdict]}]{finding.verdict}[/]", finding.detail)
+        verdict = Text(finding.verdict, style=colours[finding.verdict])
+        table.add_row(finding.subject, verdict, Text(finding.detail))
     Console().print(table)
     if any(finding.verdict == WRONG for finding in findings):
         raise typer.Exit(1)

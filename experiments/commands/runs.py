@@ -35,7 +35,8 @@ def command(workspace: Workspace = Path("runs"), tracking_uri: TrackingUri = Non
     databases = sum(size_of(file) for file in place.folder.glob("*.db*"))
     console.print(
         f"Images prepared for all studies: {decimal(size_of(place.cache))}; databases: {decimal(databases)}; "
-        f"{place.folder} in all: {decimal(size_of(place.folder))}."
+        f"{place.folder} in all: {decimal(size_of(place.folder))}.",
+        markup=False,
     )
     if held:
         typer.echo("`candor rm STUDY` removes one everywhere.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from experiments.declaration.catalog import nearest
-from experiments.declaration.sections import Images, Protocol, Published, Range
+from experiments.declaration.sections import Images, Protocol, Published, Range, Verdict
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 SECTIONS: Mapping[str, type[BaseModel]] = {
     "protocol": Protocol,
+    "verdict": Verdict,
     "data": Images,
     "published": Published,
     "search": Range,

@@ -12,7 +12,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from search.confirm import Confirm
 from search.execution.protocol import Epoch
 from search.explore import Explore
 from search.final import Final
@@ -33,14 +32,15 @@ class Progress:
         self._stage: Stage | None = None
         self._began = time.monotonic()
         self._done_before = 0
+        self._total = 0  # asked for once: the table is drawn four times a second
         self._latest: dict[str, Epoch] = {}
         self._states: Counter[str] = Counter()
         self._best: tuple[float, str] | None = None
 
-    def say(self, text: str) -> None:
-        """One line, above whatever is live."""
+    def say(self, text: str, heading: str = "") -> None:
+        """One line, above whatever is live; the heading before it is bold. Brackets are what they are."""
         if not self._quiet:
-            self._console.print(text, highlight=False, soft_wrap=True)
+            self._console.print(Text.assemble((heading, "bold"), text), soft_wrap=True)
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -58,8 +58,8 @@ class Progress:
             self._latest.clear()
             self._states.clear()
             self._best = None
-            done, total = _count(stage)
-            self._done_before = done
+            done, total = stage.counted(), stage.total()
+            self._done_before, self._total = done, total
         if isinstance(stage, Explore):
             what = f"explore: {total} trials ranked on the monitor split, one seed each"
         elif isinstance(stage, Final):
@@ -67,9 +67,9 @@ class Progress:
         else:
             what = f"confirm: {total} evaluations on fresh seeds, measured on validation"
         if done >= total:
-            self.say(f"[bold]{what}[/]; all of them are done already")
+            self.say("; all of them are done already", what)
         else:
-            self.say(f"[bold]{what}[/]" + (f"; {done} are done already" if done else ""))
+            self.say(f"; {done} are done already" if done else "", what)
 
     def begun(self, work: Work) -> None:
         """An evaluation is claimed."""
@@ -114,7 +114,7 @@ class Progress:
         with self._lock:
             if self._stage is None:
                 return Text("preparing ...")
-            done, total = _count(self._stage)
+            done, total = self._stage.counted(), self._total
             rows: list[RenderableType] = [self._bar(done, total), self._table(self._stage)]
             summary = ", ".join(f"{n} {state}" for state, n in sorted(self._states.items()))
             if self._best is not None:
@@ -149,16 +149,9 @@ class Progress:
             place = f"trial {work.slot}" if work.stage == names.EXPLORE else f"{work.slot}/{work.seed}"
             table.add_row(
                 f"  {place}",
-                work.built.label if work.built is not None else "drawing and building",
+                Text(work.built.label if work.built is not None else "drawing and building"),
                 f"{latest.epoch} of {work.task.epochs}" if latest else "",
                 f"{latest.metrics['train_accuracy']:.3f}" if latest else "",
                 f"{latest.metrics['monitor_accuracy']:.3f}" if latest else "",
             )
         return table
-
-
-def _count(stage: Stage) -> tuple[int, int]:
-    if isinstance(stage, Explore):
-        return stage.counted(), stage.setting.protocol.trials
-    assert isinstance(stage, Confirm | Final)  # noqa: S101
-    return stage.counted(), stage.total()

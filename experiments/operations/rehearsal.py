@@ -42,7 +42,7 @@ def dry_run(spec: Spec, means: Means, say: Callable[[str], None]) -> Rehearsal:
 def _study(setting: Setting, workers: int) -> list[str]:
     plural = "s" if workers > 1 else ""
     return [
-        f"[bold]{setting.experiment}[/]: {setting.question}",
+        f"{setting.experiment}: {setting.question}",
         f"study {setting.study}: {workers} worker{plural}, {setting.precision}, "
         f"{setting.threads} thread{'s' if setting.threads > 1 else ''} each",
     ]

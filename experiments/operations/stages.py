@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from search.execution.signals import hearing_signals
 from search.rehearsal import check_names
 from search.setting import Setting
 from search.stage import Stage
-from search.storage import open_storage
+from search.storage import masked, open_storage
 from search.study import Study, is_begun, join
 from search.tracking import names
 from search.tracking.delivery import Delivery
@@ -77,7 +77,7 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
         if spec.protocol.threads == "auto" and not is_begun(setting, storage):
             setting = replace(setting, threads=threads_for(setting, means, server, progress.say))
         study = Study(setting, storage, means.workspace)
-    spool = Spool.claim(means.workspace.spool / spec.name)
+    spool = Spool.claim(means.workspace.spool / spec.name, means.server)
     local = means.workspace.artifacts if means.tracking.startswith("sqlite") else None
     delivery = Delivery(spool, Writer(means.tracking, spec.name, local, storage.exclusive))
     recorder = Recorder(spool, setting, study_facts(spec, setting), spec.to_toml())
@@ -93,7 +93,8 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
             over = study.run(coordinator, partial(_began, study, progress))
     finally:
         if over or _deserted(study):
-            recorder.study_ended(over)
+            with suppress(OSError):  # without room for it the next start says so
+                recorder.study_ended(over)
         delivery.drain(60)
     with storage.exclusive(f"{setting.study}/verdict", _CONCLUDING):
         arrived = over and not delivery.drain(60)
@@ -102,7 +103,7 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
     if sentences:
         sentences += _champion(spec, means, study, coordinator, progress, delivery)
     if missing:
-        sentences = (_on_their_way(missing),)
+        sentences = (_on_their_way(missing, means),)
     waiting = delivery.close()
     page = None if waiting else report([spec.name], means.tracking, means.workspace.reports)
     return Finished(
@@ -164,11 +165,13 @@ def _missing(spec: Spec, means: Means, study: Study) -> Counter[str]:
     return Counter(machine for key, machine in study.ended().items() if key not in delivered)
 
 
-def _on_their_way(missing: Counter[str]) -> str:
+def _on_their_way(missing: Counter[str], means: Means) -> str:
+    server = f" --tracking-uri {means.server}" if means.server else ""
+    mend = f"candor doctor --fix --storage {masked(means.storage or '')}{server}"
     where = ", ".join(f"{count} from {machine}" for machine, count in sorted(missing.items()))
     return (
         f"Evaluations are still on their way to MLflow: {where}. The machine that ends last draws the "
-        "verdict; if one of these is not at work any more, `candor doctor --fix` there delivers what it has."
+        f"verdict; if one of these is not at work any more, `{mend}` there delivers what it has."
     )
 
 
@@ -184,7 +187,7 @@ def _introduce(study: Study, workers: int, progress: Progress) -> None:
     setting = study.setting
     data = setting.data
     counts = ", ".join(f"{n:,} {part}" for part, n in data.counts.items())
-    progress.say(f"[bold]{setting.experiment}[/]: {setting.question}")
+    progress.say(f": {setting.question}", setting.experiment)
     progress.say(f"data: {data.name}, {counts} images of {size(data)}, {len(data.class_names)} classes")
     for note in data.notes:
         progress.say(f"  {note}")

@@ -28,6 +28,8 @@ from search.work import LOST, STOPPED, Outcome, Work
 _POLL_SECONDS = 0.25
 _HUNG_RETRIES = 1
 _START_SECONDS = 180
+#: How an evaluation ends that says: training works here. Draws that are not trained say nothing of it.
+_TRAINED = (names.COMPLETE, names.PRUNED, names.DIVERGED)
 #: What the sampler is told of a candidate that the kernel killed for want of memory.
 _OUT_OF_MEMORY = {"memory": 1.0}
 
@@ -166,8 +168,10 @@ class Coordinator:
     def _count_failure(self, stage: Stage, outcome: Outcome) -> None:
         limit = stage.setting.protocol.max_consecutive_failures
         with self._lock:
-            failed = outcome.state == names.FAILED
-            self._failures_in_a_row = self._failures_in_a_row + 1 if failed else 0
+            if outcome.state == names.FAILED:
+                self._failures_in_a_row += 1
+            elif outcome.state in _TRAINED:
+                self._failures_in_a_row = 0
             if self._failures_in_a_row >= limit:
                 raise BrokenStudy(
                     f"{limit} evaluations failed one after the other; the last one: {outcome.reason}"

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sqlite3
 from pathlib import Path
 
 #: No room on the device, in the quota, or below the limit of a file's size.
@@ -10,6 +11,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 def disk_is_full(error: BaseException) -> bool:
     """Whether a write failed for want of room."""
+    if isinstance(error, sqlite3.OperationalError):
+        return "disk is full" in str(error)
     return isinstance(error, OSError) and error.errno in _FULL
 
 

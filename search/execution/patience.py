@@ -18,6 +18,13 @@ class BrokenStudy(Exception):
     """The study cannot go on now. Everything done is kept."""
 
 
+def passing(error: BaseException) -> str:
+    """Why something failed that will pass: a disk that is full, a storage that is away. "" for all else."""
+    if not (disk_is_full(error) or is_passing(error)):
+        return ""
+    return masked(str(error.__cause__ or error).strip().splitlines()[0])
+
+
 class Patience:
     """Repeats what fails for a reason that passes. For many threads; one message for all of them."""
 
@@ -34,9 +41,9 @@ class Patience:
             try:
                 done = act()
             except Exception as error:
-                if not (disk_is_full(error) or is_passing(error)):
+                reason = passing(error)
+                if not reason:
                     raise
-                reason = masked(str(error.__cause__ or error).strip().splitlines()[0])
                 self.pause(reason, failures)
                 failures += 1
             else:

@@ -21,6 +21,7 @@ from search.execution.files import settle, write_whole
 
 REFUSED = "refused"  # the folder of records that MLflow will never take, with the reasons
 _LOCK = "lock"
+_SERVER = "server"
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,12 @@ class Spool:
         self.appended = threading.Condition()
 
     @classmethod
-    def claim(cls, folder: Path) -> Self:
-        """The first of folder, folder+1, ... that no process has, with what dead ones left waiting."""
+    def claim(cls, folder: Path, server: str | None = None) -> Self:
+        """The first of folder, folder+1, ... that no process has, with what dead ones left waiting.
+
+        server: the address that its records are for, without a password; None: the workspace's own store.
+        That one gets nothing that waits for a server: it would never arrive there.
+        """
         mine = None
         for number in count():
             name = folder if number == 0 else folder.with_name(f"{folder.name}+{number}")
@@ -64,8 +69,11 @@ class Spool:
                 spool = cls(name)
             except BlockingIOError:
                 continue
-            if mine is None:
+            if server is None and waits_for(name):
+                spool.close()
+            elif mine is None:
                 mine = spool
+                write_whole(mine.folder / _SERVER, server or "")
             else:
                 mine._take_over(spool)
         raise AssertionError("counting never ends")
@@ -126,3 +134,9 @@ class Spool:
         refused.mkdir(exist_ok=True)
         (refused / f"{record.path.stem}.txt").write_text(reason)
         record.path.replace(refused / record.path.name)
+
+
+def waits_for(folder: Path) -> str:
+    """The server that a spool's records wait for; "" if none do, or for the workspace's own store."""
+    told = folder / _SERVER
+    return told.read_text() if told.exists() and any(folder.glob("*.json")) else ""

@@ -13,6 +13,7 @@ import pytest
 from mlflow import MlflowClient
 
 from search.doctor import MENDED, NOTE, OK, WRONG, examine, waiting
+from search.storage import open_storage
 from search.tracking import names
 from search.tracking.spool import Spool
 from search.workspace import Workspace
@@ -47,11 +48,31 @@ def test_what_a_killed_study_left_is_found_and_mended(tmp_path: Path, empty_stor
     (workspace.cache / ".making-dead").mkdir(parents=True)
     wrong = {name for name, verdict in _verdicts(workspace).items() if verdict == WRONG}
     assert wrong == {"MLflow", "spool", "temporary files"}
-    assert waiting(workspace) == 2
+    assert len(waiting(workspace)) == 2
     mended = {name for name, verdict in _verdicts(workspace, fix=True).items() if verdict == MENDED}
     assert mended == wrong
     assert WRONG not in _verdicts(workspace).values()
     assert client.get_run(run).info.status == "KILLED"
+
+
+def test_what_waits_for_a_server_is_not_given_to_the_workspaces_own_store(tmp_path: Path) -> None:
+    """It would never arrive; nor are the checkpoints of a study of another storage anybody's leftovers."""
+    workspace = Workspace.at(tmp_path)
+    spool = Spool.claim(workspace.spool / "shared", "http://127.0.0.1:9")
+    spool.append("study", key="abc", name="study", tags={})
+    spool.close()
+    theirs = workspace.checkpoints / "abc-explore-0-0"
+    theirs.mkdir(parents=True)
+    findings = [f for f in examine(workspace, None, None, fix=True) if f.subject == "spool"]
+    assert [f.verdict for f in findings] == [WRONG]
+    assert "wait for http://127.0.0.1:9: give --tracking-uri" in findings[0].detail
+    assert len(waiting(workspace)) == 1
+    assert not (tmp_path / "mlflow.db").exists()
+    open_storage(workspace.storage_url).close()  # of another study, made here before
+    examined = {f.subject: f.verdict for f in examine(workspace, None, None, fix=True)}
+    assert (examined["temporary files"], theirs.is_dir()) == (OK, True)
+    again = Spool.claim(workspace.spool / "shared")
+    assert (again.folder.name, again.pending()) == ("shared+1", [])
 
 
 def test_a_gpu_that_the_backend_does_not_see_is_wrong(

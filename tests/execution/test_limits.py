@@ -9,9 +9,15 @@ from typing import Any
 
 import pytest
 
+from benchmarks import small_study
+from search.confirm import Confirm
+from search.execution.children import ForkServer
+from search.execution.coordinator import Coordinator
 from search.execution.limits import Limits, Watch
 from search.execution.patience import BrokenStudy
+from search.storage import open_storage
 from search.tracking import names
+from search.work import Outcome
 
 Confirmed = Callable[..., Any]
 
@@ -106,6 +112,21 @@ def test_a_study_stops_after_too_many_different_failures_in_a_row(confirm: Confi
     bad, good = {"misbehave": "die"}, {"seconds": 0.01}
     with pytest.raises(BrokenStudy, match=r"2 evaluations failed one after the other.*exit code 7"):
         confirm(bad, good, bad, bad, good, workers=1, retries=0, max_consecutive_failures=2)
+
+
+def test_draws_that_are_not_trained_say_nothing_of_failures_in_a_row(
+    stand_ins: ForkServer, tmp_path: Path
+) -> None:
+    """Skipped, known and infeasible ones come between any two trainings of a search."""
+    setting = small_study.setting([{"seconds": 0}], seeds=1, max_consecutive_failures=2)
+    storage = open_storage(f"sqlite:///{tmp_path / 'studies.db'}")
+    stage = Confirm(setting, storage, tmp_path, "small/confirm")
+    coordinator = Coordinator(stand_ins, 1, [])
+    untrained = (names.SKIPPED, names.DUPLICATE, names.INFEASIBLE)
+    for state in (names.FAILED, names.COMPLETE, names.FAILED, *untrained):
+        coordinator._count_failure(stage, Outcome(state))
+    with pytest.raises(BrokenStudy, match="2 evaluations failed"):
+        coordinator._count_failure(stage, Outcome(names.FAILED, "no"))
 
 
 def test_a_full_disk_pauses_the_study_and_costs_no_attempt(confirm: Confirmed, tmp_path: Path) -> None:

@@ -125,6 +125,10 @@ def test_image_size_is_a_side_or_a_pair() -> None:
     [
         ({"protocl": {}}, 'mine.toml: unknown key "protocl"; the nearest valid one is "protocol".'),
         (
+            {"verdict": {"taus": 0.3}},
+            'mine.toml: unknown key "verdict.taus"; the nearest valid one is "tau".',
+        ),
+        (
             {"protocol": {"epoch": 3}},
             'mine.toml: unknown key "protocol.epoch"; the nearest valid one is "epochs".',
         ),

@@ -93,6 +93,7 @@ def test_a_label_has_the_first_values_and_tells_all_of_them_apart() -> None:
     assert len({label[: len("build 012345")] for label in labels}) == 20  # a figure shows their beginnings
     assert all(len(label) <= 72 and " kernels_of_the_stage_0=64, " in label for label in labels)
     assert _label("networks:build", {"stages": 3, "width": 8}) == "build stages=3, width=8"
+    assert _label("networks:build", {"dropout": 3 * 0.1, "rate": 1e-4}) == "build dropout=0.3, rate=0.0001"
 
 
 def test_a_hypermodel_is_an_arm_beside_families() -> None:
