@@ -73,10 +73,16 @@ class Spool:
                 spool.close()
             elif mine is None:
                 mine = spool
-                write_whole(mine.folder / _SERVER, server or "")
+                mine._address(server)
             else:
                 mine._take_over(spool)
         raise AssertionError("counting never ends")
+
+    def _address(self, server: str | None) -> None:
+        if server is None:
+            (self.folder / _SERVER).unlink(missing_ok=True)
+        else:
+            write_whole(self.folder / _SERVER, server)
 
     def _take_over(self, other: Self) -> None:
         """Records are named by their time, so that order is kept; their files are found where they are."""
