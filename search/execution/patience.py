@@ -54,9 +54,8 @@ class Patience:
         """Wait a little, longer after each failure; the first one is announced."""
         with self._lock:
             self._waiting += failures == 0
-            announce = failures == 0 and self._waiting == 1
-        if announce:
-            self._say(f"paused: {reason}. It goes on by itself when this is over; nothing is lost")
+            if failures == 0 and self._waiting == 1:  # said in turn with what another thread has to say
+                self._say(f"paused: {reason}. It goes on by itself when this is over; nothing is lost")
         if self._stopping.wait(_SECONDS[min(failures, len(_SECONDS) - 1)]):
             raise BrokenStudy(f"stopped while waiting: {reason}")
 
@@ -65,6 +64,5 @@ class Patience:
         if failures:
             with self._lock:
                 self._waiting -= 1
-                announce = self._waiting == 0
-            if announce:
-                self._say("going on")
+                if self._waiting == 0:
+                    self._say("going on")
