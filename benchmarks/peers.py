@@ -56,7 +56,6 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "pruning": ("--set", "protocol.pruner=none"),
     "early stopping": ("--set", "protocol.patience=1000"),
     "TPE (random draws)": ("--set", "protocol.sampler=random"),
-    "frugal draws": ("--set", "protocol.frugal=false"),
 }
 #: what no setting switches off -> its name in `contenders.without`
 TAKEN_OUT: Mapping[str, str] = {

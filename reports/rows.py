@@ -243,7 +243,7 @@ def _wilson(accuracy: float, images: int | None) -> tuple[float, float]:
 def _explored(analysis: Analysis) -> dict[str, Any]:
     """Candidate to its explore run that tells most, monitor columns renamed."""
     frame = analysis.study.evaluations
-    frame = frame[(frame.stage == names.EXPLORE) & ~frame.state.isin((names.DUPLICATE, names.SKIPPED))]
+    frame = frame[(frame.stage == names.EXPLORE) & (frame.state != names.DUPLICATE)]
     frame = frame.assign(**{ours: frame[metric] for ours, metric in ON_MONITOR.items()})
     frame = frame.assign(rank=frame.state.map(_state_rank)).sort_values(["rank", "trial"], kind="stable")
     frame = frame.assign(candidate=frame.candidate.where(frame.candidate != "", frame.run_id))

@@ -7,16 +7,16 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from search.execution.protocol import Answer, Built, Value
+from search.repeats import twin
 from search.samplers import SHARED_NAMES, learn
 from search.setting import Setting
-from search.skipping import COST, cost_beside, skipped, twin
 from search.stage import Direction, Stage, Wait
 from search.tracking import names
 from search.work import Outcome, Work
 from spaces.domains import Domain, domain_from_dict
 from spaces.errors import UserError
 
-#: States that use up one of the study's trials. Infeasible, duplicate and skipped draws cost next to nothing.
+#: States that use up one of the study's trials. Infeasible and duplicate draws cost next to nothing.
 COUNTED = (names.COMPLETE, names.PRUNED, names.DIVERGED, names.FAILED)
 DUPLICATES_IN_A_ROW = 20
 INFEASIBLE_PER_TRIAL = 20
@@ -27,8 +27,6 @@ class Explore(Stage):
 
     The first has the cores of two workers, of which one waits: people wait for the first answer, too.
     An arm is a family or variant of which the space holds several; a space of one is one arm.
-    A frugal one trains about the cheaper of every two draws of an arm, by multiply-adds: networks that are
-    known to cost more must not hold a worker for long before something is known of the others.
     """
 
     name = names.EXPLORE
@@ -151,15 +149,15 @@ class Explore(Stage):
         return self._grid is None and not work.baseline
 
     def built(self, work: Work, built: Built) -> Answer:
-        """Skip what is known already, or costly. Raises UserError: see `_tell_sampler`."""
+        """Refuse what was drawn before: its value is known. Raises UserError: see `_tell_sampler`."""
         work.built = built
         if work.baseline and self._grid is None:
             self._tell_sampler(work, built)
         with self.exclusive():
-            work.known = twin(self.trials(), work, built) or self._costly(work, built)
+            work.known = twin(self.trials(), work, built)
             if work.known is None:
                 work.trial.set_user_attr("fingerprint", built.candidate_fingerprint)
-        return Answer.GO if work.known is None else Answer.SKIP
+        return Answer.GO if work.known is None else Answer.DUPLICATE
 
     def _tell_sampler(self, work: Work, built: Built) -> None:
         """Let the sampler learn from the baseline, where it is something that could have been drawn.
@@ -183,15 +181,6 @@ class Explore(Stage):
                 f'sampler "{self.setting.protocol.sampler}" would draw at random, since the baseline {what}: '
                 'give [baseline] values that the search has, or take sampler "tpe"'
             )
-
-    def _costly(self, work: Work, built: Built) -> Outcome | None:
-        """Of a frugal search, a draw that costs more than most of its arm. A baseline is no draw."""
-        if not self.setting.protocol.frugal or not self._draws(work):
-            return None
-        arm = _of_arm(self.trials(), work.trial.user_attrs["arm"])
-        cost = cost_beside(arm, work, built)
-        work.trial.set_user_attr(COST, cost)
-        return skipped(built, cost["usual"]) if cost["skipped"] else None
 
 
 def _of_arm(trials: list[FrozenTrial], arm: str) -> list[FrozenTrial]:

@@ -30,7 +30,6 @@ class Protocol:
     monitor_fraction: float = 0.1
     sampler: str = "tpe"
     sampler_options: Mapping[str, Any] = field(default_factory=dict)
-    frugal: bool = False  # of two draws about the cheaper: see Explore
     pruner: str = "median"
     pruner_options: Mapping[str, Any] = field(default_factory=dict)
     keep_models: str = "leaders"  # "none", "leaders" or "all"

@@ -312,7 +312,7 @@ class Stage(ABC):
         known = outcome.state == names.DUPLICATE and outcome.score == outcome.score
         if outcome.state == names.COMPLETE or known:
             return self.values(outcome), TrialState.COMPLETE
-        if outcome.state in (names.FAILED, names.DUPLICATE, names.SKIPPED):
+        if outcome.state in (names.FAILED, names.DUPLICATE):
             return None, TrialState.FAIL
         return None, TrialState.PRUNED
 

@@ -41,7 +41,7 @@ class Work:
     begun: float  # when it was first claimed, in seconds since the epoch
     attempts: int = 0
     built: Built | None = None
-    known: Outcome | None = None  # of what is skipped: how it ends; of a duplicate, what its twin had
+    known: Outcome | None = None  # of a duplicate: what its twin had
     trained_seconds: float = 0.0  # over the epochs heard of, restored ones too
     stood: dict[str, tuple[Domain, Value]] = field(default_factory=dict)  # asked for, and not drawn
     unsure: bool = False  # whether the storage holds draws of which its answer was lost

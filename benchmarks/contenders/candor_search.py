@@ -40,7 +40,6 @@ trials = 10000
 patience = {patience}
 monitor_fraction = 0.2
 keep_models = "all"
-frugal = true
 """
 
 

@@ -58,11 +58,6 @@ def _agreed(spec: "Spec") -> None:
             'sampler = "cmaes" knows one objective: take tpe, nsga2, gp, qmc or random with '
             "protocol.also_minimize."
         )
-    if protocol.frugal and protocol.sampler in ("qmc", "grid"):
-        raise UserError(
-            f'sampler = "{protocol.sampler}" covers a space evenly, and protocol.frugal skips what is costly '
-            'in it: take sampler = "tpe".'
-        )
     if protocol.hours is not None and spec.grid:
         raise UserError(
             "protocol.hours is a budget of a search, and every cell of a [grid] is trained on every seed: "

@@ -78,7 +78,6 @@ class Protocol(Section):
     leaks: Literal["purge-train", "report", "refuse"] = "purge-train"
     sampler: Literal["tpe", "random", "grid", "qmc", "cmaes", "nsga2", "gp"] = "tpe"
     sampler_options: dict[str, Any] = {}
-    frugal: bool = False  # a draw that costs more than most is skipped once
     pruner: Literal[
         "median", "hyperband", "successive_halving", "percentile", "threshold", "patient", "wilcoxon", "none"
     ] = "median"

@@ -14,7 +14,6 @@ MEANING = {
     names.RUNNING: "training, or its process died without a word",
     names.PRUNED: "stopped early: it was clearly behind",
     names.DUPLICATE: "drawn before: its known value was used, nothing trained",
-    names.SKIPPED: "costs more than most draws: the next one was trained in its place",
     names.INFEASIBLE: "cannot be built, or above the budget: not trained",
     names.DIVERGED: "its loss became infinite or no number",
     names.FAILED: "ended by an error or a limit",

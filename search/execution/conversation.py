@@ -123,7 +123,7 @@ class Conversation:
                 answer(child.pipe, value)
             case Built() as built:
                 verdict = insist(partial(stage.built, work, built))
-                if verdict == Answer.SKIP:
+                if verdict == Answer.DUPLICATE:
                     return work.known
                 answer(child.pipe, verdict)
                 for observer in self.observers:

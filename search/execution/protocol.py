@@ -21,7 +21,7 @@ class Answer(StrEnum):
     """What the coordinator answers to Built and Epoch."""
 
     GO = "go"
-    SKIP = "skip"  # nothing is to be trained: how it ends is known
+    DUPLICATE = "duplicate"
     PRUNE = "prune"
     STOP = "stop"
 

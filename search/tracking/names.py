@@ -51,11 +51,10 @@ RUNNING: Final = "running"
 COMPLETE: Final = "complete"
 PRUNED: Final = "pruned"
 DUPLICATE: Final = "duplicate"
-SKIPPED: Final = "skipped"  # costs more than most draws: the next one had its turn
 INFEASIBLE: Final = "infeasible"
 DIVERGED: Final = "diverged"
 FAILED: Final = "failed"
-STATES: Final = (RUNNING, COMPLETE, PRUNED, DUPLICATE, SKIPPED, INFEASIBLE, DIVERGED, FAILED)
+STATES: Final = (RUNNING, COMPLETE, PRUNED, DUPLICATE, INFEASIBLE, DIVERGED, FAILED)
 
 # Parameters: ARCH + field and RECIPE + field; lists read "64-64-128-128".
 ARCH: Final = "arch."

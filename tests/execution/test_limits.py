@@ -117,12 +117,12 @@ def test_a_study_stops_after_too_many_different_failures_in_a_row(confirm: Confi
 def test_draws_that_are_not_trained_say_nothing_of_failures_in_a_row(
     stand_ins: ForkServer, tmp_path: Path
 ) -> None:
-    """Skipped, known and infeasible ones come between any two trainings of a search."""
+    """Known and infeasible ones come between any two trainings of a search."""
     setting = small_study.setting([{"seconds": 0}], seeds=1, max_consecutive_failures=2)
     storage = open_storage(f"sqlite:///{tmp_path / 'studies.db'}")
     stage = Confirm(setting, storage, tmp_path, "small/confirm")
     coordinator = Coordinator(stand_ins, 1, [])
-    untrained = (names.SKIPPED, names.DUPLICATE, names.INFEASIBLE)
+    untrained = (names.DUPLICATE, names.INFEASIBLE)
     for state in (names.FAILED, names.COMPLETE, names.FAILED, *untrained):
         coordinator._count_failure(stage, Outcome(state))
     with pytest.raises(BrokenStudy, match="2 evaluations failed"):

@@ -174,7 +174,7 @@ def test_the_same_candidate_is_not_trained_on_two_machines(machine: Any) -> None
     """What another machine is evaluating now counts as known."""
     one, other = machine(Explore), machine(Explore)
     assert one.built(_claimed(one), _built("same")) == Answer.GO
-    assert other.built(_claimed(other), _built("same")) == Answer.SKIP
+    assert other.built(_claimed(other), _built("same")) == Answer.DUPLICATE
 
 
 def test_a_lost_machines_trial_goes_to_another_and_its_late_result_is_dropped(machine: Any) -> None:

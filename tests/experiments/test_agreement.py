@@ -19,7 +19,6 @@ from spaces.errors import UserError
             "knows one objective",
         ),
         ({"protocol.sampler": "grid"}, '"recipe.learning_rate" is no list'),
-        ({"protocol.frugal": True, "protocol.sampler": "qmc"}, "covers a space evenly"),
         ({"data.folds": 5}, r"needs a \[grid\]"),
     ],
 )

@@ -31,8 +31,6 @@ from search.unseal import Opening, frozen
 
 #: Tags of a run whose candidate was never built.
 NAMELESS = dict.fromkeys((names.CANDIDATE, names.ARCHITECTURE, names.FAMILY, names.VARIANT, names.LABEL), "")
-#: Why a draw is skipped.
-COSTLY = "46,318,464 multiply-adds, where half of the draws have 7,993,536 at most"
 
 
 def retold(study: Study, change: Callable[[Run], Mapping[str, str]]) -> Study:
@@ -151,35 +149,6 @@ def test_under_each_row_stand_its_own_seeds(unbuilt: Study) -> None:
     analysis = analyse(unbuilt)
     view = views.table_view(analysis, table(analysis, "comparison"), Links(None, ""), files=False)
     assert {len(entry.seeds) for entry in view.entries} == {3}
-
-
-@pytest.fixture
-def frugal(tracking_uri: str) -> Study:
-    """A search that skipped its trial 9: it was built, its size is known, and nothing was trained."""
-    study = load_study("joint", tracking_uri)
-    tags = {names.STATE: names.SKIPPED, names.REASON: COSTLY}
-    sizes = {names.PARAMETERS: 1_158_000.0, names.MACS: 46_318_464.0}
-    runs = {
-        name: replace(run, status="FINISHED", tags={**run.tags, **tags}, metrics=sizes)
-        if (run.tags[names.STAGE], slot(run)) == (names.EXPLORE, "9")
-        else run
-        for name, run in study.runs.items()
-    }
-    return replace(study, runs=runs)
-
-
-def test_a_draw_that_was_skipped_is_told_and_counted_nowhere_as_explored(frugal: Study) -> None:
-    analysis, frame = analyse(frugal), frugal.evaluations
-    candidate = frame.candidate[frame.state == names.SKIPPED].item()
-    states = table(analysis, "states").rows
-    told = states[states.state == names.SKIPPED].iloc[0]
-    assert (told.stage, told.evaluations, told.reason) == (names.EXPLORE, 1, COSTLY)
-    assert told.meaning == "costs more than most draws: the next one was trained in its place"
-    assert np.isnan(told.time)
-    assert candidate not in set(comparison_rows(analysis).candidate)
-    assert candidate not in set(table(analysis, "explored").rows.candidate)
-    assert ("Explored", "13 trials") in facts.at_a_glance(analysis)
-    assert progress(frugal).text == "finished, 13 of 16 explored, 16 of 16 confirmed"
 
 
 def test_an_opened_test_set_names_candidates_as_the_report_does(

@@ -32,10 +32,6 @@ def _built(fingerprint: str, family: str = "plain_cnn") -> Built:
     return Built(family, "", f"{family} {fingerprint}", {}, {}, {}, fingerprint, fingerprint, 1000, 2000)
 
 
-def _costing(macs: int) -> Built:
-    return replace(_built(f"candidate of {macs}"), macs=macs)
-
-
 def _explore(setting: Setting, url: str, folder: Path) -> Explore:
     return Explore(setting, open_storage(url), folder, f"{setting.experiment}/explore")
 
@@ -317,7 +313,7 @@ def test_a_candidate_drawn_twice_is_told_its_known_value_and_not_counted(
     stage = _explore(setting_for(trials=2), storage_url, tmp_path)
     _complete(stage, _work(stage), 0.75, "same")
     again = _work(stage)
-    assert stage.built(again, _built("same")) == Answer.SKIP
+    assert stage.built(again, _built("same")) == Answer.DUPLICATE
     assert again.known is not None
     stage.finish(again, again.known)
     assert (again.known.state, stage.trials()[-1].value, stage.counted()) == (names.DUPLICATE, 0.75, 1)
@@ -334,53 +330,6 @@ def test_a_used_up_space_ends_the_stage(setting_for: SettingFor, storage_url: st
         stage.finish(work, work.known)
     assert stage.claim(0) is None
     assert "used up" in stage.ended_because
-
-
-def test_a_frugal_search_skips_what_costs_more_than_most_and_never_two_in_a_row(
-    setting_for: SettingFor, storage_url: str, tmp_path: Path
-) -> None:
-    """What is skipped costs no training, counts as no trial, and says why."""
-    setting = setting_for({"baseline": {"conv_stages": 2}}, trials=4, frugal=True)
-    stage = _explore(setting, storage_url, tmp_path)
-    answers = []
-    for macs in (1, 10, 20, 30, 25, 15):  # the first is the baseline's: it was not drawn
-        work = _work(stage)
-        answers.append(stage.built(work, _costing(macs)))
-        stage.finish(work, work.known or Outcome(names.COMPLETE, score=0.5))
-    go, skip = Answer.GO, Answer.SKIP
-    assert answers == [go, go, skip, go, skip, go]
-    skipped = stage.trials()[2]
-    assert (skipped.user_attrs["state"], skipped.state, stage.counted()) == ("skipped", TrialState.FAIL, 4)
-    assert skipped.user_attrs["reason"] == "20 multiply-adds, where half of the draws have 10 at most"
-    assert stage.claim(0) is None
-
-
-def test_a_frugal_search_compares_the_draws_of_one_family(
-    setting_for: SettingFor, storage_url: str, tmp_path: Path
-) -> None:
-    """A family of dear networks is not skipped for being one."""
-    setting = setting_for({"space": ("plain_cnn", "inception")}, frugal=True)
-    stage = _explore(setting, storage_url, tmp_path)
-    for number, macs in enumerate((10, 1000, 9, 999)):
-        work = _work(stage)
-        family = str(work.task.fix["family"])
-        assert stage.built(work, replace(_built(f"{number}", family), macs=macs)) == Answer.GO
-        stage.finish(work, Outcome(names.COMPLETE, score=0.5))
-
-
-def test_what_a_frugal_search_decided_of_a_draw_holds_when_it_is_adopted(
-    setting_for: SettingFor, storage_url: str, tmp_path: Path
-) -> None:
-    """It may have a checkpoint by then, and what is usual may have changed meanwhile."""
-    setting = setting_for(frugal=True)
-    stage = _explore(setting, storage_url, tmp_path)
-    works = [_work(stage, n) for n in range(4)]
-    costs = (10, 20, 30, 5)
-    answers = [stage.built(work, _costing(macs)) for work, macs in zip(works, costs, strict=True)]
-    assert answers == [Answer.GO, Answer.SKIP, Answer.GO, Answer.GO]
-    again = _explore(setting, storage_url, tmp_path)
-    adopted = sorted((_work(again, n) for n in range(4)), key=lambda work: work.slot)
-    assert [again.built(w, _costing(macs)) for w, macs in zip(adopted, costs, strict=True)] == answers
 
 
 def test_an_infeasible_draw_is_a_constraint_and_not_a_trial(

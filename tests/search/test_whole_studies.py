@@ -180,21 +180,6 @@ def test_two_objectives_confirm_the_front(server: ForkServer, make: Make, tmp_pa
     assert set(_attributes(study.confirm, "state")) == {"complete"}
 
 
-def test_a_frugal_search_trains_as_many_as_asked(server: ForkServer, make: Make, tmp_path: Path) -> None:
-    protocol = {"trials": 12, "pruner": "none", "epochs": 1, "sampler": "random", "frugal": True}
-    widths = {"kernels_1": {"kind": "integer", "low": 4, "high": 64, "default": 4}}
-    rates = {"learning_rate": {"kind": "real", "low": 0.001, "high": 0.1, "default": 0.01}}
-    fix = {**TINY, "conv_stages": 1, "dense_layers": 1, "neurons_1": 8}
-    study = _run(server, make("plain_cnn", protocol, fix=fix, domains=widths, recipe_domains=rates), tmp_path)
-    assert study.explore is not None
-    trials = study.explore.trials()
-    states = [trial.user_attrs["state"] for trial in trials]
-    assert (states.count("complete"), set(states)) == (12, {"complete", "skipped"})
-    reasons = [t.user_attrs["reason"] for t in trials if t.user_attrs["state"] == "skipped"]
-    assert 1 <= len(reasons) <= 12
-    assert all("multiply-adds, where half of the draws have" in reason for reason in reasons)
-
-
 def test_a_grid_sampler_tries_every_combination_once(server: ForkServer, make: Make, tmp_path: Path) -> None:
     protocol = {"trials": 50, "sampler": "grid", "pruner": "none", "epochs": 1}
     domains = {"kernels_1": {"kind": "categorical", "choices": [4, 8], "default": 4}}
