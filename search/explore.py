@@ -1,11 +1,12 @@
 """The first stage: a sampler draws candidates, one seed each; monitor decides who becomes a leader."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, cast
 
 from optuna.trial import FrozenTrial, TrialState
 
+from search.earlier import LEADS
 from search.execution.protocol import Answer, Built, Value
 from search.repeats import twin
 from search.samplers import SHARED_NAMES, learn
@@ -23,8 +24,9 @@ INFEASIBLE_PER_TRIAL = 20
 
 
 class Explore(Stage):
-    """Trials up to the protocol's total, shared equally among families, the baseline first.
+    """Trials up to the protocol's total, shared equally among families; the baseline first.
 
+    After it come the leads of an earlier study, where the experiment asks for them.
     The first has the cores of two workers, of which one waits: people wait for the first answer, too.
     An arm is a family or variant of which the space holds several; a space of one is one arm.
     """
@@ -32,8 +34,19 @@ class Explore(Stage):
     name = names.EXPLORE
     learns = True
 
-    def __init__(self, setting: Setting, *args: Any, hours_left: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        *args: Any,
+        leads: Sequence[Mapping[str, Any]] = (),
+        hours_left: Any = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(setting, *args, **kwargs)
+        self.leads = tuple(leads)
+        if leads:
+            self.origin = str(leads[0]["from"]).partition("/")[0]
+            self.study.set_user_attr(LEADS, list(leads))
         if setting.protocol.also_minimize is None:  # Optuna prunes by one objective alone
             self.prunes_by = "seed" if setting.protocol.explore_seeds > 1 else "epoch"
         self._arms = (setting.space,) if isinstance(setting.space, str) else tuple(setting.space)
@@ -90,10 +103,11 @@ class Explore(Stage):
         return {"baseline": True, "arm": arm}
 
     def _place(self, trials: list[FrozenTrial]) -> dict[str, Any]:
-        """What the plan says of the next trial: a cell of the grid, or the arm whose turn it is."""
-        if self._grid is None:
-            return {"arm": self._turn(trials)}
-        return {"cell": self._grid[_without_baseline(trials)]}
+        """What the plan says of the next trial: a cell of the grid, a lead, or the arm whose turn it is."""
+        number = _without_baseline(trials)
+        if self._grid is not None:
+            return {"cell": self._grid[number]}
+        return dict(self.leads[number]) if number < len(self.leads) else {"arm": self._turn(trials)}
 
     def _reason_to_end(self, trials: list[FrozenTrial], done: int, total: int) -> str:
         if done >= total:
@@ -144,6 +158,16 @@ class Explore(Stage):
         assert domain.default is not None  # noqa: S101  whoever declares a hyperparameter gives one
         work.stood[name] = domain, domain.default
         return domain.default
+
+    def draw(self, work: Work, name: str, domain: Domain) -> Value:
+        """An earlier study's lead has the values that it had there; what this space has not, is drawn."""
+        values = work.trial.user_attrs.get("values", {})
+        plain = {path.rpartition("/")[2]: value for path, value in values.items()}
+        value = values.get(name, plain.get(name.rpartition("/")[2]))
+        if value is None or not domain.contains(value):
+            return super().draw(work, name, domain)
+        learn(work.writable, name, domain, value)
+        return cast("Value", value)
 
     def _draws(self, work: Work) -> bool:
         return self._grid is None and not work.baseline

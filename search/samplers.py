@@ -76,9 +76,12 @@ def make_pruner(name: str, options: Mapping[str, Any], epochs: int) -> optuna.pr
     return pruner
 
 
-def worker_seed(search_seed: int, trials_so_far: int, slot: int) -> int:
-    """A seed of a worker's own: a resumed study must not repeat its start-up draws."""
-    text = f"{search_seed}/{trials_so_far}/{slot}"
+def worker_seed(search_seed: int, trials_so_far: int, slot: int, origin: str = "") -> int:
+    """A seed of a worker's own: a resumed study must not repeat its start-up draws.
+
+    origin: the study whose leads were drawn first; its other draws must not be repeated either.
+    """
+    text = "/".join(map(str, (search_seed, trials_so_far, slot, *([origin] if origin else []))))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
 
 

@@ -28,6 +28,7 @@ class Protocol:
     max_parameters: int | None = None
     max_macs: int | None = None
     monitor_fraction: float = 0.1
+    warm_start: str | None = None  # the experiment whose leaders are drawn first
     sampler: str = "tpe"
     sampler_options: Mapping[str, Any] = field(default_factory=dict)
     pruner: str = "median"

@@ -50,6 +50,7 @@ class Stage(ABC):
 
     name: str
     prunes_by: Literal["epoch", "seed"] | None = None  # what a step is to the pruner
+    origin = ""  # the study whose leads it begins with
     learns = False  # whether what has ended bears on what is claimed next
 
     def __init__(self, setting: Setting, storage: Storage, workspace: Path, study_name: str) -> None:
@@ -208,7 +209,9 @@ class Stage(ABC):
             return self.study
         if worker not in self._studies:
             protocol = self.setting.protocol
-            seed = worker_seed(protocol.sampler_options.get("seed", 0), len(self.trials()), worker)
+            seed = worker_seed(
+                protocol.sampler_options.get("seed", 0), len(self.trials()), worker, self.origin
+            )
             self._studies[worker] = optuna.load_study(
                 study_name=self.study_name,
                 storage=self.storage.cached,
@@ -248,9 +251,13 @@ class Stage(ABC):
         if work.unsure:
             work.read_again()
         work.unsure = True
-        value = suggest(work.writable, name, domain)
+        value = self.draw(work, name, domain)
         work.unsure = False
         return value
+
+    def draw(self, work: Work, name: str, domain: Domain) -> Value:
+        """What the trial has of the name from now on."""
+        return suggest(work.writable, name, domain)
 
     def epoch(self, work: Work, message: Epoch) -> Answer:
         """Take note of an epoch; prune where the stage prunes by epoch."""

@@ -2,13 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from optuna.trial import TrialState
 
 from search.confirm import Confirm
+from search.earlier import IDENTITY, identities, leads
 from search.execution.coordinator import Coordinator
 from search.execution.devices import cores
 from search.explore import Explore
@@ -21,8 +22,6 @@ from search.tracking import names
 from search.training.precision import automatic
 from search.workspace import Workspace
 from spaces.errors import UserError
-
-_IDENTITY = "identity"
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,15 @@ class Study:
         self.earlier = _differences(storage, setting)
         self.explore: Explore | None = None
         if not setting.cells:
+            explored = f"{name}/explore"
+            first = leads(storage, setting, explored)  # before there is a stage: it may be a mistake
             self.explore = Explore(
-                setting, storage, workspace.folder, f"{name}/explore", hours_left=self._hours_left
+                setting, storage, workspace.folder, explored, leads=first, hours_left=self._hours_left
             )
         self.confirm = Confirm(setting, storage, workspace.folder, f"{name}/confirm")
         self.final = Final(setting, storage, workspace.folder, f"{name}/final")
         for stage in (*self.stages, self.final):
-            stage.study.set_user_attr(_IDENTITY, setting.identified_by())
+            stage.study.set_user_attr(IDENTITY, setting.identified_by())
         self._sweep()
 
     @property
@@ -155,7 +156,7 @@ def join(setting: Setting, storage: Storage, *, strict: bool) -> Setting:
     """
     experiment = json.dumps(setting.identity, sort_keys=True)
     others = []
-    for study, identity in _identities(storage, setting.experiment):
+    for study, identity in identities(storage, setting.experiment):
         if json.dumps(identity["experiment"], sort_keys=True) != experiment:
             continue
         if (identity["data"], identity["split"]) == (setting.data.digest, setting.data.split_digest):
@@ -177,7 +178,7 @@ def is_begun(setting: Setting, storage: Storage) -> bool:
     return any(
         (identity["data"], identity["split"]) == wanted
         and json.dumps(identity["experiment"], sort_keys=True) == experiment
-        for _, identity in _identities(storage, setting.experiment)
+        for _, identity in identities(storage, setting.experiment)
     )
 
 
@@ -189,20 +190,10 @@ def _computing_as(setting: Setting, study: str, precision: str, threads: int) ->
     return replace(setting, precision=precision, threads=threads)
 
 
-def _identities(storage: Storage, experiment: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The studies of this experiment, oldest first: id and what it is made of."""
-    prefix, seen = f"{experiment}-", set()
-    for frozen in storage.get_all_studies():
-        study = frozen.study_name.removeprefix(prefix).partition("/")[0]
-        if frozen.study_name.startswith(prefix) and _IDENTITY in frozen.user_attrs and study not in seen:
-            seen.add(study)
-            yield study, frozen.user_attrs[_IDENTITY]
-
-
 def _differences(storage: Storage, setting: Setting) -> tuple[Difference, ...]:
     """Earlier studies of this experiment, none if this one is not new."""
     mine = setting.identified_by()
-    found = dict(_identities(storage, setting.experiment))
+    found = dict(identities(storage, setting.experiment))
     if setting.study in found:
         return ()
     return tuple(Difference(study, tuple(sorted(_changed(old, mine)))) for study, old in found.items())

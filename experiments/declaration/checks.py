@@ -58,6 +58,10 @@ def _agreed(spec: "Spec") -> None:
             'sampler = "cmaes" knows one objective: take tpe, nsga2, gp, qmc or random with '
             "protocol.also_minimize."
         )
+    if protocol.warm_start and (spec.grid or protocol.sampler == "grid"):
+        raise UserError(
+            "protocol.warm_start says what a search draws first, and a grid draws nothing: leave it out."
+        )
     if protocol.hours is not None and spec.grid:
         raise UserError(
             "protocol.hours is a budget of a search, and every cell of a [grid] is trained on every seed: "

@@ -11,6 +11,8 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Rate = Annotated[float, Field(ge=0, le=1)]
 
+#: What an experiment may be called.
+NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 #: Keys of `[protocol]` that may grow or change while the study stays the same one. Precision and threads
 #: are here because a study records what "auto" became on its machine.
 TOTALS: Final = frozenset(
@@ -76,6 +78,7 @@ class Protocol(Section):
     max_parameters: Count | None = None
     max_macs: Count | None = None
     leaks: Literal["purge-train", "report", "refuse"] = "purge-train"
+    warm_start: Annotated[str, Field(pattern=NAME)] | None = None  # whose leaders are drawn first
     sampler: Literal["tpe", "random", "grid", "qmc", "cmaes", "nsga2", "gp"] = "tpe"
     sampler_options: dict[str, Any] = {}
     pruner: Literal[

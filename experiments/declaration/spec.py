@@ -11,7 +11,16 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 
 from experiments.declaration import catalog, checks, refusals, toml_text
 from experiments.declaration.cells import cells, expand, is_recipe
-from experiments.declaration.sections import TOTALS, Images, Protocol, Published, Range, Section, Verdict
+from experiments.declaration.sections import (
+    NAME,
+    TOTALS,
+    Images,
+    Protocol,
+    Published,
+    Range,
+    Section,
+    Verdict,
+)
 from search.training.recipe import Recipe
 from spaces.domains import Categorical, Domain, Integer, Real
 from spaces.errors import UserError
@@ -57,7 +66,7 @@ Searched = Annotated[
     Annotated[Choices, Tag("choices")] | Annotated[Range, Tag("range")],
     Discriminator(lambda value: "choices" if isinstance(value, list) else "range"),
 ]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Name = Annotated[str, Field(pattern=NAME)]
 Names = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_rows)]
 
 

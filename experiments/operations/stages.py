@@ -195,6 +195,10 @@ def _introduce(study: Study, workers: int, progress: Progress) -> None:
         f"study {setting.study}: {workers} worker{'s' if workers > 1 else ''}, {setting.precision}, "
         f"{setting.threads} thread{'s' if setting.threads > 1 else ''} each"
     )
+    if study.explore is not None and study.explore.leads:
+        count, origin = len(study.explore.leads), study.explore.origin
+        leads = f"the {count} best candidates" if count > 1 else "the best candidate"
+        progress.say(f"  begins with {leads} of study {origin} of {setting.protocol.warm_start}")
     for earlier in study.earlier:
         changed = ", ".join(earlier.keys[:6])
         progress.say(f"  a new study: it differs from study {earlier.study} in {changed}")

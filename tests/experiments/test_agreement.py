@@ -20,6 +20,7 @@ from spaces.errors import UserError
         ),
         ({"protocol.sampler": "grid"}, '"recipe.learning_rate" is no list'),
         ({"data.folds": 5}, r"needs a \[grid\]"),
+        ({"protocol.warm_start": "joint", "protocol.sampler": "grid"}, "a grid draws nothing"),
     ],
 )
 def test_a_search_refuses(settings: dict[str, Any], sentence: str) -> None:

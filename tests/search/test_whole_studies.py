@@ -180,6 +180,26 @@ def test_two_objectives_confirm_the_front(server: ForkServer, make: Make, tmp_pa
     assert set(_attributes(study.confirm, "state")) == {"complete"}
 
 
+def test_a_search_that_starts_warm_trains_the_leader_of_the_earlier_one_first(
+    server: ForkServer, make: Make, tmp_path: Path
+) -> None:
+    widths = {"kernels_1": {"kind": "integer", "low": 4, "high": 64, "default": 4}}
+    rates = {"learning_rate": {"kind": "real", "low": 0.001, "high": 0.1, "default": 0.01}}
+    fix = {**TINY, "conv_stages": 1, "dense_layers": 1, "neurons_1": 8}
+    searched = {"fix": fix, "domains": widths, "recipe_domains": rates}
+    protocol = {"trials": 3, "epochs": 1, "pruner": "none"}
+    earlier = _run(server, make("plain_cnn", protocol, **searched), tmp_path)
+    warm = make("plain_cnn", {**protocol, "trials": 2, "warm_start": "small"}, experiment="warm", **searched)
+    study = _run(server, warm, tmp_path, workers=1)
+    assert earlier.explore is not None
+    assert study.explore is not None
+    led = max(earlier.explore.trials(), key=lambda trial: trial.value or 0.0)
+    first, drawn = study.explore.trials()
+    assert first.params == led.params
+    assert first.user_attrs["candidate"] == led.user_attrs["candidate"]
+    assert drawn.params not in [trial.params for trial in earlier.explore.trials()]
+
+
 def test_a_grid_sampler_tries_every_combination_once(server: ForkServer, make: Make, tmp_path: Path) -> None:
     protocol = {"trials": 50, "sampler": "grid", "pruner": "none", "epochs": 1}
     domains = {"kernels_1": {"kind": "categorical", "choices": [4, 8], "default": 4}}

@@ -1,0 +1,131 @@
+"""Learning curves of a real study: a random search without pruning, for `replay` and `fidelities`.
+
+    python -m benchmarks.recording faces                          drawn faces: six minutes
+    python -m benchmarks.recording fer2013 --data fer2013.zip     real ones: twelve
+
+Kept in `benchmarks/curves/`: of every network its values, monitor accuracy by epoch, and seconds by epoch.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import distribution_to_json
+
+from benchmarks.surrogate import CURVES, EPOCHS
+from search.workspace import Workspace
+
+#: What every network has, beside the values that were drawn.
+FIX: Mapping[str, Any] = {"convs_per_stage": 1, "kernel_size": 3, "head": "flatten"}
+RECIPE: Mapping[str, Any] = {"batch_size": 16, "augmentation": "flip"}
+MONITOR = 0.25
+#: name -> where the images come from.
+DATA: Mapping[str, Mapping[str, Any]] = {
+    "faces": {"source": "synthetic:train=1000,validation=200,test=100"},
+    "fer2013": {"source": "fer2013.zip", "limit": 2000, "classes": ["happy", "sad", "surprise"]},
+}
+EXPERIMENT = """
+question = "What do learning curves of plain networks look like?"
+space = "plain_cnn"
+
+[fix]
+{fix}
+
+[search]
+conv_stages = [2, 3, 4]
+kernels_1 = [16, 32, 64]
+kernels_2 = [16, 32, 64]
+kernels_3 = [16, 32, 64]
+kernels_4 = [16, 32, 64]
+batch_norm = [true, false]
+dropout = {{ low = 0.0, high = 0.4, step = 0.2 }}
+dense_layers = [1, 2]
+neurons_1 = [64, 128, 256]
+neurons_2 = [64, 128, 256]
+recipe.learning_rate = {{ low = 1e-4, high = 1e-2, log = true }}
+
+[recipe]
+{recipe}
+
+[protocol]
+sampler = "random"
+pruner = "none"
+epochs = {epochs}
+patience = {epochs}
+monitor_fraction = {monitor}
+leaders = 1
+seeds = 2
+keep_models = "none"
+
+[data]
+{data}
+"""
+
+
+def record(name: str, data: str | None, trials: int) -> None:
+    """Train so many networks, and keep their curves."""
+    with tempfile.TemporaryDirectory() as folder:
+        experiment = Path(folder) / "curves.toml"
+        tables = {"fix": FIX, "recipe": RECIPE, "data": DATA[name]}
+        written = {table: _toml(values) for table, values in tables.items()}
+        experiment.write_text(EXPERIMENT.format(**written, epochs=EPOCHS, monitor=MONITOR))
+        candor = str(Path(sys.executable).with_name("candor"))
+        workspace = Path(folder) / "runs"
+        command = [candor, "search", str(experiment), "--trials", str(trials), "--workspace", str(workspace)]
+        subprocess.run([*command, *(["--data", data] if data else [])], check=True)
+        held = _recorded(Workspace.at(workspace))
+    path = CURVES / f"{name}.json"
+    path.write_text(json.dumps(held, indent=1) + "\n")
+    print(f"{path} holds {len(held['curves'])} curves")
+
+
+def _toml(values: Mapping[str, Any]) -> str:
+    return "\n".join(f"{key} = {json.dumps(value)}" for key, value in values.items())
+
+
+def _recorded(workspace: Workspace) -> dict[str, Any]:
+    from experiments.operations.lookup import newest_study
+    from search.tracking import names
+
+    newest = newest_study("curves", workspace.tracking_uri)
+    study = newest.parent.tags[names.STUDY]
+    runs = newest.store.runs(newest.store.experiments()["curves"], {names.STAGE: names.EXPLORE})
+    points = newest.store.history([run.run_id for run in runs], ["monitor_accuracy", names.EPOCH_SECONDS])
+    by_slot = {run.tags[names.TRIAL]: points[points.run_id == run.run_id] for run in runs}
+    explored = optuna.load_study(
+        study_name=f"curves-{study}/explore", storage=workspace.storage_url
+    ).get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+    curves, space = [], {}
+    for trial in explored:
+        own = by_slot.get(trial.user_attrs["key"].split("/")[2])
+        if own is None or not trial.params:
+            continue
+        columns = {metric: list(rows.value) for metric, rows in own.groupby("metric")}
+        if len(columns["monitor_accuracy"]) == EPOCHS:
+            space |= trial.distributions
+            seconds = [round(value, 3) for value in columns[names.EPOCH_SECONDS]]
+            accuracy = [round(value, 4) for value in columns["monitor_accuracy"]]
+            curves.append({"values": trial.params, "monitor_accuracy": accuracy, "epoch_seconds": seconds})
+    return {"space": {k: distribution_to_json(v) for k, v in sorted(space.items())}, "curves": curves}
+
+
+def main() -> None:
+    """Record one set of curves."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", nargs="?", choices=tuple(DATA), default="faces")
+    parser.add_argument("--data", help="where its images are")
+    parser.add_argument("--trials", type=int, default=48, help="networks to train")
+    asked = parser.parse_args()
+    record(asked.name, asked.data, asked.trials)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""A search that begins with the leads of an earlier study, on a real Optuna storage."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.earlier import identities
+from search.execution.protocol import Answer, Built
+from search.explore import Explore
+from search.setting import Setting
+from search.storage import open_storage
+from search.study import Study
+from search.tracking import names
+from search.work import Outcome, Work
+from search.workspace import Workspace
+from spaces.domains import Categorical, Domain, Integer, Real
+from spaces.errors import UserError
+
+SettingFor = Callable[..., Setting]
+#: What the networks of these tests are drawn from.
+DOMAINS: Mapping[str, Domain] = {
+    "stages": Integer(1, 5),
+    "norm": Categorical((True, False), True),
+    "recipe.learning_rate": Real(1e-4, 1e-1, log=True),
+}
+
+
+@pytest.fixture
+def study(setting_for: SettingFor, storage_url: str, tmp_path: Path) -> Callable[..., Study]:
+    """A study of an experiment, as a new process opens it."""
+
+    def opened(experiment: str, setting: dict[str, Any] | None = None, **protocol: Any) -> Study:
+        identity = {"name": experiment, **(setting or {}), **protocol}
+        fields = {"experiment": experiment, "identity": identity, **(setting or {})}
+        return Study(setting_for(fields, **protocol), open_storage(storage_url), Workspace.at(tmp_path))
+
+    return opened
+
+
+def _work(stage: Explore | None) -> Work:
+    assert stage is not None
+    work = stage.claim(0)
+    assert isinstance(work, Work)
+    return work
+
+
+def _drawn(stage: Explore | None, work: Work, domains: Mapping[str, Domain] = DOMAINS) -> dict[str, Any]:
+    assert stage is not None
+    return {name: stage.suggest(work, name, domain) for name, domain in domains.items()}
+
+
+def _explored(study: Study, *scores: float) -> list[dict[str, Any]]:
+    """What was drawn for candidates that then had these scores."""
+    assert study.explore is not None
+    drawn = []
+    for score in scores:
+        work = _work(study.explore)
+        drawn.append(_drawn(study.explore, work))
+        own = str(drawn[-1])
+        built = Built("plain_cnn", "", own, {}, {}, {}, own, own, 1000, 2000)
+        assert study.explore.built(work, built) == Answer.GO
+        study.explore.finish(work, Outcome(names.COMPLETE, score=score))
+    return drawn
+
+
+def test_a_warm_search_begins_with_the_leads_of_the_earlier_one_best_first(
+    study: Callable[..., Study],
+) -> None:
+    """As many as it has leaders; then it draws, and what it was given teaches its sampler."""
+    old = _explored(study("old"), 0.3, 0.5, 0.4)
+    new = study("new", warm_start="old", leaders=2, trials=4)
+    works = [_work(new.explore) for _ in range(3)]
+    values = [_drawn(new.explore, work) for work in works]
+    assert values[:2] == [old[1], old[2]]
+    assert values[2] not in old
+    assert new.explore is not None
+    assert [trial.params for trial in new.explore.trials()] == values
+    source = new.explore.trials()[0].user_attrs["from"]
+    assert source.endswith("/1")
+    assert source.partition("/")[0] in [study for study, _ in identities(new._storage, "old")]
+
+
+def test_the_baseline_comes_before_the_leads(study: Callable[..., Study]) -> None:
+    old = _explored(study("old"), 0.5)
+    new = study("new", {"baseline": {"conv_stages": 2}}, warm_start="old")
+    baseline, lead = _work(new.explore), _work(new.explore)
+    assert (baseline.baseline, lead.baseline) == (True, False)
+    assert _drawn(new.explore, lead) == old[0]
+
+
+def test_what_the_new_space_has_not_is_drawn(study: Callable[..., Study]) -> None:
+    old = _explored(study("old"), 0.5)[0]
+    new = study("new", warm_start="old")
+    narrower = {**DOMAINS, "stages": Integer(6, 9), "neurons": Integer(8, 64)}
+    values = _drawn(new.explore, _work(new.explore), narrower)
+    assert (values["norm"], values["recipe.learning_rate"]) == (old["norm"], old["recipe.learning_rate"])
+    assert 6 <= values["stages"] <= 9
+    assert 8 <= values["neurons"] <= 64
+
+
+def test_a_loss_is_better_when_it_is_smaller(study: Callable[..., Study]) -> None:
+    old = _explored(study("old", objective="loss"), 0.9, 0.2)
+    assert _drawn((new := study("new", warm_start="old")).explore, _work(new.explore)) == old[1]
+
+
+def test_a_search_goes_on_with_the_leads_that_it_began_with(study: Callable[..., Study]) -> None:
+    """Whatever the earlier study has found meanwhile, and whoever goes on."""
+    old = _explored(study("old", trials=9), 0.3, 0.5)
+    first = study("new", warm_start="old")
+    _drawn(first.explore, _work(first.explore))
+    _explored(study("old", trials=9), 0.9)
+    again = study("new", warm_start="old")
+    assert _drawn(again.explore, _work(again.explore)) == old[1]  # adopted, with its draws
+    assert _drawn(again.explore, _work(again.explore)) == old[0]
+
+
+def test_an_experiment_may_begin_with_its_own_leads_on_other_images(study: Callable[..., Study]) -> None:
+    """Its newest other study counts; those of experiments whose names go on do not."""
+    _explored(study("mine", {"fix": {"of": "the oldest"}}), 0.9)
+    old = _explored(study("mine"), 0.5)
+    _explored(study("mine-too"), 0.9)
+    new = study("mine", warm_start="mine")
+    assert _drawn(new.explore, _work(new.explore)) == old[0]
+
+
+def test_names_behind_a_choice_of_families_are_the_same_hyperparameters(study: Callable[..., Study]) -> None:
+    """Over several families they are called "family=plain_cnn/stages"; the arm of a lead is its family's."""
+    several = {"space": ("inception", "plain_cnn")}
+    old = _explored(study("old"), 0.5)[0]
+    new = study("new", several, warm_start="old")
+    work = _work(new.explore)
+    assert work.task.fix["family"] == "plain_cnn"
+    inner = {f"family=plain_cnn/{name}": domain for name, domain in DOMAINS.items()}
+    assert list(_drawn(new.explore, work, inner).values()) == list(old.values())
+
+
+@pytest.mark.parametrize(
+    ("setting", "warm_start", "sentence"),
+    [
+        ({}, "nobody", 'protocol.warm_start = "nobody": the workspace holds no other study'),
+        ({}, "new", 'protocol.warm_start = "new": the workspace holds no other study'),
+        ({}, "empty", 'protocol.warm_start = "empty": the workspace holds no other study'),
+        ({"space": "inception"}, "old", r"explored plain_cnn, which this space \(inception\) does not have"),
+    ],
+)
+def test_nothing_to_begin_with_is_a_mistake_and_leaves_no_study_behind(
+    study: Callable[..., Study], setting: dict[str, Any], warm_start: str, sentence: str
+) -> None:
+    _explored(study("old"), 0.5)
+    empty = study("empty")
+    before = len(empty._storage.get_all_studies())
+    with pytest.raises(UserError, match=sentence):
+        study("new", setting, warm_start=warm_start)
+    assert len(empty._storage.get_all_studies()) == before
