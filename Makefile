@@ -85,7 +85,7 @@ define new_environment
 	$(find_python); $(discard) && mkdir .venv && touch .venv/unfinished && "$$python" -m venv .venv
 endef
 
-# uv reads every platform's markers, so that one lock file serves Linux and macOS, 3.11 to 3.13.
+# uv reads every platform's markers, so that one lock file serves every machine, 3.11 to 3.13.
 lock:
 	@$(find_python); rm -rf build/lock && "$$python" -m venv build/lock
 	@build/lock/bin/python -m pip --quiet --disable-pip-version-check install uv

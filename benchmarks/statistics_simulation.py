@@ -1,8 +1,8 @@
 """Studies whose truth is known: do the intervals cover, are false winners rare, are true differences found?
 
-    python benchmarks/statistics_simulation.py [--studies 400] [--workers 2]
+    python -m benchmarks.statistics_simulation [--studies 400] [--workers 2]
 
-Every study draws new images, new candidates and new seeds (simulated_studies.py) and goes through the
+Every study draws new images, new candidates and new seeds (`simulated_studies.py`) and goes through the
 functions that the report calls; whole studies go all the way through `compare` and `decide`. Two worlds, both
 with 3,589 validation images and 67% accuracy: `usual`, what small networks on FER-2013 are taken to show, and
 `noisy`, with more of every noise.
@@ -17,7 +17,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from simulated_studies import (
+
+from benchmarks.simulated_studies import (
     CLASSES,
     IMAGES,
     RULE,
@@ -29,7 +30,6 @@ from simulated_studies import (
     guesses,
     leaders_of,
 )
-
 from reports import statistics
 
 CHUNK = 50  # studies a process does at a time

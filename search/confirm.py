@@ -28,7 +28,7 @@ class Confirm(Stage):
         self._insert([(leader.slot, leader.baseline, {"candidate": leader.candidate}) for leader in leaders])
 
     def plan_cells(self) -> None:
-        """The same for the cells of a grid; the baseline comes before cell 0."""
+        """The same for the cells of a grid; the baseline has slot 0, the cells come after it."""
         cells: list[tuple[int, bool, dict[str, Any]]] = [
             (slot, False, {"cell": dict(cell)}) for slot, cell in enumerate(self.setting.cells, start=1)
         ]

@@ -1,4 +1,4 @@
-"""The first stage: a sampler draws candidates, one seed each; monitor decides who becomes a leader."""
+"""The first stage: a sampler draws candidates; monitor decides who becomes a leader."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product

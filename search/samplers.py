@@ -50,7 +50,9 @@ def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> optuna.sam
     kind = _known(name, _SAMPLERS, "sampler")
     needed = _NEEDED.get(name)
     if needed and find_spec(needed) is None:
-        raise UserError(f'sampler {name!r} needs {needed}: pip install "candor[{needed}]"')
+        raise UserError(
+            f"sampler {name!r} needs {needed}: in Candor's folder, .venv/bin/pip install -e '.[{needed}]'"
+        )
     own: dict[str, Any] = {**options, "seed": seed}
     if name == "tpe":
         own = _TPE_DEFAULTS | own

@@ -2,9 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 from optuna.trial import TrialState
 
@@ -148,37 +148,42 @@ class Study:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def join(setting: Setting, storage: Storage, *, strict: bool) -> Setting:
-    """The setting with the precision and the threads that its study has, where it was begun before.
+def begun(
+    setting: Setting, storage: Storage, *, strict: bool, given: Mapping[str, Any] | None = None
+) -> Setting | None:
+    """The setting with the precision and the threads of its study, where that was begun before; else None.
 
-    strict: refuse to begin a study beside one of the same experiment on other images. Raises UserError for
-    this, and where this machine cannot compute as the study does.
+    given: the precision and the threads that the experiment asks for by value: a study with others is
+    another one. strict: refuse to begin a study beside one of the same experiment. Raises UserError for this,
+    and where this machine cannot compute as the study does.
     """
-    experiment = json.dumps(setting.identity, sort_keys=True)
-    others = []
+    experiment, others = json.dumps(setting.identity, sort_keys=True), []
+    images = (setting.data.digest, setting.data.split_digest)
     for study, identity in identities(storage, setting.experiment):
         if json.dumps(identity["experiment"], sort_keys=True) != experiment:
             continue
-        if (identity["data"], identity["split"]) == (setting.data.digest, setting.data.split_digest):
+        same = (identity["data"], identity["split"]) == images
+        if same and all(identity[name] == value for name, value in (given or {}).items()):
             return _computing_as(setting, study, identity["precision"], identity["threads"])
-        others.append((study, identity["data"]))
+        others.append((study, identity, same))
     if strict and others:
-        study, digest = others[-1]
+        _refuse(setting, given or {}, *others[-1])
+    return None
+
+
+def _refuse(
+    setting: Setting, given: Mapping[str, Any], study: str, identity: Mapping[str, Any], same: bool
+) -> NoReturn:
+    begin = "or begin a study with `search`"
+    if same:
+        asked = ", ".join(f"{name} {value}" for name, value in given.items())
+        there = ", ".join(f"{name} {identity[name]}" for name in given)
         raise UserError(
-            f"the images here are not those of study {study}: their digest is {setting.data.digest[:12]}, "
-            f"the study's {digest[:12]}. Give this machine the same data, or begin a study with `search`"
+            f"study {study} has {there}, and this experiment asks for {asked}: leave that out, {begin}"
         )
-    return setting
-
-
-def is_begun(setting: Setting, storage: Storage) -> bool:
-    """Whether this experiment has a study on these images, as this machine's `join` would find it."""
-    wanted = (setting.data.digest, setting.data.split_digest)
-    experiment = json.dumps(setting.identity, sort_keys=True)
-    return any(
-        (identity["data"], identity["split"]) == wanted
-        and json.dumps(identity["experiment"], sort_keys=True) == experiment
-        for _, identity in identities(storage, setting.experiment)
+    raise UserError(
+        f"the images here are not those of study {study}: their digest is {setting.data.digest[:12]}, "
+        f"the study's {identity['data'][:12]}. Give this machine the same data, {begin}"
     )
 
 

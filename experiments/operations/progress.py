@@ -61,7 +61,9 @@ class Progress:
             done, total = stage.counted(), stage.total()
             self._done_before, self._total = done, total
         if isinstance(stage, Explore):
-            what = f"explore: {total} trials ranked on the monitor split, one seed each"
+            seeds = stage.setting.protocol.explore_seeds
+            each = "one seed" if seeds == 1 else f"{seeds} seeds"
+            what = f"explore: {total} trials ranked on the monitor split, {each} each"
         elif isinstance(stage, Final):
             what = "final: the selected candidate, trained on train and monitor together"
         else:

@@ -142,7 +142,7 @@ def _cost(setting: Setting, found: Rehearsal, workers: int) -> list[str]:
         f"evaluations: at most {stages}{several}, of at most {protocol.epochs} epochs",
         f"time: at most {duration(found.seconds)} with {workers} worker{'s' if workers > 1 else ''}, less "
         f"what early stopping and pruning save{budget}",
-        "Nothing was written but the cache of images.",
+        "Nothing was written but the cache of images and a log.",
     ]
 
 

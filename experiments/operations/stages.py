@@ -7,6 +7,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from experiments.declaration.spec import Spec
 from experiments.operations.concluding import conclude, report
@@ -24,7 +25,7 @@ from search.rehearsal import check_names
 from search.setting import Setting
 from search.stage import Stage
 from search.storage import masked, open_storage
-from search.study import Study, is_begun, join
+from search.study import Study, begun
 from search.tracking import names
 from search.tracking.delivery import Delivery
 from search.tracking.recorder import Recorder
@@ -73,9 +74,11 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
         check_names(server, setting_of(spec, data))
         store.result()
     with storage.exclusive(f"{spec.name}/begin", _BEGINNING):
-        setting = join(setting_of(spec, data), storage, strict=means.joins)
-        if spec.protocol.threads == "auto" and not is_begun(setting, storage):
+        setting = setting_of(spec, data)
+        known = begun(setting, storage, strict=means.joins, given=_given(spec))
+        if known is None and spec.protocol.threads == "auto":
             setting = replace(setting, threads=threads_for(setting, means, server, progress.say))
+        setting = known or setting
         study = Study(setting, storage, means.workspace)
     spool = Spool.claim(means.workspace.spool / spec.name, means.server)
     local = means.workspace.artifacts if means.tracking.startswith("sqlite") else None
@@ -115,6 +118,12 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
         trouble=delivery.trouble,
         refused=delivery.refused,
     )
+
+
+def _given(spec: Spec) -> dict[str, Any]:
+    """What the experiment says of how children compute, where it leaves nothing to the machine."""
+    asked = {"precision": spec.protocol.precision, "threads": spec.protocol.threads}
+    return {name: value for name, value in asked.items() if value != "auto"}
 
 
 def threads_for(setting: Setting, means: Means, server: ForkServer, say: Callable[[str], None]) -> int:

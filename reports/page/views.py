@@ -210,7 +210,7 @@ WORDS = {
     "worse": "surely below the best",
     "overfit": "surely overfits more than tau allows",
     "underpowered": "this study cannot tell",
-    "infeasible": "cannot be built, or above the budget",
+    "infeasible": "cannot be built, or above a budget or a limit",
     "published": "from elsewhere",
 }
 

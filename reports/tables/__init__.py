@@ -1,6 +1,7 @@
 """One file per table, found by its name: each takes an analysis and gives rows with described columns.
 
-A table module has SECTION ("answer", "search" or "published"), ORDER and `table(analysis) -> Table | None`.
+A table module has SECTION ("answer" or a key of `reports.figures.SECTIONS`), ORDER and
+`table(analysis, rows) -> Table | None`.
 """
 
 from collections.abc import Sequence

@@ -14,9 +14,9 @@ MEANING = {
     names.RUNNING: "training, or its process died without a word",
     names.PRUNED: "stopped early: it was clearly behind",
     names.DUPLICATE: "drawn before: its known value was used, nothing trained",
-    names.INFEASIBLE: "cannot be built, or above the budget: not trained",
+    names.INFEASIBLE: "cannot be built, or above a budget or a limit",
     names.DIVERGED: "its loss became infinite or no number",
-    names.FAILED: "ended by an error or a limit",
+    names.FAILED: "ended by an error, or silent for too long",
 }
 #: The meaning of a duplicate in confirm: it was trained all the same.
 TWICE = "another cell describes the same candidate: its evaluation counts"

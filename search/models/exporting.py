@@ -71,7 +71,9 @@ def _to_onnx(opened: Opened, source: Path, path: Path) -> Answer:
         import onnx  # noqa: F401
         import onnxruntime
     except ImportError as error:
-        raise UserError(f'{error.name} is not installed: python -m pip install "candor[onnx]"') from error
+        raise UserError(
+            f"{error.name} is not installed: in Candor's folder, .venv/bin/pip install -e '.[onnx]'"
+        ) from error
     if keras.backend.backend() != "tensorflow":
         raise UserError("ONNX is written through TensorFlow: unset KERAS_BACKEND for this command")
     network = in_float32(opened.network)

@@ -10,7 +10,7 @@ KIND: Final = "candor.kind"
 KEY: Final = "candor.key"  # study/stage/slot/seed: one evaluation has one key for ever
 STUDY: Final = "candor.study"
 EXPERIMENT: Final = "candor.experiment"
-TRIAL: Final = "candor.trial"  # the slot in the study's plan (explore), the leader's rank (confirm)
+TRIAL: Final = "candor.trial"  # the slot in explore's plan, in both stages; of a grid the cell's
 SEED: Final = "candor.seed"
 STAGE: Final = "candor.stage"
 STATE: Final = "candor.state"
@@ -79,7 +79,7 @@ EPOCH_METRICS: Final = (
 
 # Final metrics, logged once at step 0: inference mode, no augmentation, kept weights.
 MONITOR_FINAL: Final = "monitor_final_"  # + accuracy, loss, macro_f1
-VAL: Final = "val_"  # + accuracy, loss, macro_f1; confirm only
+VAL: Final = "val_"  # + accuracy, loss, macro_f1; not in explore
 TRAIN_CLEAN: Final = "train_clean_"  # + accuracy, loss
 TEST: Final = "test_"  # + accuracy, loss, macro_f1; on unsealing runs only
 GAP_ACCURACY: Final = "gap_accuracy"
@@ -105,10 +105,10 @@ HISTORY_CSV: Final = "history.csv"  # columns: epoch + EPOCH_METRICS
 #: one number are twins), has_twin (bool: a twin was in the training side before the purge).
 PREDICTIONS_NPZ: Final = "predictions.npz"
 EXPERIMENT_TOML: Final = "experiment.toml"  # the resolved experiment file
-#: The network's layers, as spaces.outline writes them; confirm only.
+#: The network's layers, as spaces.outline writes them; not in explore.
 LAYERS_JSON: Final = "layers.json"
 #: Validation images that were most confidently wrong, or most confused: tiles in one PNG, whose text chunk
-#: GALLERY_TEXT is JSON with `tile` (height, width) and `ids`, row by row; confirm only.
+#: GALLERY_TEXT is JSON with `tile` (height, width) and `ids`, row by row; not in explore.
 GALLERY_PNG: Final = "gallery.png"
 GALLERY_TEXT: Final = "candor"
 MODEL_KERAS: Final = "model.keras"  # leaders only

@@ -83,7 +83,7 @@ def train(
         monitor: the same; decides about the learning rate, the end, and which epoch's weights are kept.
         num_classes: labels are below it.
         epochs: at most so many.
-        patience: end after so many epochs without a better one.
+        patience: end after so many epochs with neither a better score on monitor nor a lower loss.
         objective: one of `schedule.OBJECTIVES`.
         seed: of augmentation and order.
         checkpoint: a folder to save the state in and to resume from; None: neither.

@@ -37,8 +37,9 @@ class Recipe:
         weight_decay: decoupled: before each step kernels shrink by learning rate times this.
         l2: penalty on kernels, added to the training loss: l2 times the sum of squares.
         batch_size: images per gradient step.
-        schedule: "plateau" multiplies the rate by `plateau_factor` after `plateau_patience` epochs without
-            a better monitor score, "cosine" goes from the first rate to the smallest over all epochs.
+        schedule: "plateau" multiplies the rate by `plateau_factor` after `plateau_patience` epochs with
+            neither a better monitor score nor a lower loss, "cosine" goes from the first rate to the smallest
+            over all epochs.
         min_learning_rate: no schedule goes below it (nor above the first rate).
         label_smoothing: share of each target that is spread evenly over all classes.
         standardize: shift and scale each image to mean 0 and deviation 1, inside the model: light and

@@ -28,7 +28,7 @@ from search.execution.protocol import Answer, Built
 from search.explore import Explore
 from search.stage import Stage, Wait
 from search.storage import Storage, is_passing, open_storage
-from search.study import Study, join
+from search.study import Study, begun
 from search.tracking import names
 from search.tracking.spool import Record
 from search.tracking.writer import Writer
@@ -352,8 +352,23 @@ def test_other_images_are_refused_and_precision_is_taken_over(
     setting = replace(small_study.setting([{"cell": 1}]), experiment="joined")
     storage = opened()
     Study(setting, storage, Workspace.at(tmp_path))
-    assert join(replace(setting, precision="mixed_bfloat16"), storage, strict=True) == setting
+    assert begun(replace(setting, precision="mixed_bfloat16"), storage, strict=True) == setting
     others = replace(setting, data=replace(setting.data, digest="1" * 64))
-    assert join(others, storage, strict=False) == others
+    assert begun(others, storage, strict=False) is None
     with pytest.raises(UserError, match=r"images here are not those of study .*111111111111"):
-        join(others, storage, strict=True)
+        begun(others, storage, strict=True)
+
+
+def test_what_an_experiment_asks_for_by_value_is_not_taken_over(
+    opened: Callable[[], Storage], tmp_path: Path
+) -> None:
+    """It is another study; a worker, which begins none, says so."""
+    setting = replace(small_study.setting([{"cell": 1}]), experiment="asked")
+    storage = opened()
+    Study(setting, storage, Workspace.at(tmp_path))
+    assert begun(setting, storage, strict=True, given={"threads": setting.threads}) == setting
+    wanted = replace(setting, threads=7)
+    assert begun(wanted, storage, strict=False, given={"threads": 7}) is None
+    sentence = f"study {setting.study} has threads {setting.threads}, and this experiment asks for threads 7"
+    with pytest.raises(UserError, match=sentence):
+        begun(wanted, storage, strict=True, given={"threads": 7})

@@ -37,7 +37,7 @@ def _downloaded(handle: str) -> Path:
         import kagglehub
     except ModuleNotFoundError as error:
         raise UserError(
-            f"{PREFIX}{handle} needs kagglehub: install it with pip install 'candor[kaggle]'."
+            f"{PREFIX}{handle} needs kagglehub: in Candor's folder, .venv/bin/pip install -e '.[kaggle]'."
         ) from error
     try:
         return Path(kagglehub.dataset_download(handle))
