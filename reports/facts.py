@@ -137,6 +137,7 @@ def _protocol(analysis: Analysis) -> Facts:
     facts = [(name.replace("_", " "), _value(study.protocol[name])) for name in ordered]
     space = study.about.get("space")
     told = [("space", ", ".join(space) if isinstance(space, list) else str(space or "")), *facts]
+    told.append(("begins with (study/trial)", ", ".join(study.about.get("leads") or ())))
     if analysis.comparison:
         told.append(("look", f"{study.looks}: tests at alpha {analysis.comparison.alpha:.4g}"))
     return [(name, value) for name, value in told if value]

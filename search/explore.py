@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search.earlier import LEADS
+from search.earlier import LEADS, plain
 from search.execution.protocol import Answer, Built, Value
 from search.repeats import twin
 from search.samplers import SHARED_NAMES, learn
@@ -161,9 +161,7 @@ class Explore(Stage):
 
     def draw(self, work: Work, name: str, domain: Domain) -> Value:
         """An earlier study's lead has the values that it had there; what this space has not, is drawn."""
-        values = work.trial.user_attrs.get("values", {})
-        plain = {path.rpartition("/")[2]: value for path, value in values.items()}
-        value = values.get(name, plain.get(name.rpartition("/")[2]))
+        value = work.trial.user_attrs.get("values", {}).get(plain(name))
         if value is None or not domain.contains(value):
             return super().draw(work, name, domain)
         learn(work.writable, name, domain, value)

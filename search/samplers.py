@@ -2,7 +2,8 @@
 
 import hashlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -109,7 +110,7 @@ def suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:
 
     Raises UserError where an earlier trial had other choices, or another kind of range, under this name.
     """
-    try:
+    with _as_before(name):
         match domain:
             case Categorical():
                 return _chosen(trial.suggest_categorical(name, list(domain.choices)))
@@ -117,21 +118,29 @@ def suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:
                 return trial.suggest_int(name, domain.low, domain.high, step=domain.step, log=domain.log)
             case Real():
                 return trial.suggest_float(name, domain.low, domain.high, step=domain.step, log=domain.log)
+    raise TypeError(f"expected a domain. Received: {domain!r}")
+
+
+@contextmanager
+def _as_before(name: str) -> Iterator[None]:
+    """Optuna has one distribution for each name; a user's mistake otherwise."""
+    try:
+        yield
     except ValueError as error:
         raise UserError(
             f'"{name}" is not what it was in an earlier trial ({error}): where its values depend on another '
             "hyperparameter, give it a name of its own there, or use hp.conditional_scope"
         ) from error
-    raise TypeError(f"expected a domain. Received: {domain!r}")
 
 
 def learn(trial: optuna.Trial, name: str, domain: Domain, value: Value) -> None:
     """Put a value of the domain into the trial as if it had been drawn, for the draws that come after it."""
     if name not in trial.params:
         distribution = _distribution(domain)
-        trial.storage.set_trial_param(
-            trial._trial_id, name, distribution.to_internal_repr(value), distribution
-        )
+        with _as_before(name):
+            trial.storage.set_trial_param(
+                trial._trial_id, name, distribution.to_internal_repr(value), distribution
+            )
 
 
 def _distribution(domain: Domain) -> optuna.distributions.BaseDistribution:

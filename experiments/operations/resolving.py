@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from experiments.declaration.spec import Spec
@@ -56,8 +56,8 @@ def setting_of(spec: Spec, data: Prepared) -> Setting:
     )
 
 
-def study_facts(spec: Spec, setting: Setting) -> dict[str, Any]:
-    """What a report says about the study: the content of study.json."""
+def study_facts(spec: Spec, setting: Setting, leads: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a report says about the study: the content of study.json. leads: what explore begins with."""
     data, resolved = setting.data, spec.resolved()
     return {
         "experiment": spec.name,
@@ -70,6 +70,7 @@ def study_facts(spec: Spec, setting: Setting) -> dict[str, Any]:
         "fix": resolved.get("fix", {}),
         "grid": resolved.get("grid", []),
         "baseline": resolved.get("baseline"),
+        "leads": [lead["from"] for lead in leads],
         "published": resolved.get("published", []),
         "data": {
             "name": data.name,

@@ -83,7 +83,8 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
     spool = Spool.claim(means.workspace.spool / spec.name, means.server)
     local = means.workspace.artifacts if means.tracking.startswith("sqlite") else None
     delivery = Delivery(spool, Writer(means.tracking, spec.name, local, storage.exclusive))
-    recorder = Recorder(spool, setting, study_facts(spec, setting), spec.to_toml())
+    leads = study.explore.leads if study.explore is not None else ()
+    recorder = Recorder(spool, setting, study_facts(spec, setting, leads), spec.to_toml())
     places = environments(means.workers, setting.threads, means.gpu_share)
     coordinator = Coordinator(server, len(places), [recorder, progress], progress.say, places)
     _introduce(study, len(places), progress)

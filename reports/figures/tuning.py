@@ -20,8 +20,8 @@ TITLE = "What more trials brought"
 READING = (
     "Steps: the best monitor score so far, trial by trial, for each family. Band: where 80% of random "
     "orders of the very same trials would lie. Steps above the band mean that the sampler found good "
-    "candidates sooner than chance; a flat end means that more trials of this kind would bring little. "
-    "Monitor chose these candidates, so it flatters them."
+    "candidates sooner than chance, or was handed them (warm_start); a flat end means that more trials of "
+    "this kind would bring little. Monitor chose these candidates, so it flatters them."
 )
 SECTION = "search"
 ORDER = 10

@@ -1,6 +1,7 @@
 """A search that begins with the leads of an earlier study, on a real Optuna storage."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,15 @@ DOMAINS: Mapping[str, Domain] = {
 def study(setting_for: SettingFor, storage_url: str, tmp_path: Path) -> Callable[..., Study]:
     """A study of an experiment, as a new process opens it."""
 
-    def opened(experiment: str, setting: dict[str, Any] | None = None, **protocol: Any) -> Study:
+    def opened(
+        experiment: str, setting: dict[str, Any] | None = None, *, resplit: bool = False, **protocol: Any
+    ) -> Study:
         identity = {"name": experiment, **(setting or {}), **protocol}
         fields = {"experiment": experiment, "identity": identity, **(setting or {})}
-        return Study(setting_for(fields, **protocol), open_storage(storage_url), Workspace.at(tmp_path))
+        made = setting_for(fields, **protocol)
+        if resplit:
+            made = replace(made, data=replace(made.data, split_digest="0" * 64))
+        return Study(made, open_storage(storage_url), Workspace.at(tmp_path))
 
     return opened
 
@@ -51,15 +57,19 @@ def _drawn(stage: Explore | None, work: Work, domains: Mapping[str, Domain] = DO
     return {name: stage.suggest(work, name, domain) for name, domain in domains.items()}
 
 
-def _explored(study: Study, *scores: float) -> list[dict[str, Any]]:
-    """What was drawn for candidates that then had these scores."""
+def _explored(
+    study: Study, *scores: float, domains: Mapping[str, Domain] = DOMAINS, parameters: int = 1000
+) -> list[dict[str, Any]]:
+    """What was drawn for candidates that then had these scores; the first of them as large as it says."""
     assert study.explore is not None
     drawn = []
-    for score in scores:
+    for number, score in enumerate(scores):
         work = _work(study.explore)
-        drawn.append(_drawn(study.explore, work))
-        own = str(drawn[-1])
-        built = Built("plain_cnn", "", own, {}, {}, {}, own, own, 1000, 2000)
+        drawn.append(_drawn(study.explore, work, domains))
+        own = f"{work.slot} {drawn[-1]}"
+        variant = str(work.task.fix.get("family", "")).partition(".")[2]
+        size = 1000 if number else parameters
+        built = Built("plain_cnn", variant, own, {}, {}, {}, own, own, size, 2 * size)
         assert study.explore.built(work, built) == Answer.GO
         study.explore.finish(work, Outcome(names.COMPLETE, score=score))
     return drawn
@@ -136,13 +146,64 @@ def test_names_behind_a_choice_of_families_are_the_same_hyperparameters(study: C
     assert list(_drawn(new.explore, work, inner).values()) == list(old.values())
 
 
+def test_a_lead_goes_to_its_own_arm_and_not_to_another_of_its_family(study: Callable[..., Study]) -> None:
+    """A network that was drawn from the family is no variant, and a variant has no values to draw it by."""
+    space = {"space": ("plain_cnn.published_1", "plain_cnn", "plain_cnn.published_2")}
+    _explored(study("old", space), 0.1, 0.9, 0.5)
+    new = study("new", space, warm_start="old")
+    assert [_work(new.explore).task.fix["family"] for _ in range(2)] == ["plain_cnn", "plain_cnn.published_2"]
+    family = study("one", {"space": ("inception", "plain_cnn")}, warm_start="old", leaders=9)
+    assert family.explore is not None
+    assert [lead["arm"] for lead in family.explore.leads] == ["plain_cnn"]
+
+
+def test_hyperparameters_of_one_last_name_are_not_confused(study: Callable[..., Study]) -> None:
+    widths = {f"block{n}/filters": Integer(8, 64) for n in (1, 2)}
+    old = _explored(study("old"), 0.5, domains=widths)[0]
+    new = study("new", {"space": ("plain_cnn", "inception")}, warm_start="old")
+    prefixed = {f"family=plain_cnn/{name}": domain for name, domain in widths.items()}
+    more = {**prefixed, "family=plain_cnn/block3/filters": Integer(100, 900)}
+    values = _drawn(new.explore, _work(new.explore), more)
+    assert list(values.values())[:2] == list(old.values())
+    assert values["family=plain_cnn/block3/filters"] >= 100
+
+
+def test_what_a_grid_sampler_tried_can_lead(study: Callable[..., Study]) -> None:
+    grid = {"domains": {"stages": {"kind": "categorical", "choices": [2, 4]}}}
+    tried = study("old", grid, sampler="grid", trials=2)
+    _explored(tried, 0.3, 0.6, domains={})
+    new = study("new", warm_start="old")
+    assert _drawn(new.explore, _work(new.explore))["stages"] == 4
+
+
+def test_a_baseline_and_what_is_above_the_budget_are_no_leads(study: Callable[..., Study]) -> None:
+    """The first is known to everybody, the second cannot be trained here; those behind them move up."""
+    old = study("old", {"baseline": {"conv_stages": 2}}, trials=9)
+    baseline = _work(old.explore)
+    assert old.explore is not None
+    own = Built("plain_cnn", "", "base", {}, {}, {}, "base", "base", 1000, 2000)
+    old.explore.built(baseline, own)
+    old.explore.finish(baseline, Outcome(names.COMPLETE, score=0.99))
+    drawn = _explored(old, 0.9, 0.5, parameters=9000)
+    new = study("new", warm_start="old", max_parameters=5000)
+    assert new.explore is not None
+    assert [lead["values"] for lead in new.explore.leads] == [drawn[1]]
+
+
+def test_the_same_images_in_other_splits_are_refused(study: Callable[..., Study]) -> None:
+    """What chose there would judge here."""
+    _explored(study("old"), 0.5)
+    with pytest.raises(UserError, match="same images in other splits"):
+        study("new", warm_start="old", resplit=True)
+
+
 @pytest.mark.parametrize(
     ("setting", "warm_start", "sentence"),
     [
-        ({}, "nobody", 'protocol.warm_start = "nobody": the workspace holds no other study'),
-        ({}, "new", 'protocol.warm_start = "new": the workspace holds no other study'),
-        ({}, "empty", 'protocol.warm_start = "empty": the workspace holds no other study'),
-        ({"space": "inception"}, "old", r"explored plain_cnn, which this space \(inception\) does not have"),
+        ({}, "nobody", 'protocol.warm_start = "nobody": this storage holds no other study'),
+        ({}, "new", 'protocol.warm_start = "new": this storage holds no other study'),
+        ({}, "empty", 'protocol.warm_start = "empty": this storage holds no other study'),
+        ({"space": "inception"}, "old", "nothing that study .* drew fits this space and its budgets"),
     ],
 )
 def test_nothing_to_begin_with_is_a_mistake_and_leaves_no_study_behind(
