@@ -1,7 +1,6 @@
-"""Learning curves of a real study: a random search without pruning, for `replay` and `fidelities`.
+"""Learning curves of a real study: a random search without pruning, for `benchmarks.replay`.
 
-    python -m benchmarks.recording faces                          drawn faces: six minutes
-    python -m benchmarks.recording fer2013 --data fer2013.zip     real ones: twelve
+    python -m benchmarks.recording [--trials 48]        drawn faces: six minutes
 
 Kept in `benchmarks/curves/`: of every network its values, monitor accuracy by epoch, and seconds by epoch.
 """
@@ -25,11 +24,7 @@ from search.workspace import Workspace
 FIX: Mapping[str, Any] = {"convs_per_stage": 1, "kernel_size": 3, "head": "flatten"}
 RECIPE: Mapping[str, Any] = {"batch_size": 16, "augmentation": "flip"}
 MONITOR = 0.25
-#: name -> where the images come from.
-DATA: Mapping[str, Mapping[str, Any]] = {
-    "faces": {"source": "synthetic:train=1000,validation=200,test=100"},
-    "fer2013": {"source": "fer2013.zip", "limit": 2000, "classes": ["happy", "sad", "surprise"]},
-}
+DATA: Mapping[str, Any] = {"source": "synthetic:train=1000,validation=200,test=100"}
 EXPERIMENT = """
 question = "What do learning curves of plain networks look like?"
 space = "plain_cnn"
@@ -68,19 +63,19 @@ keep_models = "none"
 """
 
 
-def record(name: str, data: str | None, trials: int) -> None:
+def record(trials: int) -> None:
     """Train so many networks, and keep their curves."""
     with tempfile.TemporaryDirectory() as folder:
         experiment = Path(folder) / "curves.toml"
-        tables = {"fix": FIX, "recipe": RECIPE, "data": DATA[name]}
+        tables = {"fix": FIX, "recipe": RECIPE, "data": DATA}
         written = {table: _toml(values) for table, values in tables.items()}
         experiment.write_text(EXPERIMENT.format(**written, epochs=EPOCHS, monitor=MONITOR))
         candor = str(Path(sys.executable).with_name("candor"))
         workspace = Path(folder) / "runs"
         command = [candor, "search", str(experiment), "--trials", str(trials), "--workspace", str(workspace)]
-        subprocess.run([*command, *(["--data", data] if data else [])], check=True)
+        subprocess.run(command, check=True)
         held = _recorded(Workspace.at(workspace))
-    path = CURVES / f"{name}.json"
+    path = CURVES / "faces.json"
     path.write_text(json.dumps(held, indent=1) + "\n")
     print(f"{path} holds {len(held['curves'])} curves")
 
@@ -116,15 +111,13 @@ def _recorded(workspace: Workspace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Record one set of curves."""
+    """Record the curves."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", nargs="?", choices=tuple(DATA), default="faces")
-    parser.add_argument("--data", help="where its images are")
     parser.add_argument("--trials", type=int, default=48, help="networks to train")
     asked = parser.parse_args()
-    record(asked.name, asked.data, asked.trials)
+    record(asked.trials)
 
 
 if __name__ == "__main__":

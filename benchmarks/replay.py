@@ -1,6 +1,6 @@
 """Samplers and pruners by what they have found when, on recorded learning curves replayed fast.
 
-    python -m benchmarks.replay [--seeds 16]             four tables: five minutes
+    python -m benchmarks.replay [--seeds 16]             three tables: five minutes
 
 Each replay is a whole search on two workers, by the study's own samplers and pruners, on networks that answer
 at once (`benchmarks.surrogate`), its clock counted, not waited for. Regret: how far the network that the
@@ -14,7 +14,7 @@ import os
 import platform
 import statistics
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
 
@@ -30,17 +30,8 @@ WORKERS = 2
 #: Of the time that random search takes for TRIALS whole trainings.
 MOMENTS, TRIALS = (0.1, 0.25, 0.5, 1.0), 40
 Options = tuple[tuple[str, Any], ...]
-#: The architecture that people know, as far as this space goes: `plain_cnn.published_2`.
-BASELINE: Values = {
-    "conv_stages": 4,
-    **{f"kernels_{stage}": 64 for stage in range(1, 5)},
-    "dense_layers": 2,
-    **{"neurons_1": 256, "neurons_2": 256},
-    **{"batch_norm": False, "dropout": 0.2, "recipe.learning_rate": 1e-3},
-}
 #: A space of 162 networks, so that draws come twice.
 SMALL: Options = (("conv_stages", 2), ("dense_layers", 1), ("recipe.learning_rate", 1e-3))
-LEADERS = 5
 
 
 class Contest(NamedTuple):
@@ -50,11 +41,9 @@ class Contest(NamedTuple):
     pruner: str = "median"
     options: Options = ()  # of the pruner
     sampler_options: Options = ()
-    curves: str = "faces"  # the record
     fixed: Options = ()  # what all networks have
     patience: int = EPOCHS  # epochs without a better one
     repeats: bool = False  # whether what was drawn before is trained again
-    first: str = ""  # what is drawn first: "baseline" or "leaders", those of a search of the drawn faces
 
     def __str__(self) -> str:
         return f"{self.sampler}{_listed(self.sampler_options)} | {self.pruner}{_listed(self.options)}"
@@ -80,11 +69,6 @@ PARTS = {
     "early stopping": _WHOLE._replace(patience=EPOCHS),
     "nothing, among 162 networks": _WHOLE._replace(fixed=SMALL),
     "refusal of repeats, among 162 networks": _WHOLE._replace(fixed=SMALL, repeats=True),
-}
-BEGINNINGS = {
-    "a draw": Contest(curves="fer2013"),
-    "the baseline": Contest(curves="fer2013", first="baseline"),
-    f"the {LEADERS} leaders of a search of the drawn faces": Contest(curves="fer2013", first="leaders"),
 }
 
 
@@ -119,7 +103,7 @@ class Replay:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self.contest = contest
-        self.world: Surrogate = surrogate(contest.curves)
+        self.world: Surrogate = surrogate("faces")
         self.budget = self.world.mean_seconds * TRIALS / WORKERS
         self.seen: list[Seen] = []
         self._rng = np.random.default_rng(seed)
@@ -129,8 +113,6 @@ class Replay:
             sampler=make_sampler(contest.sampler, dict(contest.sampler_options), seed),
             pruner=make_pruner(contest.pruner, dict(contest.options), EPOCHS),
         )
-        for values in _first(contest.first, seed):
-            self._study.enqueue_trial(dict(values))
         self._run()
 
     def regrets(self) -> list[float]:
@@ -181,17 +163,6 @@ def _key(values: Values) -> str:
     return json.dumps(values, sort_keys=True)
 
 
-def _first(name: str, seed: int) -> Iterator[Values]:
-    """What is drawn before anything else."""
-    if name == "baseline":
-        yield BASELINE
-    if name == "leaders":
-        there = Replay(Contest(), 1000 + seed)
-        trials = [trial for trial in there._study.trials if trial.state == TrialState.COMPLETE]
-        for trial in sorted(trials, key=lambda trial: -float(trial.values[0]))[:LEADERS]:
-            yield trial.params
-
-
 def regrets(contest: Contest, seed: int) -> list[float]:
     """Those of one search at the moments."""
     return Replay(contest, seed).regrets()
@@ -223,7 +194,6 @@ def main() -> None:
         for title, rows in (
             ("sampler | pruner", {str(contest): contest for contest in CONTESTS}),
             ("without", PARTS),
-            ("first", BEGINNINGS),
         ):
             columns = [*title.split(" | ")]
             print(f"\n| {title} | " + " | ".join(f"{moment:.0%}" for moment in MOMENTS) + " | mean |")

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from search.datasets.prepare import Part, Prepared
+from search.models.opened import acquaint, load
 from search.sealed import sealed_test
 from search.tracking import names
 from search.training import measures
 from spaces.errors import UserError
 
 if TYPE_CHECKING:
+    import keras
     from mlflow.entities import Run
 
     from search.tracking.writer import Writer
@@ -50,7 +52,8 @@ def unseal(
     """Measure every confirmed seed of these candidates on the test set, and record it.
 
     An opening that was cut off goes on with the models that it had not come to. Raises UserError when the
-    data have no test part, when all was measured before, or when a model was not kept.
+    data have no test part, when all was measured before, or when a model was not kept or cannot be opened;
+    that costs no opening.
     """
     test = sealed_test(data)
     digest = data.test_digest or ""
@@ -64,6 +67,8 @@ def unseal(
             "the test set was opened for this verdict already: its numbers are in the report, and a second "
             "look would only invite choosing by them"
         )
+    for run in runs:
+        _open(writer, run)  # all of them before any is shown an image
     say(f"opening {number} of this test set: {len(test):,} images, {len(runs)} models")
     accuracies: dict[str, tuple[float, ...]] = {}
     for run in runs:
@@ -110,31 +115,36 @@ def _has_model(writer: "Writer", run: "Run") -> bool:
     return any(item.path == names.MODEL_KERAS for item in writer.client.list_artifacts(run.info.run_id))
 
 
-def _measure(writer: "Writer", run: "Run", test: Part, tags: dict[str, str]) -> dict[str, float]:
-    """One model on the test images; its own run under the study's."""
-    import keras
-
-    client, parent = writer.client, run.data.tags
+def _open(writer: "Writer", run: "Run") -> "keras.Model":
+    """The model that a run kept. Raises UserError where Keras cannot open it."""
     with TemporaryDirectory() as folder:
-        path = client.download_artifacts(run.info.run_id, names.MODEL_KERAS, folder)
-        model = keras.saving.load_model(path, safe_mode=True, compile=False)
-        predicted = model.predict(np.asarray(test.images), batch_size=512, verbose=0)
-        probabilities = np.asarray(predicted, np.float32)
-        scores = measures.scores(test.labels, probabilities)
-        opened = client.create_run(
-            run.info.experiment_id,
-            run_name=f"test: {run.info.run_name}",
-            tags={
-                names.KIND: names.UNSEALING_KIND,
-                names.KEY: f"{parent[names.KEY]}/test/{tags[names.VERDICT_HASH][:12]}",
-                names.STATE: names.COMPLETE,
-                **{name: parent[name] for name in _COPIED if name in parent},
-                **tags,
-            },
-        )
-        opened_id = opened.info.run_id
-        for name in ("accuracy", "loss", "macro_f1"):
-            client.log_metric(opened_id, names.TEST + name, scores[name], step=0)
+        path = Path(writer.client.download_artifacts(run.info.run_id, names.MODEL_KERAS, folder))
+        acquaint(path, run.data.tags.get(names.FAMILY, ""))
+        return load(path, f"the model of {run.info.run_name}")
+
+
+def _measure(writer: "Writer", run: "Run", test: Part, tags: dict[str, str]) -> dict[str, float]:
+    """One model on the test images; its own run under the study's, which is there before it sees them."""
+    client, parent = writer.client, run.data.tags
+    model = _open(writer, run)
+    opened = client.create_run(
+        run.info.experiment_id,
+        run_name=f"test: {run.info.run_name}",
+        tags={
+            names.KIND: names.UNSEALING_KIND,
+            names.KEY: f"{parent[names.KEY]}/test/{tags[names.VERDICT_HASH][:12]}",
+            names.STATE: names.RUNNING,
+            **{name: parent[name] for name in _COPIED if name in parent},
+            **tags,
+        },
+    )
+    opened_id = opened.info.run_id
+    predicted = model.predict(np.asarray(test.images), batch_size=512, verbose=0)
+    probabilities = np.asarray(predicted, np.float32)
+    scores = measures.scores(test.labels, probabilities)
+    for name in ("accuracy", "loss", "macro_f1"):
+        client.log_metric(opened_id, names.TEST + name, scores[name], step=0)
+    with TemporaryDirectory() as folder:
         predictions = Path(folder) / names.PREDICTIONS_NPZ
         np.savez_compressed(
             predictions,
@@ -145,7 +155,8 @@ def _measure(writer: "Writer", run: "Run", test: Part, tags: dict[str, str]) -> 
             has_twin=test.has_twin,
         )
         client.log_artifact(opened_id, str(predictions))
-        client.set_terminated(opened_id)
+    client.set_tag(opened_id, names.STATE, names.COMPLETE)
+    client.set_terminated(opened_id)
     return scores
 
 

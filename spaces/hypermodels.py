@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from spaces.errors import UserError
 from spaces.family import Family, InfeasibleArchitecture, Shape, nearest
 from spaces.own_training import refuse_own_training
+from spaces.pixels import takes_bytes
+from spaces.undisturbed import undisturbed
 
 #: Probabilities of 16 bits add up to 1 within a hundredth.
 _TOLERANCE = 0.02
@@ -60,7 +62,8 @@ def load_hypermodel(spec: str, input_shape: Shape, num_classes: int) -> keras_tu
     Raises:
         UserError: if there is no such module or name, or it is no hypermodel.
     """
-    found = _imported(spec)
+    with undisturbed(spec):
+        found = imported(spec)
     known = {"input_shape": input_shape, "num_classes": num_classes, "classes": num_classes}
     if isinstance(found, keras_tuner.HyperModel):
         return found
@@ -71,7 +74,8 @@ def load_hypermodel(spec: str, input_shape: Shape, num_classes: int) -> keras_tu
     if not isinstance(found, type):
         return _Function(partial(found, **given), spec)
     try:
-        hypermodel = found(**given)
+        with undisturbed(spec):
+            hypermodel = found(**given)
     except TypeError as error:
         raise UserError(f"{spec} cannot be made ({error}): name an instance of it instead.") from error
     if not isinstance(hypermodel, keras_tuner.HyperModel):
@@ -79,16 +83,19 @@ def load_hypermodel(spec: str, input_shape: Shape, num_classes: int) -> keras_tu
     return hypermodel
 
 
-def _imported(spec: str) -> Any:
+def imported(spec: str) -> Any:
+    """What "package.module:name" names. Raises UserError if it is not there."""
     module_name, _, name = spec.partition(":")
     if os.getcwd() not in sys.path:  # noqa: PTH109 - entries of sys.path are strings
         sys.path.insert(0, os.getcwd())  # noqa: PTH109
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
-            raise  # the module is there; something that it imports is not
-        raise UserError(f"There is no module {module_name!r}: start in the folder that holds it.") from None
+        if f"{module_name}.".startswith(f"{error.name}."):
+            reason = f"There is no module {module_name!r}: start in the folder that holds it."
+        else:
+            reason = f"{module_name} imports {error.name}, which is not installed."
+        raise UserError(reason) from error
     if not hasattr(module, name):
         public = [known for known in vars(module) if not known.startswith("_")]
         raise UserError(f"{module_name} has no {name!r}: {nearest(name, public)}.")
@@ -104,11 +111,12 @@ def built(
         InfeasibleArchitecture: where Keras finds no pixels left, or the hypermodel gives this trial up.
         UserError: if it is no Keras model, one for other images or classes, or one that trains its own way.
     """
-    hypermodel.declare_hyperparameters(hp)
     try:
-        model = hypermodel.build(hp)
-        if isinstance(model, keras.Sequential) and not model.built:
-            model.build((None, *input_shape))
+        with undisturbed(hypermodel.name or type(hypermodel).__name__):
+            hypermodel.declare_hyperparameters(hp)
+            model = hypermodel.build(hp)
+            if isinstance(model, keras.Sequential) and not model.built:
+                model.build((None, *input_shape))
     except keras_tuner.errors.FailedTrialError as error:
         raise InfeasibleArchitecture(str(error), violation=1.0) from error
     except ValueError as error:
@@ -126,7 +134,13 @@ def _functional(model: keras.Model, input_shape: Shape, num_classes: int) -> ker
     """`model` as a graph from images to one tensor, in a wrapper if it is a list of layers or a class."""
     graph = getattr(model, "_functional", model)
     is_graph = hasattr(graph, "_nodes_by_depth")
-    takes = _only("input", graph.inputs).shape[1:] if is_graph else input_shape
+    batch, *sizes = _only("input", graph.inputs).shape if is_graph else (None, *input_shape)
+    takes = tuple(sizes)
+    if batch is not None:
+        raise UserError(
+            f"The hypermodel takes exactly {batch} images at a time: leave batch_size out of its Input, "
+            "recipe.batch_size decides."
+        )
     if takes != input_shape and None not in takes:
         raise UserError(f"The hypermodel takes images of shape {takes}, the data set's are {input_shape}.")
     if graph is not model or not is_graph:
@@ -152,18 +166,34 @@ def _only(what: str, tensors: Sequence[Any]) -> Any:
 def adapted(model: keras.Model, input_shape: Shape) -> keras.Model:
     """`model` as every network here is: images in [0, 1] in, float32 probabilities out.
 
-    One that scales by 1/255 or 1/127.5 itself gets 0 to 255; one whose numbers are no probabilities gets a
-    softmax, unless it ends in sigmoids. It runs on a few images to tell.
+    One that is made for bytes gets 0 to 255; one whose numbers are no probabilities gets a softmax, and
+    sigmoids are divided by their sum, as Keras' cross-entropy does. It runs on a few images to tell.
     """
-    rescales = any(_rescales_bytes(layer) for layer in model._flatten_layers())
     images = keras.Input(input_shape)
-    numbers = model(keras.layers.Rescaling(255.0, dtype="float32")(images) if rescales else images)
-    final = _ends_in_sigmoids(model) or _gives_probabilities(keras.Model(images, numbers))
-    if final and not rescales and numbers.dtype == "float32":
+    scales = takes_bytes(model, input_shape)
+    numbers = model(_as_bytes(images, model.inputs[0].dtype) if scales else images)
+    final = _gives_probabilities(keras.Model(images, numbers))
+    if final and not scales and numbers.dtype == "float32":
         return model
+    if not final and _ends_in_sigmoids(model):
+        numbers = _shares(keras.layers.Activation("linear", dtype="float32")(numbers))
+        final = True
     activation = "linear" if final else "softmax"
     probabilities = keras.layers.Activation(activation, dtype="float32", name="probabilities")(numbers)
     return _compiled_like(model, keras.Model(images, probabilities, name=model.name))
+
+
+def _as_bytes(images: Any, dtype: str) -> Any:
+    """Images in [0, 1] as 0 to 255, rounded where the model takes whole numbers."""
+    whole = not keras.backend.is_float_dtype(dtype)
+    scaled = keras.layers.Rescaling(255.0, 0.5 if whole else 0.0, dtype="float32")(images)
+    return keras.ops.cast(scaled, dtype) if whole else scaled
+
+
+def _shares(numbers: Any) -> Any:
+    """Numbers from 0 up, of shape (n, classes), over the sum of each row."""
+    sums = keras.ops.sum(numbers, axis=-1, keepdims=True)
+    return keras.ops.divide(numbers, keras.ops.maximum(sums, keras.config.epsilon()))
 
 
 def _gives_probabilities(model: keras.Model) -> bool:
@@ -189,10 +219,6 @@ def _ends_in_sigmoids(model: keras.Model) -> bool:
     if hasattr(layer, "_nodes_by_depth"):
         return _ends_in_sigmoids(layer)
     return getattr(layer, "activation", None) is keras.activations.sigmoid
-
-
-def _rescales_bytes(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, keras.layers.Rescaling) and bool(np.max(layer.scale) < 1 / 16)
 
 
 def _compiled_like(model: keras.Model, wrapper: keras.Model) -> keras.Model:

@@ -19,6 +19,14 @@ from spaces.family import Shape
 HONOURED = ("batch_size", "epochs", "shuffle")
 #: Methods by which a model class decides how it is trained.
 _TRAINING = ("fit", "train_step", "compute_loss")
+#: What a recipe calls its optimizers.
+_OPTIMIZERS = {
+    keras.optimizers.Adam: "adam",
+    keras.optimizers.AdamW: "adamw",
+    keras.optimizers.Nadam: "nadam",
+    keras.optimizers.RMSprop: "rmsprop",
+    keras.optimizers.SGD: "sgd",
+}
 
 
 def refuse_own_training(model: keras.Model) -> None:
@@ -61,20 +69,31 @@ def _optimizer_of(model: keras.Model) -> dict[str, Any]:
     kept = {n: options[n] for n in ("momentum", "weight_decay") if options.get(n) is not None}
     rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
     # The variable is float32: 0.01 comes back as 0.00999999978.
-    return {"optimizer": type(optimizer).__name__.lower(), "learning_rate": float(f"{rate:.6g}"), **kept}
+    return {"optimizer": _OPTIMIZERS[type(optimizer)], "learning_rate": float(f"{rate:.6g}"), **kept}
 
 
 def _refuse_what_no_recipe_says(optimizer: keras.optimizers.Optimizer) -> None:
+    kind = type(optimizer)
+    if kind not in _OPTIMIZERS:
+        raise UserError(
+            f"compile has the optimizer {kind.__name__}, which no recipe has: compile with one of "
+            f"{', '.join(_OPTIMIZERS.values())}, or narrow its choices to these with [search]."
+        )
     rate = optimizer._learning_rate  # the public one is the rate of this step, whatever it comes from
     if not isinstance(rate, keras.Variable):
         raise UserError(
             f"compile has a learning rate that changes by itself ({type(rate).__name__}), which cannot be "
             'honoured: give it a number; recipe.schedule is "plateau", "cosine" or "constant".'
         )
-    if isinstance(optimizer, keras.optimizers.RMSprop) and optimizer.momentum:
+    said = {"name", "learning_rate", "weight_decay"}
+    if kind is keras.optimizers.SGD:
+        said |= {"momentum", "nesterov"}
+    default = kind().get_config()
+    unsaid = [f"{n} {v}" for n, v in optimizer.get_config().items() if n not in said and v != default[n]]
+    if unsaid:
         raise UserError(
-            f"compile has RMSprop with momentum {optimizer.momentum:g}, which cannot be honoured: a recipe's "
-            "momentum is SGD's. Leave it out, or take SGD."
+            f"compile has {kind.__name__} with {', '.join(unsaid)}, which cannot be honoured: a recipe has a "
+            "learning rate, a weight decay and SGD's momentum. Leave the rest out."
         )
 
 
@@ -84,11 +103,14 @@ def _fit_of(
     model: keras.Model,
     input_shape: Shape,
 ) -> dict[str, Any]:
-    """Runs the hypermodel's `fit` on two black images, with a `model.fit` that writes down its arguments."""
+    """Runs the hypermodel's `fit` on two images of noise; its `model.fit` writes down its arguments."""
     if type(hypermodel).fit is keras_tuner.HyperModel.fit:
         return {}
-    x, y = np.zeros((2, *input_shape), "float32"), np.eye(model.output_shape[-1], dtype="float32")[:2]
-    given = {"x": x, "y": y, "validation_data": (x, y), "callbacks": []}
+    # Noise, since black images divided by 255 are black.
+    x = np.random.default_rng(0).random((2, *input_shape), dtype="float32")
+    y = np.eye(model.output_shape[-1], dtype="float32")[:2]
+    given: dict[str, Any] = {"x": x, "y": y, "validation_data": (x, y), "callbacks": []}
+    data, weights = {"x": x.copy(), "y": y.copy()}, model.get_weights()
     calls: list[Mapping[str, Any]] = []
     model.fit = _recorder(calls)
     try:
@@ -101,6 +123,15 @@ def _fit_of(
         del model.fit
     if len(calls) != 1:
         raise UserError("fit(hp, model, ...) must call model.fit once: other loops cannot be pruned.")
+    for name, before in data.items():
+        if not np.array_equal(given[name], before):
+            raise _changes(name)
+    now = model.get_weights()
+    if len(now) != len(weights) or not all(map(np.array_equal, now, weights)):
+        raise UserError(
+            "fit(hp, model, ...) changes the network's weights (adapt, set_weights, ...), which cannot be "
+            "honoured: the images that it sees here are noise. Do that in build(hp)."
+        )
     return _honoured(calls[0], given)
 
 
@@ -119,10 +150,15 @@ def _recorder(calls: list[Mapping[str, Any]]) -> Callable[..., keras.callbacks.H
 def _honoured(call: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     defaults = {name: p.default for name, p in inspect.signature(keras.Model.fit).parameters.items()}
     for name, value in call.items():
-        as_given = value is given.get(name, defaults[name]) or name in (*HONOURED, "verbose", "self")
-        if not as_given and not (name == "callbacks" and not value):
-            raise UserError(
-                f"fit(hp, model, ...) changes {name}, which cannot be honoured: prepare images in build(hp), "
-                f"the rest belongs to [recipe] and [protocol]. What it may decide: {', '.join(HONOURED)}."
-            )
+        # The list of callbacks may be the one that was given, and longer.
+        as_given = not value if name == "callbacks" else value is given.get(name, defaults[name])
+        if not as_given and name not in (*HONOURED, "verbose", "self"):
+            raise _changes(name)
     return {name: call[name] for name in HONOURED if call.get(name) is not None}
+
+
+def _changes(name: str) -> UserError:
+    return UserError(
+        f"fit(hp, model, ...) changes {name}, which cannot be honoured: prepare images in build(hp), "
+        f"the rest belongs to [recipe] and [protocol]. What it may decide: {', '.join(HONOURED)}."
+    )

@@ -1,35 +1,185 @@
-"""Whether Keras can write a network to a file, found out before it is trained.
+"""Whether Keras can write a network to a file and open it again, found out before it is trained.
 
-Imports Keras: only processes that build networks may import this module.
+Imports Keras: only processes that build or open networks may import this module.
 """
 
+import inspect
 import json
-from typing import Any
+import random
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
 
 import keras
 
+from spaces import hypermodels
 from spaces.errors import UserError
+
+#: Packages whose classes and functions Keras finds by itself.
+_FOUND: Final = frozenset({"keras", "keras_hub", "keras_cv", "keras_nlp", "builtins"})
+#: What Keras writes into the config of every layer.
+_OF_KERAS: Final = frozenset({"name", "trainable", "dtype"})
+_WITHOUT: Final = 'or go without with protocol.keep_models = "none".'
 
 
 def require_saveable(network: keras.Model) -> None:
-    """Raises UserError with the class at fault for a network that `network.save` would refuse."""
-    if not _is_saveable(network):
+    """Raises UserError with the class at fault for a network that Keras cannot save, or not open again.
+
+    What it was compiled with is dropped: the protocol's is in its place, and a loss of one's own would go
+    into the file and keep it from being opened.
+    """
+    for layer in network._flatten_layers():
+        if isinstance(layer, keras.Model):
+            layer.compiled = False
+    if _unsaveable(network):
+        kind = type(_at_fault(network, _unsaveable))
         raise UserError(
-            f"Keras cannot save {type(_at_fault(network)).__name__}: give that class a get_config and "
-            '@keras.saving.register_keras_serializable(), or go without with protocol.keep_models = "none".'
+            f"Keras cannot save {kind.__name__}: give that class a get_config and "
+            f"@keras.saving.register_keras_serializable(), {_WITHOUT}"
+        )
+    if _unopenable(network):
+        fault = _at_fault(network, _unopenable)
+        raise UserError(
+            f"Keras cannot open {type(fault).__name__} again once it is saved ({_unopenable(fault)}): "
+            f"{_remedy(type(fault))}, {_WITHOUT}"
         )
 
 
-def _at_fault(operation: Any) -> Any:
-    """What has no config: a graph is written with all its operations, anything else as it says itself."""
+def know_own_classes(config: Any, family: str) -> None:
+    """Import the module of a hypermodel, "package.module:name", if Keras needs it to open what that made.
+
+    config: of a model that a study kept. Never of a file from elsewhere, for what is imported runs. Raises
+    UserError where something of the config is not there any more.
+    """
+    wanted = list(_foreign(config))
+    if not wanted:
+        return
+    module = family.partition(":")[0]
+    try:
+        hypermodels.imported(family)
+    except UserError:
+        raise
+    except Exception as error:  # whatever somebody's module raises
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(f"{module}, which built a kept model, cannot be imported ({reason}).") from error
+    _introduce(config)
+    for part in wanted:
+        if keras.saving.get_registered_object(_name(part)) is None:
+            raise UserError(
+                f"A kept model needs {_name(part)} of {part['module']}, which Keras does not find after "
+                f"importing {module}: bring the module back to what it was when the study ran."
+            )
+
+
+def _introduce(config: Any) -> None:
+    """Let Keras find the classes of a config that are not its own, in modules that are imported already.
+
+    It imports none. For the whole process: whoever opens the file later, or a copy, need not be told.
+    """
+    for part in _foreign(config):
+        kind = getattr(sys.modules.get(part["module"]), part["class_name"], None)
+        if isinstance(kind, type) and hasattr(kind, "from_config"):
+            keras.saving.get_custom_objects()[_name(part)] = _Revived(kind)
+
+
+@dataclass(frozen=True)
+class _Revived:
+    """A class as Keras makes it from a config, also one that takes nothing of what Keras itself adds."""
+
+    kind: Any
+
+    def from_config(self, config: Mapping[str, Any]) -> Any:
+        try:
+            return self.kind.from_config({**config})
+        except TypeError:
+            takes = inspect.signature(self.kind.__init__).parameters
+            own = {key: value for key, value in config.items() if key in takes or key not in _OF_KERAS}
+            return self.kind.from_config(own)
+
+
+def _foreign(config: Any) -> Iterator[Mapping[str, Any]]:
+    """Every class and function of a config that is not Keras' own."""
+    if isinstance(config, list):
+        for one in config:
+            yield from _foreign(one)
+    elif isinstance(config, dict):
+        module, name = config.get("module"), config.get("class_name")
+        if isinstance(module, str) and isinstance(name, str) and module.partition(".")[0] not in _FOUND:
+            yield config
+        yield from _foreign(list(config.values()))
+
+
+def _name(part: Mapping[str, Any]) -> str:
+    return str(part.get("registered_name") or part["class_name"])
+
+
+def _at_fault(operation: Any, fails: Callable[[Any], str]) -> Any:
+    """What fails by itself: a graph is written with all its operations, anything else as it says itself."""
     graph = getattr(operation, "_functional", operation)
     within = graph.operations if isinstance(graph, keras.Function) else ()
-    return next((_at_fault(one) for one in within if not _is_saveable(one)), operation)
+    return next((_at_fault(one, fails) for one in within if fails(one)), operation)
 
 
-def _is_saveable(operation: Any) -> bool:
+def _unsaveable(operation: Any) -> str:
     try:
-        json.dumps(keras.saving.serialize_keras_object(operation))
-    except Exception:
-        return False
-    return True
+        _written(operation)
+    except Exception as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+def _unopenable(operation: Any) -> str:
+    """What Keras says against opening it safely, in another process; "" if nothing.
+
+    It is really opened: some of what fails (a get_config that lacks an argument, an activation of another
+    library) looks well in the config. No weight is allocated; only a class that computes with its weights
+    while it is built fails for that, and is tried with them. Names end with the thread, and Python's random
+    numbers are as if it had drawn none: what is kept trains as what is not.
+    """
+    text, randomness, reason = _written(operation), random.getstate(), ""
+    _introduce(json.loads(text))
+
+    def opened() -> None:
+        keras.saving.deserialize_keras_object(json.loads(text), safe_mode=True)
+
+    def opened_without_weights() -> None:
+        with keras.StatelessScope(initialize_variables=False):
+            opened()
+
+    try:
+        for attempt in (opened_without_weights, opened):
+            try:
+                with ThreadPoolExecutor(1) as thread:
+                    thread.submit(attempt).result()
+                return ""
+            except Exception as error:
+                reason = _innermost(error)
+        return reason
+    finally:
+        random.setstate(randomness)
+
+
+def _written(operation: Any) -> str:
+    """Its config as a file has it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a lambda, which is refused in words of our own
+        return json.dumps(keras.saving.serialize_keras_object(operation))
+
+
+def _innermost(error: Exception) -> str:
+    """What Keras complained of first, without the configs that it repeats."""
+    first = str(error).rpartition("Exception encountered: ")[2]
+    return re.split(r"\. |: \{|\n", first)[0][:120] or type(error).__name__
+
+
+def _remedy(kind: type) -> str:
+    if kind.__module__.partition(".")[0] in _FOUND:
+        return (
+            "in place of a lambda, or of a function that is not registered with Keras, take an expression of "
+            'keras.ops, or what Keras has a name for, such as activation="softmax"'
+        )
+    return "define that class outside of any function, with a get_config of all that its __init__ takes"

@@ -12,7 +12,7 @@ from experiments.operations.lookup import Recorded, find_evaluation
 from reports.predictions import Predictions, read_predictions
 from reports.store import MissingArtifactError
 from search.datasets.prepared import Part, Prepared
-from search.models.opened import SUFFIX, Labels, Opened, open_file
+from search.models.opened import SUFFIX, Labels, Opened, acquaint, open_file
 from search.models.pictures import Picture, stacked
 from search.models.predicting import raw_probabilities
 from search.models.references import Located, locate
@@ -60,8 +60,7 @@ class Side:
         if folded(self.recorded):
             raise UserError(
                 f"run {self.text} was trained over folds of train and validation together: its models have "
-                f"seen "
-                "these images. Compare it with runs of its own study"
+                "seen these images. Compare it with runs of its own study"
             )
         try:
             path = self.recorded.store.artifact(self.recorded.run, names.MODEL_KERAS)
@@ -70,6 +69,7 @@ class Side:
                 f"run {self.text} kept no model, and its stored answers are to other images: only leaders "
                 'keep theirs, or all with protocol.keep_models = "all"'
             ) from None
+        acquaint(path, self.recorded.run.tags.get(names.FAMILY, ""))
         classes = class_names(self.recorded)
         return open_file(path, Labels(classes) if classes else None, self.name)
 

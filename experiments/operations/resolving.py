@@ -13,6 +13,7 @@ from search.storage import masked
 from search.tracking.conditions import versions
 from search.training.precision import automatic
 from search.workspace import Workspace
+from spaces.sources import code_of
 
 
 def prepare_data(spec: Spec, workspace: Workspace, say: Callable[[str], None]) -> Prepared:
@@ -33,7 +34,7 @@ def prepare_data(spec: Spec, workspace: Workspace, say: Callable[[str], None]) -
 
 def setting_of(spec: Spec, data: Prepared) -> Setting:
     """The study that an experiment on these data is."""
-    protocol = spec.protocol
+    protocol, code = spec.protocol, code_of(spec.space)
     precision = automatic() if protocol.precision == "auto" else protocol.precision
     shared = {name: getattr(protocol, name) for name in Protocol.__dataclass_fields__}
     domains = {name: domain.to_dict() for name, domain in spec.domains.items()}
@@ -52,7 +53,7 @@ def setting_of(spec: Spec, data: Prepared) -> Setting:
         cells=tuple(spec.cells),
         baseline=spec.baseline_cell,
         folds=spec.data.folds,
-        identity=spec.identity(),
+        identity=spec.identity() | ({"code": dict(code)} if code else {}),
     )
 
 

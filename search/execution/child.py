@@ -127,6 +127,7 @@ def _candidate(
         realised = space.rebuild(
             task.candidate["family"], task.candidate["architecture"], dataset.image_shape, classes
         )
+        _require_the_same(task.candidate, realised)
         return realised, _decided(task.candidate["recipe"], realised), None
 
     def suggest(name: str, domain: Domain) -> Value:
@@ -146,6 +147,16 @@ def _candidate(
         max_macs=task.max_macs,
     )
     return realised, _decided(recipe, realised), hp
+
+
+def _require_the_same(candidate: Mapping[str, Any], realised: Realised) -> None:
+    """Refuse another network of the same values: the hypermodel was changed, or it builds by chance."""
+    then, now = candidate.get("parameters", realised.parameters), realised.parameters
+    if then != now:
+        raise UserError(
+            f"{realised.family} builds another network than when it was explored ({then:,} parameters, now "
+            f"{now:,}): it was changed, or it builds by chance; a change needs a new study"
+        )
 
 
 def _decided(recipe: Mapping[str, Any], realised: Realised) -> Recipe:

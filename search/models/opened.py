@@ -77,6 +77,24 @@ def open_file(path: Path, labels: Labels | None = None, name: str | None = None)
     return understand(load(path, called), labels, called)
 
 
+def acquaint(path: Path, family: str) -> None:
+    """Let Keras know the classes of its own that a model kept by a study has from its hypermodel.
+
+    family: of the run that kept it. It imports the module of a hypermodel: never for a file from elsewhere.
+    Raises UserError.
+    """
+    if ":" not in family:
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return  # `load` says what is wrong with it
+    from spaces.saving import know_own_classes
+
+    know_own_classes(config, family)
+
+
 def load(path: Path, called: str) -> "keras.Model":
     """The Keras model of a file. Raises UserError where it is none, broken, or asks to run code."""
     if not path.is_file():

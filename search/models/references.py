@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from search.models.opened import SUFFIX, Labels, Opened, open_file
+from search.models.opened import SUFFIX, Labels, Opened, acquaint, open_file
 from search.models.shelves import ClientShelf, Shelf, SqliteShelf
 from search.tracking import names
 from spaces.errors import UserError
@@ -41,7 +41,10 @@ def default_tracking_uri() -> str:
 
 
 def locate(reference: str, tracking_uri: str) -> Located:
-    """Where the file of a model lies, fetched from MLflow if need be. Raises UserError."""
+    """Where the file of a model lies, fetched from MLflow if need be. Raises UserError.
+
+    Keras gets to know what a hypermodel's model in MLflow needs; nothing is imported for a file.
+    """
     if reference.endswith(SUFFIX) or Path(reference).is_file():
         return Located(Path(reference), None, reference)
     if _RUN.fullmatch(reference):
@@ -60,6 +63,7 @@ def _on_shelf(shelf: Shelf, reference: str, tracking_uri: str) -> Located:
         folder = ClientShelf(client_of(tracking_uri)).folder(name, version)
     files = folder / names.SERVED
     called = f"{name} version {version} ({alias})"
+    acquaint(files / names.MODEL_KERAS, shelf.family(name, version))
     return Located(files / names.MODEL_KERAS, Labels.read(files / names.LABELS_JSON), called)
 
 
@@ -124,6 +128,7 @@ def _of_run(client: "MlflowClient", run_id: str) -> Located:
     if all(item.path != names.MODEL_KERAS for item in client.list_artifacts(run_id)):
         raise UserError(f"{called} kept no model: only the leaders of a study keep theirs")
     path = Path(client.download_artifacts(run_id, names.MODEL_KERAS))
+    acquaint(path, run.data.tags.get(names.FAMILY, ""))
     return Located(path, labels_of_run(client, run_id), called)
 
 

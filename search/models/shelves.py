@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote, urlparse
 
+from search.tracking import names
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -21,6 +23,10 @@ _FOLDERS: Final = """
     SELECT logged_models.artifact_location FROM model_versions
     JOIN logged_models ON model_versions.source = 'models:/' || logged_models.model_id
     WHERE model_versions.name = ? AND model_versions.version = ?
+"""
+_FAMILIES: Final = """
+    SELECT tags.value FROM model_versions JOIN tags ON tags.run_uuid = model_versions.run_id
+    WHERE model_versions.name = ? AND model_versions.version = ? AND tags.key = ?
 """
 
 
@@ -33,6 +39,10 @@ class Shelf(Protocol):
 
     def folder(self, name: str, version: str) -> Path | None:
         """The files of a version: where they lie, if that is on this machine, else a copy."""
+        ...
+
+    def family(self, name: str, version: str) -> str:
+        """What built the model of a version; "" if its run does not say, or is gone."""
         ...
 
 
@@ -68,6 +78,11 @@ class SqliteShelf:
         places = self._rows(_FOLDERS, (name, int(version)))
         return local(places[0][0]) if places else None
 
+    def family(self, name: str, version: str) -> str:
+        """See Shelf."""
+        found = self._rows(_FAMILIES, (name, int(version), names.FAMILY))
+        return str(found[0][0]) if found else ""
+
     def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
             return connection.execute(query, values).fetchall()
@@ -93,6 +108,16 @@ class ClientShelf:
             place = self.client.get_logged_model(place.rpartition("/")[2]).artifact_location
         copy = local(place) or download_artifacts(artifact_uri=place, tracking_uri=self.client.tracking_uri)
         return Path(copy)
+
+    def family(self, name: str, version: str) -> str:
+        """See Shelf."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            run = self.client.get_run(self.client.get_model_version(name, version).run_id)
+        except MlflowException:
+            return ""
+        return str(run.data.tags.get(names.FAMILY, ""))
 
 
 def local(place: str) -> Path | None:

@@ -180,6 +180,15 @@ def test_two_objectives_confirm_the_front(server: ForkServer, make: Make, tmp_pa
     assert set(_attributes(study.confirm, "state")) == {"complete"}
 
 
+def test_a_hypermodel_that_builds_by_chance_is_found_out_when_it_is_built_again(
+    server: ForkServer, make: Make, tmp_path: Path
+) -> None:
+    """Its seeds would be those of several networks."""
+    setting = make("tests.spaces.unruly_hypermodels:by_chance", {"trials": 1, "epochs": 1})
+    with pytest.raises(UserError, match="builds another network than when it was explored"):
+        _run(server, setting, tmp_path, workers=1)
+
+
 def test_a_search_that_starts_warm_trains_the_leader_of_the_earlier_one_first(
     server: ForkServer, make: Make, tmp_path: Path
 ) -> None:

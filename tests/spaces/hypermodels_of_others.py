@@ -92,6 +92,49 @@ class OwnLoop(OwnFit):
         return {"val_accuracy": float(keras.ops.max(model(x)))}
 
 
+class ScalesImagesInPlace(OwnFit):
+    def fit(self, hp, model, x, y, **kwargs):
+        x /= 255.0
+        return model.fit(x, y, **kwargs)
+
+
+class SmoothsLabelsInPlace(OwnFit):
+    def fit(self, hp, model, x, y, **kwargs):
+        y *= 0.9
+        return model.fit(x, y, **kwargs)
+
+
+class AddsACallbackInPlace(OwnFit):
+    def fit(self, hp, model, *args, **kwargs):
+        kwargs["callbacks"].append(keras.callbacks.ReduceLROnPlateau())
+        return model.fit(*args, **kwargs)
+
+
+class AdaptsInFit(OwnFit):
+    def build(self, hp):
+        inputs = keras.Input(SHAPE)
+        return keras.Model(inputs, classified(layers.Normalization(name="norm")(inputs)))
+
+    def fit(self, hp, model, x, y, **kwargs):
+        model.get_layer("norm").adapt(x)
+        return model.fit(x, y, **kwargs)
+
+
+class SetsWeightsInFit(OwnFit):
+    def fit(self, hp, model, *args, **kwargs):
+        model.set_weights([weights + 1 for weights in model.get_weights()])
+        return model.fit(*args, **kwargs)
+
+
+class LooksInFit(OwnFit):
+    """Nothing that it does changes anything."""
+
+    def fit(self, hp, model, x, y, callbacks=None, **kwargs):
+        model(x * 2)
+        model.set_weights(model.get_weights())
+        return model.fit(x, y, callbacks=list(callbacks), **kwargs)
+
+
 class Inner(keras_tuner.HyperModel):
     def build(self, hp):
         return layers.Dense(hp.Int("inner_units", 2, 9, default=5), activation="relu")
@@ -304,6 +347,21 @@ def compiled_with(optimizer):
 
 def decays(hp):
     return compiled_with(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, 100)))
+
+
+def by_name(hp):
+    return compiled_with(hp.Choice("optimizer", ["adam", "adamw", "nadam", "rmsprop", "sgd", "adagrad"]))
+
+
+def adam_with_options(hp):
+    return compiled_with(
+        keras.optimizers.Adam(1e-3, beta_1=hp.Float("beta_1", 0.8, 0.99, default=0.85), clipnorm=1.0)
+    )
+
+
+def sgd_with_an_average(hp):
+    optimizer = keras.optimizers.SGD(1e-2, momentum=0.8, nesterov=True, weight_decay=1e-4, use_ema=True)
+    return compiled_with(optimizer)
 
 
 def rmsprop_with_momentum(hp):

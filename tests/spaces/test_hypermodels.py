@@ -5,6 +5,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
+from search.training.recipe import OPTIMIZERS
 from spaces.domains import Categorical, Domain, Integer, Real, Value
 from spaces.errors import UserError
 from spaces.family import InfeasibleArchitecture, family_names, load_family
@@ -143,8 +144,14 @@ def test_probabilities_get_no_second_softmax(policy: str) -> None:
     assert ends == [keras.activations.softmax, keras.activations.linear]
 
 
-def test_sigmoids_stay_as_they_are() -> None:
-    assert realised("sigmoids").model.layers[-1].activation is keras.activations.sigmoid
+def test_sigmoids_are_divided_by_their_sum() -> None:
+    """As Keras' cross-entropy does in training: losses and calibration are of numbers that add up to 1."""
+    model = realised("sigmoids").model
+    inner = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    images = np.random.default_rng(0).random((4, *SHAPE), dtype="float32")
+    sigmoids = keras.ops.convert_to_numpy(inner(images))
+    assert inner.layers[-1].activation is keras.activations.sigmoid
+    assert np.allclose(probabilities(model), sigmoids / sigmoids.sum(axis=1, keepdims=True), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["in_lists", "in_dicts"])
@@ -162,6 +169,22 @@ def test_what_fit_decides_of_the_optimizer_is_honoured() -> None:
         {"optimizer": "adam", "learning_rate": 0.02},
     )
     assert realised("SetsTheRateInFit").training["learning_rate"] == 0.02
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])  # 16 bits wrap optimizers
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_of_a_recipe_is_honoured_by_its_name(optimizer: str, policy: str) -> None:
+    keras.config.set_dtype_policy(policy)
+    try:
+        drawn = realised("by_name", DrawnHyperParameters(Asked(optimizer=optimizer)))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert drawn.training["optimizer"] == optimizer
+
+
+def test_an_optimizer_that_no_recipe_has_is_refused() -> None:
+    with pytest.raises(UserError, match=r"optimizer Adagrad, which no recipe has: .* adam, adamw, nad"):
+        realised("by_name", DrawnHyperParameters(Asked(optimizer="adagrad")))
 
 
 def test_a_model_for_images_of_any_size_is_counted_for_these() -> None:
@@ -184,6 +207,10 @@ def test_a_fit_of_ones_own_draws_and_decides_about_training() -> None:
     assert drawn.model.fit.__func__ is keras.Model.fit
 
 
+def test_a_fit_of_ones_own_may_look_at_everything() -> None:
+    assert realised("LooksInFit").training["optimizer"] == "sgd"
+
+
 def test_an_instance_is_taken_as_it_is() -> None:
     assert realised("tuned").training["momentum"] == 0.8
 
@@ -192,11 +219,18 @@ def test_an_instance_is_taken_as_it_is() -> None:
     ("name", "message"),
     [
         ("ChangesImages", r"changes x, which cannot be honoured: prepare images in build\(hp\)"),
+        ("ScalesImagesInPlace", "changes x, which cannot be honoured"),
+        ("SmoothsLabelsInPlace", "changes y, which cannot be honoured"),
+        ("AddsACallbackInPlace", "changes callbacks, which cannot be honoured"),
+        ("AdaptsInFit", r"changes the network's weights .* Do that in build\(hp\)"),
+        ("SetsWeightsInFit", "changes the network's weights"),
         ("OwnLoop", r"must call model.fit once"),
         ("own_step", "OwnStep has a train_step of its own, which cannot be honoured"),
         ("own_loss", "OwnLoss has a compute_loss of its own"),
         ("own_loop_of_model", "OwnLoopOfModel has a fit of its own"),
         ("decays", r"changes by itself \(CosineDecay\)"),
+        ("adam_with_options", "Adam with clipnorm 1.0, beta_1 0.85, which cannot be honoured"),
+        ("sgd_with_an_average", "SGD with use_ema True, which cannot be honoured"),
         ("rmsprop_with_momentum", "RMSprop with momentum 0.9, which cannot be honoured"),
         ("two_outputs", "has 2 outputs, expected one"),
         ("two_inputs", "has 2 inputs, expected one"),

@@ -1,0 +1,3 @@
+"""A hypermodel whose package is not there."""
+
+import a_package_that_nobody_has  # noqa: F401
