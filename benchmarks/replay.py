@@ -24,6 +24,7 @@ from optuna.trial import TrialState
 from scipy.stats import spearmanr
 
 from benchmarks.surrogate import EPOCHS, Surrogate, Values, surrogate
+from search.explore import DUPLICATES_IN_A_ROW
 from search.samplers import make_pruner, make_sampler
 
 WORKERS = 2
@@ -125,9 +126,10 @@ class Replay:
         return [best - self.world.truth(seen.values) for seen in latest]
 
     def _run(self) -> None:
-        workers = [self._begin(0.0) for _ in range(WORKERS)]
-        heapq.heapify(workers)
-        while workers[0].at < self.budget:
+        workers: list[Running] = []
+        for _ in range(WORKERS):
+            self._begin(workers, 0.0)
+        while workers and workers[0].at < self.budget:
             now = heapq.heappop(workers)
             score = float(now.curve[: now.epoch].max())
             if not self.seen or score > self.seen[-1].score:
@@ -143,20 +145,21 @@ class Replay:
                 step = now._replace(at=now.at + now.seconds[now.epoch], epoch=now.epoch + 1)
                 heapq.heappush(workers, step)
                 continue
-            heapq.heappush(workers, self._begin(now.at))
+            self._begin(workers, now.at)
 
-    def _begin(self, at: float) -> Running:
-        """The next draw that is to be trained; a known one costs nothing, as in `search.repeats`."""
-        for _ in range(1000):
+    def _begin(self, workers: list[Running], at: float) -> None:
+        """Let a worker train the next draw. A known one costs nothing; too many in a row end the search."""
+        for _ in range(DUPLICATES_IN_A_ROW):
             trial = self._study.ask()
             values = self.world.draw(trial, dict(self.contest.fixed))
             score = self._known.get(_key(values))
             if score is None or self.contest.repeats:
-                break
+                curve, seconds = self.world.curve(values, self._rng), self.world.seconds(values)
+                running = Running(at + seconds[0], trial.number, trial, values, curve, seconds, 1)
+                heapq.heappush(workers, running)
+                return
             known = score == score
             self._study.tell(trial, score if known else None, None if known else TrialState.FAIL)
-        curve, seconds = self.world.curve(values, self._rng), self.world.seconds(values)
-        return Running(at + seconds[0], trial.number, trial, values, curve, seconds, 1)
 
 
 def _key(values: Values) -> str:
