@@ -215,7 +215,7 @@ def test_kaggle_without_kagglehub_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "kagglehub", None)
-    with pytest.raises(UserError, match=r"candor\[kaggle\]"):
+    with pytest.raises(UserError, match=r"in Candor's folder, .*pip install -e '\.\[kaggle\]'"):
         prepare("kaggle:somebody/faces", tmp_path / "cache", say=silent)
     with pytest.raises(UserError, match="kaggle:owner/name"):
         prepare("kaggle:faces", tmp_path / "cache", say=silent)
