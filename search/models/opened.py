@@ -90,7 +90,7 @@ def acquaint(path: Path, family: str) -> None:
             config = json.loads(archive.read("config.json"))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         return  # `load` says what is wrong with it
-    from spaces.saving import know_own_classes
+    from spaces.own_classes import know_own_classes
 
     know_own_classes(config, family)
 
