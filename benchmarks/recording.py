@@ -2,7 +2,7 @@
 
     python -m benchmarks.recording [--trials 48]        drawn faces: six minutes
 
-Kept in `benchmarks/curves/`: of every network its values, monitor accuracy by epoch, and seconds by epoch.
+Kept in `recorded_curves.json`: of every network its values, monitor accuracy by epoch, and seconds by epoch.
 """
 
 import argparse
@@ -10,27 +10,23 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.distributions import distribution_to_json
 
-from benchmarks.surrogate import CURVES, EPOCHS
+from benchmarks.surrogate import EPOCHS, RECORD
 from search.workspace import Workspace
 
-#: What every network has, beside the values that were drawn.
-FIX: Mapping[str, Any] = {"convs_per_stage": 1, "kernel_size": 3, "head": "flatten"}
-RECIPE: Mapping[str, Any] = {"batch_size": 16, "augmentation": "flip"}
-MONITOR = 0.25
-DATA: Mapping[str, Any] = {"source": "synthetic:train=1000,validation=200,test=100"}
-EXPERIMENT = """
+EXPERIMENT = f"""
 question = "What do learning curves of plain networks look like?"
 space = "plain_cnn"
 
 [fix]
-{fix}
+convs_per_stage = 1
+kernel_size = 3
+head = "flatten"
 
 [search]
 conv_stages = [2, 3, 4]
@@ -46,20 +42,21 @@ neurons_2 = [64, 128, 256]
 recipe.learning_rate = {{ low = 1e-4, high = 1e-2, log = true }}
 
 [recipe]
-{recipe}
+batch_size = 16
+augmentation = "flip"
 
 [protocol]
 sampler = "random"
 pruner = "none"
-epochs = {epochs}
-patience = {epochs}
-monitor_fraction = {monitor}
+epochs = {EPOCHS}
+patience = {EPOCHS}
+monitor_fraction = 0.25
 leaders = 1
 seeds = 2
 keep_models = "none"
 
 [data]
-{data}
+source = "synthetic:train=1000,validation=200,test=100"
 """
 
 
@@ -67,21 +64,14 @@ def record(trials: int) -> None:
     """Train so many networks, and keep their curves."""
     with tempfile.TemporaryDirectory() as folder:
         experiment = Path(folder) / "curves.toml"
-        tables = {"fix": FIX, "recipe": RECIPE, "data": DATA}
-        written = {table: _toml(values) for table, values in tables.items()}
-        experiment.write_text(EXPERIMENT.format(**written, epochs=EPOCHS, monitor=MONITOR))
+        experiment.write_text(EXPERIMENT)
         candor = str(Path(sys.executable).with_name("candor"))
         workspace = Path(folder) / "runs"
         command = [candor, "search", str(experiment), "--trials", str(trials), "--workspace", str(workspace)]
         subprocess.run(command, check=True)
         held = _recorded(Workspace.at(workspace))
-    path = CURVES / "faces.json"
-    path.write_text(json.dumps(held, indent=1) + "\n")
-    print(f"{path} holds {len(held['curves'])} curves")
-
-
-def _toml(values: Mapping[str, Any]) -> str:
-    return "\n".join(f"{key} = {json.dumps(value)}" for key, value in values.items())
+    RECORD.write_text(json.dumps(held, indent=1) + "\n")
+    print(f"{RECORD} holds {len(held['curves'])} curves")
 
 
 def _recorded(workspace: Workspace) -> dict[str, Any]:

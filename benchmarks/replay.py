@@ -1,6 +1,6 @@
 """Samplers and pruners by what they have found when, on recorded learning curves replayed fast.
 
-    python -m benchmarks.replay [--seeds 16]             three tables: five minutes
+    python -m benchmarks.replay [--seeds 16]             three tables: six minutes
 
 Each replay is a whole search on two workers, by the study's own samplers and pruners, on networks that answer
 at once (`benchmarks.surrogate`), its clock counted, not waited for. Regret: how far the network that the
@@ -104,7 +104,7 @@ class Replay:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self.contest = contest
-        self.world: Surrogate = surrogate("faces")
+        self.world: Surrogate = surrogate()
         self.budget = self.world.mean_seconds * TRIALS / WORKERS
         self.seen: list[Seen] = []
         self._rng = np.random.default_rng(seed)
@@ -188,7 +188,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=16, help="searches for each row")
     asked = parser.parse_args()
     print(
-        f"{surrogate('faces').count} recorded curves of {EPOCHS} epochs; {asked.seeds} searches a row, "
+        f"{surrogate().count} recorded curves of {EPOCHS} epochs; {asked.seeds} searches a row, "
         f"{WORKERS} workers, as long as {TRIALS} whole trainings take; {platform.machine()}, "
         f"{os.cpu_count()} cores.\n"
         "Regret in points of monitor accuracy, mean ± standard error, after a share of that time."
@@ -198,9 +198,8 @@ def main() -> None:
             ("sampler | pruner", {str(contest): contest for contest in CONTESTS}),
             ("without", PARTS),
         ):
-            columns = [*title.split(" | ")]
             print(f"\n| {title} | " + " | ".join(f"{moment:.0%}" for moment in MOMENTS) + " | mean |")
-            print("|---" * len(columns) + "|" + "---:|" * (len(MOMENTS) + 1))
+            print("|---" * len(title.split(" | ")) + "|" + "---:|" * (len(MOMENTS) + 1))
             for name, contest in rows.items():
                 told = list(pool.map(regrets, [contest] * asked.seeds, range(asked.seeds)))
                 cells = [_spread(column) for column in zip(*told, strict=True)]
@@ -209,7 +208,7 @@ def main() -> None:
     print("\nRank correlation of the best accuracy after so many epochs with that of the whole training:\n")
     print("| " + " | ".join(map(str, range(1, EPOCHS + 1))) + " |")
     print("|" + "---:|" * EPOCHS)
-    print("| " + " | ".join(f"{value:.2f}" for value in foretold(surrogate("faces").recorded)) + " |")
+    print("| " + " | ".join(f"{value:.2f}" for value in foretold(surrogate().recorded)) + " |")
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -21,25 +21,19 @@ from optuna.distributions import (
 )
 from sklearn.ensemble import RandomForestRegressor
 
-#: A file for each record: see `benchmarks.recording`.
-CURVES = Path(__file__).with_name("curves")
+#: `space` (distributions as JSON by name) and `curves` (values, accuracies, seconds): `benchmarks.recording`.
+RECORD = Path(__file__).with_name("recorded_curves.json")
 EPOCHS = 12
 #: A list's values -> how many of them there are.
 COUNTS = {"kernels": "conv_stages", "neurons": "dense_layers"}
 Values = Mapping[str, Any]
 
 
-def recorded(name: str) -> dict[str, Any]:
-    """The record: `space` (distributions as JSON by name) and `curves` (values, accuracies, seconds)."""
-    held: dict[str, Any] = json.loads((CURVES / f"{name}.json").read_text())
-    return held
-
-
 class Surrogate:
     """What a training of any values would have said, epoch by epoch."""
 
-    def __init__(self, name: str) -> None:
-        held = recorded(name)
+    def __init__(self) -> None:
+        held = json.loads(RECORD.read_text())
         self.space = {name: json_to_distribution(text) for name, text in held["space"].items()}
         self.count = len(held["curves"])
         features = np.array([self._features(curve["values"]) for curve in held["curves"]])
@@ -86,9 +80,9 @@ class Surrogate:
 
 
 @cache
-def surrogate(name: str) -> Surrogate:
+def surrogate() -> Surrogate:
     """One for each process."""
-    return Surrogate(name)
+    return Surrogate()
 
 
 def _forest(features: np.ndarray, answers: np.ndarray) -> RandomForestRegressor:
