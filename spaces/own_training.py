@@ -14,6 +14,7 @@ import numpy as np
 
 from spaces.errors import UserError
 from spaces.family import Shape
+from spaces.undisturbed import undisturbed
 
 #: What a `fit` of one's own may decide of training; anything else that it changes is refused.
 HONOURED = ("batch_size", "epochs", "shuffle")
@@ -114,9 +115,12 @@ def _fit_of(
     calls: list[Mapping[str, Any]] = []
     model.fit = _recorder(calls)
     try:
-        hypermodel.fit(
-            hp, model, x, y, validation_data=given["validation_data"], callbacks=given["callbacks"]
-        )
+        with undisturbed(hypermodel.name or type(hypermodel).__name__):
+            hypermodel.fit(
+                hp, model, x, y, validation_data=given["validation_data"], callbacks=given["callbacks"]
+            )
+    except UserError:
+        raise
     except Exception as error:
         raise UserError(f"fit(hp, model, ...) must draw and call model.fit, which failed: {error}") from error
     finally:

@@ -27,7 +27,7 @@ def first_weights(name: str, seed: int) -> np.ndarray:
     return np.concatenate([np.ravel(weights) for weights in realised(name).model.get_weights()])
 
 
-@pytest.mark.parametrize("name", ["plain", "seeded"])
+@pytest.mark.parametrize("name", ["plain", "seeded", "seeded_by_layer"])
 def test_a_seed_in_a_hypermodel_does_not_make_all_seeds_one(name: str) -> None:
     """Or all seeds of a candidate would begin with the same weights, and look steadier than they are."""
     assert np.array_equal(first_weights(name, 1), first_weights(name, 1))
@@ -36,6 +36,24 @@ def test_a_seed_in_a_hypermodel_does_not_make_all_seeds_one(name: str) -> None:
     drawn = random.random()
     random.seed(1)
     assert random.random() == drawn  # seeds are seeds again
+
+
+def test_dropout_with_a_seed_drops_other_units_with_other_seeds() -> None:
+    masks = []
+    for seed in (1, 2):
+        keras.utils.set_random_seed(seed)
+        network = realised("seeded_by_layer").model
+        dropout = next(
+            layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.Dropout)
+        )
+        masks.append(keras.ops.convert_to_numpy(dropout(np.ones((1, 64)), training=True)))
+    assert not np.array_equal(*masks)
+
+
+def test_outside_a_hypermodel_a_seed_is_a_seed() -> None:
+    realised("seeded_by_layer")
+    drawn = [keras.initializers.GlorotUniform(seed=3)((4, 4)) for _ in range(2)]
+    assert np.array_equal(*map(keras.ops.convert_to_numpy, drawn))
 
 
 def test_a_cleared_session_keeps_the_precision() -> None:
@@ -49,12 +67,11 @@ def test_a_cleared_session_keeps_the_precision() -> None:
     assert dense.compute_dtype == "bfloat16"
 
 
-def test_another_precision_is_refused_and_undone() -> None:
-    sentence = (
-        "in_half_precision sets the precision to mixed_float16: leave that out, protocol.precision decides"
-    )
+@pytest.mark.parametrize("name", ["in_half_precision", "InHalfPrecisionToo"])
+def test_another_precision_is_refused_and_undone(name: str) -> None:
+    sentence = f"{name} sets the precision to mixed_float16: leave that out, protocol.precision decides"
     with pytest.raises(UserError, match=sentence):
-        realised("in_half_precision")
+        realised(name)
     assert keras.config.dtype_policy().name == "float32"
 
 

@@ -3,6 +3,7 @@
 import random
 
 import keras
+import keras_tuner
 
 keras.utils.set_random_seed(42)
 random.seed(42)
@@ -24,6 +25,14 @@ def seeded(hp: object) -> keras.Model:
     return _network()
 
 
+def seeded_by_layer(hp: object) -> keras.Model:
+    """As those have it who want the same weights each time."""
+    start = keras.initializers.GlorotUniform(seed=42)
+    dense = [keras.layers.Dense(8, kernel_initializer=start), keras.layers.Dropout(0.5, seed=42)]
+    head = keras.layers.Dense(3, kernel_initializer=keras.initializers.Orthogonal(seed=42))
+    return keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), *dense, head])
+
+
 def cleared(hp: object) -> keras.Model:
     """As many begin that build many networks in one process."""
     keras.backend.clear_session()
@@ -34,6 +43,19 @@ def in_half_precision(hp: object) -> keras.Model:
     """For a GPU."""
     keras.mixed_precision.set_global_policy("mixed_float16")
     return _network()
+
+
+class InHalfPrecisionToo(keras_tuner.HyperModel):
+    """In its fit."""
+
+    def build(self, hp: object) -> keras.Model:
+        """As all of them."""
+        return _network()
+
+    def fit(self, hp: object, model: keras.Model, *args: object, **options: object) -> object:
+        """Train."""
+        keras.mixed_precision.set_global_policy("mixed_float16")
+        return model.fit(*args, **options)
 
 
 def by_chance(hp: object) -> keras.Model:
