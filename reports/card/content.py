@@ -1,5 +1,6 @@
 """What the card of a study's model says, section by section."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,6 +16,7 @@ from reports.wording import many
 from search.tracking import names
 from spaces.errors import UserError
 
+_FRACTION = re.compile(r"\d+\.\d+(e-?\d+)?|\d+e-?\d+")
 #: What of a recipe is said first; the rest follows by name.
 _RECIPE = ("optimizer", "learning_rate", "batch_size", "augmentation", "schedule")
 
@@ -99,9 +101,17 @@ def _model(analysis: Analysis, row: Row, file: ModelFile | None) -> Section:
         ("Input", f"{' × '.join(map(str, shape))}, whole numbers from 0 to 255" if shape else ""),
         ("Output", f"probabilities of {', '.join(analysis.classes)}, in this order"),
         ("This file", _file(row, file, study.folds)),
-        ("Recipe", "; ".join(f"{name.replace('_', ' ')} {recipe[name]}" for name in ordered if recipe[name])),
+        (
+            "Recipe",
+            "; ".join(f"{name.replace('_', ' ')} {_short(recipe[name])}" for name in ordered if recipe[name]),
+        ),
     ]
     return Section("The model", facts=tuple((name, value) for name, value in told if value))
+
+
+def _short(value: str) -> str:
+    """A drawn rate has sixteen digits; MLflow keeps them."""
+    return f"{float(value):.4g}" if _FRACTION.fullmatch(value) else value
 
 
 def _place(name: str) -> int:

@@ -61,6 +61,18 @@ def test_names_are_shown_as_they_are_all_over_the_card(joint: Analysis) -> None:
     assert shown in warning
 
 
+def test_a_drawn_rate_is_shown_in_the_digits_that_matter(joint: Analysis) -> None:
+    drawn = {
+        "recipe.learning_rate": "0.0012345678901234567",
+        "recipe.l2": "5e-05",
+        "recipe.batch_size": "12800",
+    }
+    runs = {key: replace(run, params={**run.params, **drawn}) for key, run in joint.study.runs.items()}
+    card = card_of(replace(joint, study=replace(joint.study, runs=runs))).markdown
+    assert "learning rate 0.001235; batch size 12800; " in card.replace("\\", "")
+    assert "l2 5e-05" in card
+
+
 def test_a_study_on_drawn_pictures_says_so_first(grid: Analysis) -> None:
     assert "Synthetic data" not in card_of(grid).markdown
     about = {**grid.study.about, "data": {**grid.study.data, "synthetic": True}}
