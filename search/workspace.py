@@ -60,6 +60,11 @@ class Workspace:
         return self.folder / "cache"
 
     @property
+    def compiled(self) -> Path:
+        """Steps that JAX compiled. Whoever can write here can run code as you."""
+        return self.folder / "compiled"
+
+    @property
     def spool(self) -> Path:
         """Records on their way to MLflow."""
         return self.folder / "spool"

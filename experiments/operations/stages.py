@@ -58,7 +58,9 @@ def search(spec: Spec, means: Means, progress: Progress) -> Finished:
     """Run or continue the study of this experiment. Raises UserError and BrokenStudy."""
     with means.workspace.lock() if means.storage is None else nullcontext() as held:
         inherit = () if held is None else (held,)
-        server = ForkServer(means.workspace.logs / "children.log", inherit=inherit)
+        server = ForkServer(
+            means.workspace.logs / "children.log", inherit=inherit, compiled=means.workspace.compiled
+        )
         server.start()  # Keras is imported while the data are prepared
         try:
             return _search(spec, means, progress, server)

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -29,6 +30,8 @@ class Ending:
 
 
 _OBEY_SECONDS = 5
+#: Compiled steps of a thousand networks or so; the least recently used go first.
+_COMPILED_BYTES = 2**29
 _SERVER_DIED = Ending(-signal.SIGKILL, 0.0)
 
 
@@ -70,13 +73,21 @@ class ForkServer:
     """Starts the server process when a child is first asked for, and again should it die.
 
     body: the module whose `run(pipe)` a child runs. inherit: open files that the server and its children
-    keep; a lock among them is held until the last of them is gone.
+    keep; a lock among them is held until the last of them is gone. compiled: where JAX keeps the steps that
+    it compiled, so that seeds of one architecture share them; None: each child compiles its own.
     """
 
-    def __init__(self, log: Path, body: str = "search.execution.child", inherit: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        log: Path,
+        body: str = "search.execution.child",
+        inherit: Sequence[int] = (),
+        compiled: Path | None = None,
+    ) -> None:
         self._log = log
         self._body = body
         self._inherit = tuple(inherit)
+        self._shared = shared(compiled) if compiled else {}
         self._lock = threading.Lock()
         self._children: dict[int, Child] = {}
         self._identities = itertools.count()
@@ -141,7 +152,7 @@ class ForkServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUNBUFFERED": "1"},
+                env={**self._shared, **os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUNBUFFERED": "1"},
             )
         self._control = ours
         self._ready.clear()
@@ -179,6 +190,16 @@ class ForkServer:
             self._children.clear()
         for child in orphans:
             child.ended(_SERVER_DIED)
+
+
+def shared(compiled: Path) -> dict[str, str]:
+    """What JAX reads as it is imported; a user's own settings go before. Its bound needs filelock."""
+    if find_spec("filelock") is None:
+        return {}
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(compiled),
+        "JAX_COMPILATION_CACHE_MAX_SIZE": str(_COMPILED_BYTES),
+    }
 
 
 class Spare:
