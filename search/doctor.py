@@ -23,7 +23,8 @@ from optuna.trial import TrialState
 from packaging.requirements import Requirement
 
 from search.execution.devices import cores, gpus
-from search.storage import masked, open_storage
+from search.rungs import PAUSED
+from search.storage import absent, masked, open_storage
 from search.tracking.delivery import Delivery
 from search.tracking.spool import REFUSED, Spool, waits_for
 from search.tracking.writer import Writer, process_is_gone
@@ -174,7 +175,7 @@ def _gpus_seen(backend: str) -> int:
 
 def _studies(patient: Patient) -> Iterator[Finding]:
     """Optuna's storage: it opens, is whole, has today's schema; what was interrupted."""
-    if _absent(patient.storage):
+    if absent(patient.storage):
         yield Finding("studies", OK, "none yet")
         return
     _check_integrity(patient.storage)
@@ -200,7 +201,7 @@ def _studies(patient: Patient) -> Iterator[Finding]:
 
 def _runs(patient: Patient) -> Iterator[Finding]:
     """MLflow's store: it opens and is whole; runs that say they are running although nobody is there."""
-    if _absent(patient.tracking):
+    if absent(patient.tracking):
         yield Finding("MLflow", OK, "none yet")
         return
     _check_integrity(patient.tracking)
@@ -262,7 +263,7 @@ def _deliver(patient: Patient, records: set[Path]) -> None:
 @contextlib.contextmanager
 def _exclusive(url: str) -> Iterator[Callable[[str], AbstractContextManager[Any]]]:
     """The lock under which runs are made: other machines may be at work. No storage is made for it."""
-    if _absent(url):
+    if absent(url):
         yield contextlib.nullcontext
         return
     with contextlib.closing(open_storage(url)) as storage:
@@ -275,7 +276,7 @@ def _leftovers(patient: Patient) -> Iterator[Finding]:
     What a study of another storage has here is its own affair.
     """
     folders = list(patient.workspace.cache.glob(_STAGING))
-    if patient.storage == patient.workspace.storage_url and not _absent(patient.storage):
+    if patient.storage == patient.workspace.storage_url and not absent(patient.storage):
         studies, needed = _studies_and_needs(patient.storage)
         known = [f for f in patient.workspace.checkpoints.glob("*") if f.name.partition("-")[0] in studies]
         folders += [folder for folder in known if folder.name not in needed]
@@ -292,16 +293,13 @@ def _leftovers(patient: Patient) -> Iterator[Finding]:
 
 def _studies_and_needs(url: str) -> tuple[set[str], set[str]]:
     """The ids of a storage's studies, and the folders that their open trials need."""
-    states = (TrialState.RUNNING, TrialState.WAITING)
+    states = (TrialState.RUNNING, TrialState.WAITING, TrialState.PRUNED)
     with contextlib.closing(open_storage(url)) as storage:
         studies = storage.get_all_studies()
         trials = [t for s in studies for t in storage.get_all_trials(s._study_id, states=states)]
     ids = {study.study_name.partition("/")[0].rpartition("-")[2] for study in studies}
-    return ids, {trial.user_attrs["key"].replace("/", "-") for trial in trials}
-
-
-def _absent(url: str) -> bool:
-    return url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists()
+    open_trials = [t for t in trials if t.state != TrialState.PRUNED or t.user_attrs.get(PAUSED)]
+    return ids, {trial.user_attrs["key"].replace("/", "-") for trial in open_trials}
 
 
 def _check_integrity(url: str) -> None:

@@ -62,9 +62,14 @@ def leads(storage: Storage, setting: Setting, stage: str) -> list[dict[str, Any]
         if not taken:
             raise UserError(f"{mistake}: nothing that study {study} drew fits this space and its budgets")
         return taken[: setting.protocol.leaders]
-    raise UserError(
-        f"{mistake}: this storage holds no other study of that experiment that has drawn anything; run it "
-        "first, or leave the key out"
+    raise nothing_there(setting)
+
+
+def nothing_there(setting: Setting) -> UserError:
+    """What to say where nothing can be handed over."""
+    return UserError(
+        f'protocol.warm_start = "{setting.protocol.warm_start}": this storage holds no other study of that '
+        "experiment that has drawn anything; run it first, or leave the key out"
     )
 
 

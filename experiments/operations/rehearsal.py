@@ -2,17 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 from experiments.declaration.spec import Spec
 from experiments.operations.means import Means
 from experiments.operations.resolving import prepare_data, setting_of
 from experiments.operations.stages import size, threads_for
+from search.earlier import leads, nothing_there
 from search.execution.children import ForkServer
 from search.execution.devices import environments
 from search.execution.patience import BrokenStudy
 from search.rehearsal import Candidate, Rehearsal, rehearse
 from search.setting import Setting
+from search.storage import absent, open_storage
 from spaces.domains import Categorical, Domain, Integer
 
 _SHOWN = 12
@@ -27,7 +30,7 @@ def dry_run(spec: Spec, means: Means, say: Callable[[str], None]) -> Rehearsal:
         if spec.protocol.threads == "auto":
             setting = replace(setting, threads=threads_for(setting, means, server, say))
         workers = len(environments(means.workers, setting.threads, means.gpu_share))
-        for line in (*_study(setting, workers), *_splits(setting)):
+        for line in (*_study(setting, workers), *_splits(setting), *_beginning(setting, means)):
             say(line)
         if not server.wait_until_ready(180):
             raise BrokenStudy(f"Keras could not be loaded: see {means.workspace.logs / 'children.log'}")
@@ -46,6 +49,19 @@ def _study(setting: Setting, workers: int) -> list[str]:
         f"study {setting.study}: {workers} worker{plural}, {setting.precision}, "
         f"{setting.threads} thread{'s' if setting.threads > 1 else ''} each",
     ]
+
+
+def _beginning(setting: Setting, means: Means) -> list[str]:
+    """What an earlier study hands over. Raises UserError where it does not."""
+    if setting.protocol.warm_start is None:
+        return []
+    storage_url = means.storage or means.workspace.storage_url
+    if absent(storage_url):
+        raise nothing_there(setting)
+    with closing(open_storage(storage_url)) as storage:
+        handed_over = leads(storage, setting, f"{setting.experiment}-{setting.study}/explore")
+    study = str(handed_over[0]["from"]).partition("/")[0]
+    return [f"begins with {len(handed_over)} of study {study}, by its own monitor images"]
 
 
 def _splits(setting: Setting) -> list[str]:

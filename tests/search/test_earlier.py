@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from experiments.operations.means import Means
+from experiments.operations.rehearsal import _beginning
 from search.earlier import identities
 from search.execution.protocol import Answer, Built
 from search.explore import Explore
@@ -90,6 +92,18 @@ def test_a_warm_search_begins_with_the_leads_of_the_earlier_one_best_first(
     source = new.explore.trials()[0].user_attrs["from"]
     assert source.endswith("/1")
     assert source.partition("/")[0] in [study for study, _ in identities(new._storage, "old")]
+
+
+def test_a_dry_run_says_what_it_would_begin_with(study: Callable[..., Study], tmp_path: Path) -> None:
+    """Or that there is nothing, and makes no storage to look."""
+    _explored(study("old"), 0.3, 0.5, 0.4)
+    setting = study("new", warm_start="old", leaders=2).setting
+    (line,) = _beginning(setting, Means(Workspace.at(tmp_path)))
+    assert line.startswith("begins with 2 of study ")
+    elsewhere = Workspace.at(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match='"old": this storage holds no other study of that experiment'):
+        _beginning(setting, Means(elsewhere))
+    assert list(elsewhere.folder.iterdir()) == []
 
 
 def test_the_baseline_comes_before_the_leads(study: Callable[..., Study]) -> None:
