@@ -6,7 +6,7 @@ Started by tests and benchmarks, which kill it, cut it off, or leave it alone:
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,10 @@ from search.workspace import Workspace
 BODY = "benchmarks.stand_in"
 
 
-def setting(cells: Sequence[dict[str, Any]] = (), **protocol: Any) -> Setting:
-    """A study on images that nobody looks at; without cells it explores three numbers."""
+def setting(
+    cells: Sequence[dict[str, Any]] = (), fix: Mapping[str, Any] | None = None, **protocol: Any
+) -> Setting:
+    """A study on images that nobody looks at; without cells it explores three numbers, or what fix says."""
     counts = {"train": 1000, "validation": 100, "test": 0}
     digest = "0" * 64
     data = Prepared(
@@ -54,7 +56,7 @@ def setting(cells: Sequence[dict[str, Any]] = (), **protocol: Any) -> Setting:
         data=data,
         precision="float32",
         threads=1,
-        fix={} if cells else {"draws": 3},
+        fix={} if cells else {"draws": 3, **(fix or {})},
         cells=tuple(cells),
         identity={"cells": list(cells)},
     )
@@ -111,7 +113,7 @@ def main(folder: str, description: str) -> None:
     with workspace.lock() as lock:
         over = run(
             workspace,
-            setting(fields.get("cells", ()), **fields.get("protocol", {})),
+            setting(fields.get("cells", ()), fields.get("fix"), **fields.get("protocol", {})),
             fields.get("workers", 2),
             lock=lock,
             say=lambda text: print(text, flush=True),

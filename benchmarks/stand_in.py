@@ -12,7 +12,8 @@ comes from the task's fixed values, so from a cell of the grid:
     draws             so many numbers are drawn through the pipe
     devices           a file: the devices that it may see are added as a line
 
-Scores are a function of the cell and the seed: whatever happened on the way, the final table is the same.
+Scores are a function of the cell, the draws and the seed: whatever happened on the way, the final table is
+the same.
 """
 
 import dataclasses
@@ -73,7 +74,7 @@ def _evaluate(pipe: Connection, task: Task) -> None:
     if finished.exists():
         send(pipe, Result(**json.loads(finished.read_text())))
         return
-    result = _train(pipe, task, behaviour)
+    result = _train(pipe, task, behaviour, draws)
     if result.outcome != "stopped":
         _write_artifacts(folder / "artifacts", result)
         write_whole(finished, json.dumps(dataclasses.asdict(result)))
@@ -91,7 +92,7 @@ def _built(task: Task, values: list[Any]) -> Built:
     return Built("plain_cnn", "", f"stand-in {values[-1]}", {"x": values}, {}, {}, digest, digest, 1000, 2000)
 
 
-def _train(pipe: Connection, task: Task, behaviour: dict[str, Any]) -> Result:
+def _train(pipe: Connection, task: Task, behaviour: dict[str, Any], draws: list[float]) -> Result:
     checkpoint = Path(task.folder) / "checkpoint"
     saved = load(checkpoint)
     history = list(saved.record["history"]) if saved else []
@@ -104,19 +105,23 @@ def _train(pipe: Connection, task: Task, behaviour: dict[str, Any]) -> Result:
         started = time.perf_counter()
         time.sleep(float(behaviour.get("seconds", 0.05)))
         _misbehave(pipe, behaviour)
-        history.append(_metrics(task, len(history) + 1, time.perf_counter() - started))
+        history.append(_metrics(task, draws, len(history) + 1, time.perf_counter() - started))
         answer = ask(pipe, Epoch(len(history), history[-1]))
         outcome = {Answer.GO: "complete", Answer.PRUNE: "pruned", Answer.STOP: "stopped"}[Answer(answer)]
         save(checkpoint, State({}, {"history": history}))
     send(pipe, Closing())
     score = history[-1]["monitor_accuracy"]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    metrics = {"val_accuracy": score, names.EPOCHS: float(total), names.PEAK_RSS_MIB: peak + ballast.size * 0}
+    metrics = {
+        "val_accuracy": score,
+        names.EPOCHS: float(len(history)),
+        names.PEAK_RSS_MIB: peak + ballast.size * 0,
+    }
     return Result(outcome, score, metrics)
 
 
-def _metrics(task: Task, epoch: int, seconds: float) -> dict[str, float]:
-    text = json.dumps([dict(task.fix), task.candidate, task.seed, epoch], sort_keys=True)
+def _metrics(task: Task, draws: list[float], epoch: int, seconds: float) -> dict[str, float]:
+    text = json.dumps([dict(task.fix), *draws, task.candidate, task.seed, epoch], sort_keys=True)
     score = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) / 2**32
     return dict.fromkeys(names.EPOCH_METRICS, score) | {names.EPOCH_SECONDS: seconds}
 

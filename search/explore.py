@@ -1,15 +1,19 @@
 """The first stage: a sampler draws candidates; monitor decides who becomes a leader."""
 
+import json
 from collections.abc import Mapping, Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any, cast
 
+import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.earlier import LEADS, plain
-from search.execution.protocol import Answer, Built, Value
+from search.execution.protocol import RESULT, Answer, Built, Value
 from search.repeats import twin
-from search.samplers import SHARED_NAMES, learn
+from search.rungs import PAUSED, RESUMED, Asha, last_of_each_slot, plan_of
+from search.samplers import SHARED_NAMES, learn, make_pruner
 from search.setting import Setting
 from search.stage import Direction, Stage, Wait
 from search.tracking import names
@@ -42,17 +46,20 @@ class Explore(Stage):
         hours_left: Any = None,
         **kwargs: Any,
     ) -> None:
+        protocol = setting.protocol
+        pruner = make_pruner(protocol.pruner, protocol.pruner_options, protocol.epochs)
+        self._asha = pruner if isinstance(pruner, Asha) else None
+        self.ended_because = ""
         super().__init__(setting, *args, **kwargs)
         self.leads = tuple(leads)
         if leads:
             self.origin = str(leads[0]["from"]).partition("/")[0]
             self.study.set_user_attr(LEADS, list(leads))
-        if setting.protocol.also_minimize is None:  # Optuna prunes by one objective alone
-            self.prunes_by = "seed" if setting.protocol.explore_seeds > 1 else "epoch"
+        if protocol.also_minimize is None:  # Optuna prunes by one objective alone
+            self.prunes_by = "seed" if protocol.explore_seeds > 1 else "epoch"
         self._arms = (setting.space,) if isinstance(setting.space, str) else tuple(setting.space)
-        self._grid = _grid(setting) if setting.protocol.sampler == "grid" else None
+        self._grid = _grid(setting) if protocol.sampler == "grid" else None
         self._hours_left = hours_left
-        self.ended_because = ""
 
     def directions(self) -> list[Direction]:
         """The objective's, and that of a size beside it."""
@@ -63,6 +70,26 @@ class Explore(Stage):
         """The score, and the size beside it."""
         size = self.setting.protocol.also_minimize
         return [outcome.score, *([outcome.metrics[size]] if size else [])]
+
+    def trials(self, *states: TrialState) -> list[FrozenTrial]:
+        """One for each slot, the last: what had paused and goes on is one trial."""
+        if self._asha is None:
+            return super().trials(*states)
+        last = last_of_each_slot(super().trials()).values()
+        return [trial for trial in last if not states or trial.state in states]
+
+    def keeps(self, work: Work) -> bool:
+        """Where trainings pause: those that may go on."""
+        if self._asha is None or self.ended_because:
+            return False
+        trials = self.trials()
+        own = next(trial for trial in trials if trial.user_attrs["slot"] == work.slot)
+        return own.last_step is not None and self._asha.may_go_on(self.study, trials, own)
+
+    def needed(self) -> list[FrozenTrial]:
+        """Those of trials that are open, and of those that have paused, until explore is over."""
+        paused = [] if self.ended_because else [t for t in self.trials() if t.user_attrs.get(PAUSED)]
+        return [*super().needed(), *paused]
 
     def _count(self) -> int:
         return sum(state in COUNTED for state in _states(self.trials()))
@@ -77,17 +104,46 @@ class Explore(Stage):
         states = _states(trials)
         done = sum(s in COUNTED for s in states)
         running = sum(t.state == TrialState.RUNNING for t in trials)
-        self.ended_because = self._reason_to_end(trials, done, total)
-        if self.ended_because:
-            return None
+        reason = self._reason_to_end(trials, done, total)
         used_up = self._grid is not None and _without_baseline(trials) >= len(self._grid)
-        if done + running >= total or used_up or self._stands_aside():
+        all_drawn = bool(reason) or used_up or done + running >= total
+        aside = self._stands_aside()
+        if not aside and (paused := self._to_resume(trials, running, all_drawn)):
+            plan = {**plan_of(paused), RESUMED: paused.last_step}
+            self.enqueue(paused.user_attrs["slot"], 0, drawn=paused.params, **plan)
+            return None
+        self.ended_because = reason
+        if reason:
+            return None
+        if all_drawn or aside:
             return Wait
         first = not trials and self.setting.baseline is not None
         place = self._baseline() if first else self._place(trials)
         threads = {} if trials else {"threads": self.threads_of_two()}
         self.enqueue(len(trials), 0, **place, **threads)
         return None
+
+    def _to_resume(self, trials: list[FrozenTrial], running: int, all_drawn: bool) -> FrozenTrial | None:
+        """What had paused and goes on now.
+
+        Where all have been drawn, so many go on that there are as many leaders as asked for.
+        """
+        if self._asha is None or (self._hours_left is not None and self._hours_left() <= 0):
+            return None
+        if found := self._asha.to_resume(self.study, trials):
+            return found
+        complete = _states(trials).count(names.COMPLETE)
+        if all_drawn and complete + running < self.setting.protocol.leaders:
+            return self._asha.best_paused(self.study, trials)
+        return None
+
+    def _work(self, study: optuna.Study, trial: int, begun: float, attributes: Mapping[str, Any]) -> Work:
+        """What goes on is not what it was when it paused."""
+        work = super()._work(study, trial, begun, attributes)
+        result = self.folder_of(work.key) / RESULT
+        if work.resumed and result.exists() and _epochs(result) <= work.resumed:
+            result.unlink()
+        return work
 
     def _stands_aside(self) -> bool:
         """Whether an evaluation of this process has the cores of the worker that asks."""
@@ -203,6 +259,11 @@ class Explore(Stage):
                 f'sampler "{self.setting.protocol.sampler}" would draw at random, since the baseline {what}: '
                 'give [baseline] values that the search has, or take sampler "tpe"'
             )
+
+
+def _epochs(result: Path) -> float:
+    """How many a training had when it wrote its result."""
+    return float(json.loads(result.read_text())["metrics"][names.EPOCHS])
 
 
 def _of_arm(trials: list[FrozenTrial], arm: str) -> list[FrozenTrial]:

@@ -25,6 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.execution.devices import cores, gpus
 from search.execution.protocol import Answer, Built, Epoch, Value
+from search.rungs import PAUSED, RESUMED
 from search.samplers import make_pruner, make_sampler, suggest, worker_seed
 from search.setting import Setting
 from search.storage import Storage
@@ -112,10 +113,20 @@ class Stage(ABC):
         """The stage's trials in their order."""
         return self.study.get_trials(deepcopy=False, states=states or None)
 
-    def enqueue(self, slot: int, seed: int, **attributes: Any) -> None:
-        """Put an evaluation into the plan."""
+    def enqueue(self, slot: int, seed: int, *, drawn: Any = None, **attributes: Any) -> None:
+        """Put an evaluation into the plan. drawn: values by name that it has already."""
         key = f"{self.setting.study}/{self.name}/{slot}/{seed}"
-        self.study.enqueue_trial({}, user_attrs={"slot": slot, "seed": seed, "key": key, **attributes})
+        self.study.enqueue_trial(
+            drawn or {}, user_attrs={"slot": slot, "seed": seed, "key": key, **attributes}
+        )
+
+    def keeps(self, work: Work) -> bool:
+        """Whether the folder of an evaluation that was pruned is needed, since it may go on."""
+        return False
+
+    def needed(self) -> list[FrozenTrial]:
+        """The trials whose folders are needed."""
+        return self.trials(TrialState.RUNNING, TrialState.WAITING)
 
     def threads_of_two(self) -> int:
         """The threads of two workers, where there are two and threads are what a child computes with.
@@ -238,6 +249,7 @@ class Stage(ABC):
             study=study,
             trial_id=trial,
             begun=begun,
+            resumed=attributes.get(RESUMED, 0),
         )
 
     def folder_of(self, key: str) -> Path:
@@ -288,6 +300,8 @@ class Stage(ABC):
     def _tell(self, work: Work, outcome: Outcome) -> None:
         attributes: dict[str, Any] = {"state": outcome.state, WALL_SECONDS: self._wall_seconds(work)}
         constraints = dict(outcome.violations)
+        if outcome.state == names.PRUNED and self.keeps(work):
+            attributes[PAUSED] = True
         if outcome.reason:
             attributes["reason"] = outcome.reason[:1000]
         if work.built is not None:

@@ -82,8 +82,9 @@ class Protocol(Section):
     sampler: Literal["tpe", "random", "grid", "qmc", "cmaes", "nsga2", "gp"] = "tpe"
     sampler_options: dict[str, Any] = {}
     pruner: Literal[
-        "median", "hyperband", "successive_halving", "percentile", "threshold", "patient", "wilcoxon", "none"
-    ] = "median"
+        "median", "asha", "hyperband", "successive_halving", "percentile", "threshold", "patient", "wilcoxon",
+        "none",
+    ] = "median"  # fmt: skip
     pruner_options: dict[str, Any] = {}
     monitor_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
     keep_models: Literal["none", "leaders", "all"] = "leaders"

@@ -2,7 +2,8 @@
 
 A run is found by its `candor.key` before it is created; metrics carry the time at which they were
 spooled, and MLflow keeps one of two equal points. The run of an evaluation ends once: whatever comes
-later, from a machine that was thought lost, or from before a crash, finds it ended and leaves it so.
+later, from a machine that was thought lost, or from before a crash, finds it ended and leaves it so. What
+had paused, and was ended as pruned, begins again: its record says so.
 """
 
 import contextlib
@@ -175,6 +176,8 @@ class Writer:
 
     def _begin(self, record: Record) -> None:
         key, run = record.content["key"], self._run(record)
+        if record.content.get("again"):
+            self._ended.discard(key)
         if key in self._ended:
             return
         self._log(run, record)

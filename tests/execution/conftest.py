@@ -164,10 +164,12 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def begun(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Callable[..., Started]:
     """A study that is to run in a process of its own."""
 
-    def make(cells: list[dict[str, Any]], workers: int = 2, **protocol: Any) -> Started:
+    def make(
+        cells: list[dict[str, Any]], workers: int = 2, fix: dict[str, Any] | None = None, **protocol: Any
+    ) -> Started:
         return Started(
             tmp_path_factory.mktemp("study"),
-            {"cells": cells, "workers": workers, "protocol": {"seeds": 1, **protocol}},
+            {"cells": cells, "fix": fix, "workers": workers, "protocol": {"seeds": 1, **protocol}},
             empty_store,
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from optuna.trial import TrialState
@@ -95,6 +96,26 @@ def test_a_hypermodel_runs_under_two_workers_with_pruning_and_is_rebuilt_the_sam
         assert recipe["optimizer"] == drawn["optimizer"]
         assert recipe["learning_rate"] == pytest.approx(drawn["learning_rate"], rel=1e-5)
         assert recipe["momentum"] == (0.0 if drawn["optimizer"] in ("sgd", "rmsprop") else 0.9)
+
+
+def test_a_training_that_paused_is_the_same_as_one_that_did_not(
+    server: ForkServer, make: Make, tmp_path: Path
+) -> None:
+    """To the bit: weights, optimizer, augmentation and order go on where they were."""
+    widths = {"kernels_1": {"kind": "categorical", "choices": [4, 8, 16], "default": 4}}
+    fix = {**TINY, "conv_stages": 1, "dense_layers": 1, "dropout": 0.2, "batch_norm": True}
+    grid = {"trials": 50, "sampler": "grid", "epochs": 4, "patience": 4, "leaders": 3}
+    curves = []
+    for pruner, options in (("none", {}), ("asha", {"min_resource": 1, "reduction_factor": 3})):
+        protocol = {**grid, "pruner": pruner, "pruner_options": options}
+        recipe = {"augmentation": "published"}
+        setting = make("plain_cnn", protocol, fix=fix, domains=widths, recipe=recipe)
+        study = _run(server, setting, Workspace.at(tmp_path / pruner).folder)
+        assert study.explore is not None
+        curves.append({t.user_attrs["slot"]: t.intermediate_values for t in study.explore.trials()})
+    assert len(study.explore.study.trials) > 3  # some paused
+    assert curves[0] == curves[1]
+    assert {len(curve) for curve in curves[1].values()} == {4}
 
 
 def test_a_baseline_is_a_trial_like_those_that_were_drawn(
@@ -207,6 +228,23 @@ def test_a_search_that_starts_warm_trains_the_leader_of_the_earlier_one_first(
     assert first.params == led.params
     assert first.user_attrs["candidate"] == led.user_attrs["candidate"]
     assert drawn.params not in [trial.params for trial in earlier.explore.trials()]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX keeps what it compiled")
+def test_all_seeds_of_one_architecture_share_the_steps_that_were_compiled(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two steps, as there are two sizes of batches, for three trainings: one explored, two confirmed."""
+    monkeypatch.setenv("JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    fix = {**TINY, "conv_stages": 1, "dense_layers": 1, "neurons_1": 8, "kernels_1": 4, "dropout": 0.2}
+    setting = make("plain_cnn", {"trials": 1, "seeds": 2}, fix=fix, recipe={"augmentation": "published"})
+    server = ForkServer(tmp_path / "children.log", compiled=tmp_path / "compiled")
+    try:
+        study = _run(server, setting, tmp_path, workers=1)
+    finally:
+        server.close()
+    assert len(study.confirm.trials()) == 2
+    assert len(list((tmp_path / "compiled").glob("jit_train_step-*-cache"))) == 2
 
 
 def test_a_grid_sampler_tries_every_combination_once(server: ForkServer, make: Make, tmp_path: Path) -> None:
