@@ -1,8 +1,9 @@
-"""Learning curves of a real study: a random search without pruning, for `benchmarks.replay`.
+"""Learning curves of a real study: a random search without pruning, for `replay` and `fidelities`.
 
-    python -m benchmarks.recording [--trials 48]        drawn faces: six minutes
+    python -m benchmarks.recording                               drawn faces: six minutes
+    python -m benchmarks.recording fer2013 --data fer2013.zip    real ones: twelve
 
-Kept in `recorded_curves.json`: of every network its values, monitor accuracy by epoch, and seconds by epoch.
+Kept in `benchmarks/curves`: of every network its values, monitor accuracy by epoch, and seconds by epoch.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from typing import Any
 import optuna
 from optuna.distributions import distribution_to_json
 
-from benchmarks.surrogate import EPOCHS, RECORD
+from benchmarks.surrogate import CURVES, EPOCHS
 from search.workspace import Workspace
 
 EXPERIMENT = f"""
@@ -56,22 +57,32 @@ seeds = 2
 keep_models = "none"
 
 [data]
-source = "synthetic:train=1000,validation=200,test=100"
 """
+#: name -> the rest of the experiment.
+IMAGES = {
+    "faces": 'source = "synthetic:train=1000,validation=200,test=100"',
+    "fer2013": 'source = "fer2013.zip"\nlimit = 2000\nclasses = ["happy", "sad", "surprise"]',
+}
 
 
-def record(trials: int) -> None:
-    """Train so many networks, and keep their curves."""
+def experiment(images: str) -> str:
+    """The TOML of the study whose curves are recorded."""
+    return EXPERIMENT + IMAGES[images] + "\n"
+
+
+def record(images: str, data: str | None, trials: int) -> None:
+    """Train so many networks, and keep their curves. data: where the images are, if not where it says."""
     with tempfile.TemporaryDirectory() as folder:
-        experiment = Path(folder) / "curves.toml"
-        experiment.write_text(EXPERIMENT)
+        file = Path(folder) / "curves.toml"
+        file.write_text(experiment(images))
         candor = str(Path(sys.executable).with_name("candor"))
         workspace = Path(folder) / "runs"
-        command = [candor, "search", str(experiment), "--trials", str(trials), "--workspace", str(workspace)]
-        subprocess.run(command, check=True)
+        command = [candor, "search", str(file), "--trials", str(trials), "--workspace", str(workspace)]
+        subprocess.run([*command, *(["--data", data] if data else [])], check=True)
         held = _recorded(Workspace.at(workspace))
-    RECORD.write_text(json.dumps(held, indent=1) + "\n")
-    print(f"{RECORD} holds {len(held['curves'])} curves")
+    record = CURVES / f"{images}.json"
+    record.write_text(json.dumps(held, indent=1) + "\n")
+    print(f"{record} holds {len(held['curves'])} curves")
 
 
 def _recorded(workspace: Workspace) -> dict[str, Any]:
@@ -101,13 +112,15 @@ def _recorded(workspace: Workspace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Record the curves."""
+    """Record one set of curves."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("images", nargs="?", choices=tuple(IMAGES), default="faces")
+    parser.add_argument("--data", help="where they are")
     parser.add_argument("--trials", type=int, default=48, help="networks to train")
     asked = parser.parse_args()
-    record(asked.trials)
+    record(asked.images, asked.data, asked.trials)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """Samplers and pruners by what they have found when, on recorded learning curves replayed fast.
 
-    python -m benchmarks.replay [--seeds 16]             three tables: six minutes
+    python -m benchmarks.replay [TABLE ...] [--seeds 40]       all tables: half an hour
+    python -m benchmarks.replay parts fidelity beginnings      these: ten minutes
 
 Each replay is a whole search on two workers, by the study's own samplers and pruners, on networks that answer
 at once (`benchmarks.surrogate`), its clock counted, not waited for. Regret: how far the network that the
-search would hand over lies below the best of 5,000 random ones, both without noise.
+search would hand over lies below the best of 5,000 random ones, both without noise. The last column is the
+difference of the means to the first row of the table, seed by seed.
 """
 
 import argparse
@@ -14,8 +16,8 @@ import os
 import platform
 import statistics
 import warnings
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,12 +27,22 @@ from scipy.stats import spearmanr
 
 from benchmarks.surrogate import EPOCHS, Surrogate, Values, surrogate
 from search.explore import DUPLICATES_IN_A_ROW
+from search.rungs import RESUMED, Asha, last_of_each_slot
 from search.samplers import make_pruner, make_sampler
+from search.tracking import names
 
 WORKERS = 2
-#: Of the time that random search takes for TRIALS whole trainings.
-MOMENTS, TRIALS = (0.1, 0.25, 0.5, 1.0), 40
+#: Shares of a search's time at which it is looked at.
+MOMENTS = (0.1, 0.25, 0.5, 1.0)
 Options = tuple[tuple[str, Any], ...]
+#: The architecture that people know, as far as this space goes: `plain_cnn.published_2`.
+BASELINE: Values = {
+    "conv_stages": 4,
+    **{f"kernels_{stage}": 64 for stage in range(1, 5)},
+    "dense_layers": 2,
+    **{"neurons_1": 256, "neurons_2": 256},
+    **{"batch_norm": False, "dropout": 0.2, "recipe.learning_rate": 1e-3},
+}
 #: A space of 162 networks, so that draws come twice.
 SMALL: Options = (("conv_stages", 2), ("dense_layers", 1), ("recipe.learning_rate", 1e-3))
 
@@ -45,6 +57,10 @@ class Contest(NamedTuple):
     fixed: Options = ()  # what all networks have
     patience: int = EPOCHS  # epochs without a better one
     repeats: bool = False  # whether what was drawn before is trained again
+    images: str = "faces"  # whose curves
+    length: int = 40  # of the search: the time that so many whole trainings take
+    baseline: bool = False  # whether that is trained first
+    leads: int = 0  # so many leaders of a search on the other images, before anything is drawn
 
     def __str__(self) -> str:
         return f"{self.sampler}{_listed(self.sampler_options)} | {self.pruner}{_listed(self.options)}"
@@ -54,22 +70,76 @@ def _listed(options: Options) -> str:
     return f" ({', '.join(f'{name} {value}' for name, value in options)})" if options else ""
 
 
-CONTESTS = (
-    *(Contest(sampler, "none") for sampler in ("random", "qmc", "nsga2", "tpe")),
-    *(Contest("tpe", pruner) for pruner in ("median", "percentile", "patient", "hyperband")),
-    Contest("tpe", "successive_halving"),
-    Contest("tpe", "successive_halving", (("min_resource", 3), ("reduction_factor", 3))),
-    Contest("tpe", "median", (("n_startup_trials", 4),), (("n_startup_trials", 8),)),
-    Contest("random", "median"),
-)
+_DEFAULT = Contest("tpe", "median")
 _WHOLE = Contest(patience=3)
-PARTS = {
-    "nothing": _WHOLE,
-    "pruning": _WHOLE._replace(pruner="none"),
-    "TPE (random draws)": _WHOLE._replace(sampler="random"),
-    "early stopping": _WHOLE._replace(patience=EPOCHS),
-    "nothing, among 162 networks": _WHOLE._replace(fixed=SMALL),
-    "refusal of repeats, among 162 networks": _WHOLE._replace(fixed=SMALL, repeats=True),
+_SHORT = Contest(patience=3, baseline=True, length=20)
+_HALVING = (("min_resource", 2), ("reduction_factor", 3))
+#: Where a search of the other images has been before.
+OTHER = {"faces": "fer2013", "fer2013": "faces"}
+
+
+def _by_name(*contests: Contest) -> dict[str, Contest]:
+    return {str(contest): contest for contest in contests}
+
+
+#: name -> headings and rows, of which the first is what the others are compared with.
+TABLES: dict[str, tuple[str, dict[str, Contest]]] = {
+    "samplers": (
+        "sampler | pruner",
+        _by_name(
+            _DEFAULT,
+            *(Contest("tpe", pruner) for pruner in ("percentile", "patient", "hyperband", "none")),
+            Contest("tpe", "successive_halving"),
+            Contest("tpe", "successive_halving", _HALVING),
+            Contest("tpe", "median", (("n_startup_trials", 4),), (("n_startup_trials", 8),)),
+            Contest("random", "median"),
+            *(Contest(sampler, "none") for sampler in ("random", "qmc", "nsga2")),
+        ),
+    ),
+    "parts": (
+        "without",
+        {
+            "nothing": _WHOLE,
+            "pruning": _WHOLE._replace(pruner="none"),
+            "TPE (random draws)": _WHOLE._replace(sampler="random"),
+            "early stopping": _WHOLE._replace(patience=EPOCHS),
+        },
+    ),
+    "repeats": (
+        "without, among 162 networks",
+        {
+            "nothing": _WHOLE._replace(fixed=SMALL),
+            "refusal of repeats": _WHOLE._replace(fixed=SMALL, repeats=True),
+        },
+    ),
+    **{
+        f"fidelity-{images}": (
+            f"trainings, {images}",
+            {
+                "pruned by the median": _SHORT._replace(images=images),
+                "halved after 2 and 6 epochs": _SHORT._replace(
+                    images=images, pruner="successive_halving", options=_HALVING
+                ),
+                "paused after 2 and 6 (asha)": _SHORT._replace(images=images, pruner="asha"),
+                "paused after 1, 3 and 9": _SHORT._replace(
+                    images=images, pruner="asha", options=(("min_resource", 1),)
+                ),
+            },
+        )
+        for images in OTHER
+    },
+    **{
+        f"beginnings-{images}": (
+            f"first, {images}",
+            {
+                "the baseline": _SHORT._replace(images=images),
+                "draws alone": _SHORT._replace(images=images, baseline=False),
+                f"the baseline, and the leader on {OTHER[images]}": _SHORT._replace(images=images, leads=1),
+                f"the baseline, and five leaders on {OTHER[images]}": _SHORT._replace(images=images, leads=5),
+            },
+        )
+        for images in OTHER
+    },
 }
 
 
@@ -83,6 +153,15 @@ class Running(NamedTuple):
     curve: np.ndarray
     seconds: np.ndarray
     epoch: int
+
+    @property
+    def score(self) -> float:
+        """The best so far."""
+        return float(self.curve[: self.epoch].max())
+
+    def next(self, at: float) -> "Running":
+        """One epoch on, begun at that time."""
+        return self._replace(at=at + self.seconds[self.epoch], epoch=self.epoch + 1)
 
     def over(self, patience: int) -> bool:
         """Whether its training is: at its last epoch, or so many after its best."""
@@ -104,8 +183,8 @@ class Replay:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self.contest = contest
-        self.world: Surrogate = surrogate()
-        self.budget = self.world.mean_seconds * TRIALS / WORKERS
+        self.world: Surrogate = surrogate(contest.images)
+        self.budget = self.world.mean_seconds * contest.length / WORKERS
         self.seen: list[Seen] = []
         self._rng = np.random.default_rng(seed)
         self._known: dict[str, float] = {}  # what was trained to its end -> its score
@@ -114,6 +193,9 @@ class Replay:
             sampler=make_sampler(contest.sampler, dict(contest.sampler_options), seed),
             pruner=make_pruner(contest.pruner, dict(contest.options), EPOCHS),
         )
+        self._paused: dict[int, Running] = {}  # by slot
+        for slot, values in enumerate(_first(contest, seed)):
+            self._study.enqueue_trial(dict(values), {"slot": slot})
         self._run()
 
     def regrets(self) -> list[float]:
@@ -131,26 +213,55 @@ class Replay:
             self._begin(workers, 0.0)
         while workers and workers[0].at < self.budget:
             now = heapq.heappop(workers)
-            score = float(now.curve[: now.epoch].max())
-            if not self.seen or score > self.seen[-1].score:
-                self.seen.append(Seen(now.at, score, now.values))
-            now.trial.report(float(now.curve[now.epoch - 1]), now.epoch)
-            if now.over(self.contest.patience):
-                self._known[_key(now.values)] = score
-                self._study.tell(now.trial, score)
-            elif now.trial.should_prune():
-                self._known[_key(now.values)] = float("nan")
-                self._study.tell(now.trial, state=TrialState.PRUNED)
+            if not self.seen or now.score > self.seen[-1].score:
+                self.seen.append(Seen(now.at, now.score, now.values))
+            if self._ends(now):
+                self._begin(workers, now.at)
             else:
-                step = now._replace(at=now.at + now.seconds[now.epoch], epoch=now.epoch + 1)
-                heapq.heappush(workers, step)
-                continue
-            self._begin(workers, now.at)
+                heapq.heappush(workers, now.next(now.at))
+
+    def _ends(self, now: Running) -> bool:
+        """Whether its training does, after this epoch; the study is told."""
+        now.trial.report(float(now.curve[now.epoch - 1]), now.epoch)
+        if now.over(self.contest.patience):
+            self._known[_key(now.values)] = now.score
+            self._tell(now, names.COMPLETE)
+        elif now.trial.should_prune():
+            self._known[_key(now.values)] = float("nan")
+            self._paused[now.trial.user_attrs["slot"]] = now
+            self._tell(now, names.PRUNED)
+        else:
+            return False
+        return True
+
+    def _tell(self, now: Running, state: str) -> None:
+        now.trial.set_user_attr("state", state)
+        score, pruned = (None, TrialState.PRUNED) if state == names.PRUNED else (now.score, None)
+        self._study.tell(now.trial, score, pruned)
+
+    def _resumed(self, at: float) -> Running | None:
+        """What had paused and goes on, as `search.explore` has it; it is traced again."""
+        pruner = self._study.pruner
+        last = last_of_each_slot(self._study.trials).values() if isinstance(pruner, Asha) else ()
+        found = pruner.to_resume(self._study, last) if isinstance(pruner, Asha) else None
+        if found is None:
+            return None
+        now = self._paused.pop(found.user_attrs["slot"])
+        self._study.enqueue_trial(found.params, {"slot": found.user_attrs["slot"], RESUMED: now.epoch})
+        trial = self._study.ask()
+        self.world.draw(trial, dict(self.contest.fixed))
+        for epoch in range(1, now.epoch + 1):
+            trial.report(float(now.curve[epoch - 1]), epoch)
+        return now._replace(trial=trial, number=trial.number).next(at + self.world.tracing_seconds)
 
     def _begin(self, workers: list[Running], at: float) -> None:
         """Let a worker train the next draw. A known one costs nothing; too many in a row end the search."""
+        if resumed := self._resumed(at):
+            heapq.heappush(workers, resumed)
+            return
         for _ in range(DUPLICATES_IN_A_ROW):
             trial = self._study.ask()
+            trial.set_user_attr("slot", trial.number)
             values = self.world.draw(trial, dict(self.contest.fixed))
             score = self._known.get(_key(values))
             if score is None or self.contest.repeats:
@@ -164,6 +275,17 @@ class Replay:
 
 def _key(values: Values) -> str:
     return json.dumps(values, sort_keys=True)
+
+
+def _first(contest: Contest, seed: int) -> Iterator[Values]:
+    """What is trained before anything is drawn."""
+    if contest.baseline:
+        yield BASELINE
+    if contest.leads:
+        there = Replay(_WHOLE._replace(images=OTHER[contest.images], baseline=True), 1000 + seed)
+        trials = [trial for trial in there._study.trials if trial.state == TrialState.COMPLETE]
+        for trial in sorted(trials, key=lambda trial: -float(trial.values[0]))[: contest.leads]:
+            yield trial.params
 
 
 def regrets(contest: Contest, seed: int) -> list[float]:
@@ -185,30 +307,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, default=16, help="searches for each row")
+    parser.add_argument("tables", nargs="*", help=f"those whose names begin so: {', '.join(TABLES)}")
+    parser.add_argument("--seeds", type=int, default=40, help="searches for each row")
     asked = parser.parse_args()
     print(
-        f"{surrogate().count} recorded curves of {EPOCHS} epochs; {asked.seeds} searches a row, "
-        f"{WORKERS} workers, as long as {TRIALS} whole trainings take; {platform.machine()}, "
-        f"{os.cpu_count()} cores.\n"
-        "Regret in points of monitor accuracy, mean ± standard error, after a share of that time."
+        f"{surrogate('faces').count} recorded curves of {EPOCHS} epochs; {asked.seeds} searches a row, "
+        f"{WORKERS} workers; {platform.machine()}, {os.cpu_count()} cores.\n"
+        "Regret in points of monitor accuracy, mean ± standard error, after a share of the time that so many "
+        "whole trainings take."
     )
     with ProcessPoolExecutor() as pool:
-        for title, rows in (
-            ("sampler | pruner", {str(contest): contest for contest in CONTESTS}),
-            ("without", PARTS),
-        ):
-            print(f"\n| {title} | " + " | ".join(f"{moment:.0%}" for moment in MOMENTS) + " | mean |")
-            print("|---" * len(title.split(" | ")) + "|" + "---:|" * (len(MOMENTS) + 1))
-            for name, contest in rows.items():
-                told = list(pool.map(regrets, [contest] * asked.seeds, range(asked.seeds)))
-                cells = [_spread(column) for column in zip(*told, strict=True)]
-                mean = _spread([statistics.mean(row) for row in told])
-                print(f"| {name} | {' | '.join(cells)} | {mean} |", flush=True)
+        for name, (heading, rows) in TABLES.items():
+            if not asked.tables or name.startswith(tuple(asked.tables)):
+                _print_table(pool, heading, rows, asked.seeds)
+    if not asked.tables:
+        _print_correlations()
+
+
+def _print_table(pool: Executor, heading: str, rows: dict[str, Contest], seeds: int) -> None:
+    length = next(iter(rows.values())).length
+    columns = [f"{moment:.0%} of {length}" for moment in MOMENTS] + ["mean", "difference"]
+    print(f"\n| {heading} | {' | '.join(columns)} |")
+    print("|---" * len(heading.split(" | ")) + "|" + "---:|" * len(columns))
+    first: list[float] = []
+    for name, contest in rows.items():
+        told = list(pool.map(regrets, [contest] * seeds, range(seeds)))
+        means = [statistics.mean(row) for row in told]
+        cells = [*(_spread(column) for column in zip(*told, strict=True)), _spread(means)]
+        cells += [_spread([mean - other for mean, other in zip(means, first, strict=True)]) if first else ""]
+        first = first or means
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+def _print_correlations() -> None:
     print("\nRank correlation of the best accuracy after so many epochs with that of the whole training:\n")
-    print("| " + " | ".join(map(str, range(1, EPOCHS + 1))) + " |")
-    print("|" + "---:|" * EPOCHS)
-    print("| " + " | ".join(f"{value:.2f}" for value in foretold(surrogate().recorded)) + " |")
+    print("| " + " | ".join(["", *map(str, range(1, EPOCHS + 1))]) + " |")
+    print("|---|" + "---:|" * EPOCHS)
+    for images in OTHER:
+        cells = [f"{value:.2f}" for value in foretold(surrogate(images).recorded)]
+        print(f"| {images} | {' | '.join(cells)} |")
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -21,19 +21,25 @@ from optuna.distributions import (
 )
 from sklearn.ensemble import RandomForestRegressor
 
-#: `space` (distributions as JSON by name) and `curves` (values, accuracies, seconds): `benchmarks.recording`.
-RECORD = Path(__file__).with_name("recorded_curves.json")
+#: A file for each set of images: see `benchmarks.recording`.
+CURVES = Path(__file__).with_name("curves")
 EPOCHS = 12
 #: A list's values -> how many of them there are.
 COUNTS = {"kernels": "conv_stages", "neurons": "dense_layers"}
 Values = Mapping[str, Any]
 
 
+def recorded(images: str) -> dict[str, Any]:
+    """`space` (distributions as JSON by name) and `curves` (values, accuracies, seconds)."""
+    held: dict[str, Any] = json.loads((CURVES / f"{images}.json").read_text())
+    return held
+
+
 class Surrogate:
     """What a training of any values would have said, epoch by epoch."""
 
-    def __init__(self) -> None:
-        held = json.loads(RECORD.read_text())
+    def __init__(self, images: str) -> None:
+        held = recorded(images)
         self.space = {name: json_to_distribution(text) for name, text in held["space"].items()}
         self.count = len(held["curves"])
         features = np.array([self._features(curve["values"]) for curve in held["curves"]])
@@ -43,6 +49,8 @@ class Surrogate:
         self._seconds = _forest(features, np.log(seconds))
         self._noise = curves - self._curves.oob_prediction_
         self.mean_seconds = float(seconds.sum(axis=1).mean())
+        #: What the first epoch takes beyond the others: tracing, which a resumed training does again.
+        self.tracing_seconds = float((seconds[:, 0] - np.median(seconds[:, 1:], axis=1)).mean())
 
     @cache  # noqa: B019  one for each process, and it stays
     def best(self, fixed: tuple[tuple[str, Any], ...] = ()) -> float:
@@ -80,9 +88,9 @@ class Surrogate:
 
 
 @cache
-def surrogate() -> Surrogate:
+def surrogate(images: str) -> Surrogate:
     """One for each process."""
-    return Surrogate()
+    return Surrogate(images)
 
 
 def _forest(features: np.ndarray, answers: np.ndarray) -> RandomForestRegressor:
