@@ -93,7 +93,7 @@ class Recorder:
 
     def built(self, work: Work) -> None:
         """The run of an evaluation begins."""
-        self._spool.append("begin", again=work.resumed > 0, **self._evaluation(work, names.RUNNING))
+        self._spool.append("begin", resumed=work.resumed, **self._evaluation(work, names.RUNNING))
 
     def epoch(self, work: Work, message: Epoch) -> None:
         """One point on every curve."""

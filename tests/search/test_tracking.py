@@ -111,6 +111,39 @@ def test_records_survive_the_process_that_spooled_them(store: str, tmp_path: Pat
     assert _content(store) == EXPECTED
 
 
+def test_what_had_paused_goes_on_in_its_run_and_ends_once(store: str, tmp_path: Path) -> None:
+    """A machine thought lost may say late that it goes on: by then the run is over."""
+    key = "s/explore/0/0"
+
+    def deliver(machine: str, *records: tuple[str, dict[str, Any]]) -> tuple[str, str, list[int]]:
+        spool = Spool(tmp_path / machine)
+        for kind, fields in records:
+            spool.append(kind, key=key, **fields)
+        assert Delivery(spool, Writer(store, "small", tmp_path / "artifacts")).close() == 0
+        spool.close()
+        client = MlflowClient(store)
+        experiment = client.get_experiment_by_name("small")
+        assert experiment is not None
+        (run,) = client.search_runs([experiment.experiment_id])
+        steps = [m.step for m in client.get_metric_history(run.info.run_id, "epoch_seconds")]
+        return run.info.status, run.data.tags[names.STATE], steps
+
+    def epoch(step: int) -> tuple[str, dict[str, Any]]:
+        return "epoch", {"step": step, "at": 1000 * step, "metrics": {"epoch_seconds": 1.0}}
+
+    def begin(resumed: int) -> tuple[str, dict[str, Any]]:
+        return "begin", {"name": "trial 0", "tags": {names.STATE: names.RUNNING}, "resumed": resumed}
+
+    def end(state: str) -> tuple[str, dict[str, Any]]:
+        return "end", {"state": state, "tags": {names.STATE: state}}
+
+    assert deliver("a", begin(0), epoch(1), end("pruned")) == ("KILLED", "pruned", [1])
+    assert deliver("a", begin(0)) == ("KILLED", "pruned", [1])
+    assert deliver("a", begin(1), epoch(1), epoch(2)) == ("RUNNING", "running", [1, 2])
+    assert deliver("b", begin(1), epoch(2), epoch(3), end("complete")) == ("FINISHED", "complete", [1, 2, 3])
+    assert deliver("a", begin(1), epoch(2)) == ("FINISHED", "complete", [1, 2, 3])
+
+
 def test_a_record_that_mlflow_refuses_is_set_aside_and_stops_nobody(store: str, tmp_path: Path) -> None:
     """A parameter cannot change its value in MLflow: the refusal is kept, the rest goes on."""
     spool = Spool(tmp_path / "spool")
