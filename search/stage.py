@@ -220,9 +220,8 @@ class Stage(ABC):
             return self.study
         if worker not in self._studies:
             protocol = self.setting.protocol
-            seed = worker_seed(
-                protocol.sampler_options.get("seed", 0), len(self.trials()), worker, self.origin
-            )
+            begun = len(self.study.get_trials(deepcopy=False))
+            seed = worker_seed(protocol.sampler_options.get("seed", 0), begun, worker, self.origin)
             self._studies[worker] = optuna.load_study(
                 study_name=self.study_name,
                 storage=self.storage.cached,
