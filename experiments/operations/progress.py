@@ -15,6 +15,7 @@ from rich.text import Text
 from search.execution.protocol import Epoch
 from search.explore import Explore
 from search.final import Final
+from search.rungs import Asha
 from search.stage import Stage
 from search.tracking import names
 from search.work import Outcome, Work
@@ -101,7 +102,9 @@ class Progress:
         place = (
             f"trial {work.slot}" if work.stage == names.EXPLORE else f"candidate {work.slot} seed {work.seed}"
         )
-        parts = [place, label, outcome.state] if label else [place, outcome.state]
+        waits = outcome.state == names.PRUNED and isinstance(work.study.pruner, Asha)
+        state = "paused" if waits else outcome.state
+        parts = [place, label, state] if label else [place, state]
         if outcome.score == outcome.score:
             parts.append(f"monitor {outcome.score:.4f}")
         if "val_accuracy" in outcome.metrics:
