@@ -18,13 +18,14 @@ import statistics
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import optuna
 from optuna.trial import TrialState
 from scipy.stats import spearmanr
 
+from benchmarks.contests import OTHER, TABLES, WHOLE, Contest
 from benchmarks.surrogate import EPOCHS, Surrogate, Values, surrogate
 from search.explore import DUPLICATES_IN_A_ROW
 from search.rungs import RESUMED, Asha, last_of_each_slot
@@ -34,7 +35,6 @@ from search.tracking import names
 WORKERS = 2
 #: Shares of a search's time at which it is looked at.
 MOMENTS = (0.1, 0.25, 0.5, 1.0)
-Options = tuple[tuple[str, Any], ...]
 #: The architecture that people know, as far as this space goes: `plain_cnn.published_2`.
 BASELINE: Values = {
     "conv_stages": 4,
@@ -42,104 +42,6 @@ BASELINE: Values = {
     "dense_layers": 2,
     **{"neurons_1": 256, "neurons_2": 256},
     **{"batch_norm": False, "dropout": 0.2, "recipe.learning_rate": 1e-3},
-}
-#: A space of 162 networks, so that draws come twice.
-SMALL: Options = (("conv_stages", 2), ("dense_layers", 1), ("recipe.learning_rate", 1e-3))
-
-
-class Contest(NamedTuple):
-    """How a search goes about it, by the names that experiment files use."""
-
-    sampler: str = "tpe"
-    pruner: str = "median"
-    options: Options = ()  # of the pruner
-    sampler_options: Options = ()
-    fixed: Options = ()  # what all networks have
-    patience: int = EPOCHS  # epochs without a better one
-    repeats: bool = False  # whether what was drawn before is trained again
-    images: str = "faces"  # whose curves
-    length: int = 40  # of the search: the time that so many whole trainings take
-    baseline: bool = False  # whether that is trained first
-    leads: int = 0  # so many leaders of a search on the other images, before anything is drawn
-
-    def __str__(self) -> str:
-        return f"{self.sampler}{_listed(self.sampler_options)} | {self.pruner}{_listed(self.options)}"
-
-
-def _listed(options: Options) -> str:
-    return f" ({', '.join(f'{name} {value}' for name, value in options)})" if options else ""
-
-
-_DEFAULT = Contest("tpe", "median")
-_WHOLE = Contest(patience=3)
-_SHORT = Contest(patience=3, baseline=True, length=20)
-_HALVING = (("min_resource", 2), ("reduction_factor", 3))
-#: Where a search of the other images has been before.
-OTHER = {"faces": "fer2013", "fer2013": "faces"}
-
-
-def _by_name(*contests: Contest) -> dict[str, Contest]:
-    return {str(contest): contest for contest in contests}
-
-
-#: name -> headings and rows, of which the first is what the others are compared with.
-TABLES: dict[str, tuple[str, dict[str, Contest]]] = {
-    "samplers": (
-        "sampler | pruner",
-        _by_name(
-            _DEFAULT,
-            *(Contest("tpe", pruner) for pruner in ("percentile", "patient", "hyperband", "none")),
-            Contest("tpe", "successive_halving"),
-            Contest("tpe", "successive_halving", _HALVING),
-            Contest("tpe", "median", (("n_startup_trials", 4),), (("n_startup_trials", 8),)),
-            Contest("random", "median"),
-            *(Contest(sampler, "none") for sampler in ("random", "qmc", "nsga2")),
-        ),
-    ),
-    "parts": (
-        "without",
-        {
-            "nothing": _WHOLE,
-            "pruning": _WHOLE._replace(pruner="none"),
-            "TPE (random draws)": _WHOLE._replace(sampler="random"),
-            "early stopping": _WHOLE._replace(patience=EPOCHS),
-        },
-    ),
-    "repeats": (
-        "without, among 162 networks",
-        {
-            "nothing": _WHOLE._replace(fixed=SMALL),
-            "refusal of repeats": _WHOLE._replace(fixed=SMALL, repeats=True),
-        },
-    ),
-    **{
-        f"fidelity-{images}": (
-            f"trainings, {images}",
-            {
-                "pruned by the median": _SHORT._replace(images=images),
-                "halved after 2 and 6 epochs": _SHORT._replace(
-                    images=images, pruner="successive_halving", options=_HALVING
-                ),
-                "paused after 2 and 6 (asha)": _SHORT._replace(images=images, pruner="asha"),
-                "paused after 1, 3 and 9": _SHORT._replace(
-                    images=images, pruner="asha", options=(("min_resource", 1),)
-                ),
-            },
-        )
-        for images in OTHER
-    },
-    **{
-        f"beginnings-{images}": (
-            f"first, {images}",
-            {
-                "the baseline": _SHORT._replace(images=images),
-                "draws alone": _SHORT._replace(images=images, baseline=False),
-                f"the baseline, and the leader on {OTHER[images]}": _SHORT._replace(images=images, leads=1),
-                f"the baseline, and five leaders on {OTHER[images]}": _SHORT._replace(images=images, leads=5),
-            },
-        )
-        for images in OTHER
-    },
 }
 
 
@@ -242,8 +144,9 @@ class Replay:
     def _resumed(self, at: float) -> Running | None:
         """What had paused and goes on, as `search.explore` has it; it is traced again."""
         pruner = self._study.pruner
-        last = last_of_each_slot(self._study.trials).values() if isinstance(pruner, Asha) else ()
-        found = pruner.to_resume(self._study, last) if isinstance(pruner, Asha) else None
+        if not isinstance(pruner, Asha):
+            return None
+        found = pruner.to_resume(self._study, last_of_each_slot(self._study.trials).values())
         if found is None:
             return None
         now = self._paused.pop(found.user_attrs["slot"])
@@ -282,7 +185,7 @@ def _first(contest: Contest, seed: int) -> Iterator[Values]:
     if contest.baseline:
         yield BASELINE
     if contest.leads:
-        there = Replay(_WHOLE._replace(images=OTHER[contest.images], baseline=True), 1000 + seed)
+        there = Replay(WHOLE._replace(images=OTHER[contest.images], baseline=True), 1000 + seed)
         trials = [trial for trial in there._study.trials if trial.state == TrialState.COMPLETE]
         for trial in sorted(trials, key=lambda trial: -float(trial.values[0]))[: contest.leads]:
             yield trial.params
@@ -310,6 +213,9 @@ def main() -> None:
     parser.add_argument("tables", nargs="*", help=f"those whose names begin so: {', '.join(TABLES)}")
     parser.add_argument("--seeds", type=int, default=40, help="searches for each row")
     asked = parser.parse_args()
+    wanted = {name: table for name, table in TABLES.items() if name.startswith(tuple(asked.tables or [""]))}
+    if not wanted:
+        parser.error(f"there is no such table: they are {', '.join(TABLES)}")
     print(
         f"{surrogate('faces').count} recorded curves of {EPOCHS} epochs; {asked.seeds} searches a row, "
         f"{WORKERS} workers; {platform.machine()}, {os.cpu_count()} cores.\n"
@@ -317,9 +223,8 @@ def main() -> None:
         "whole trainings take."
     )
     with ProcessPoolExecutor() as pool:
-        for name, (heading, rows) in TABLES.items():
-            if not asked.tables or name.startswith(tuple(asked.tables)):
-                _print_table(pool, heading, rows, asked.seeds)
+        for heading, rows in wanted.values():
+            _print_table(pool, heading, rows, asked.seeds)
     if not asked.tables:
         _print_correlations()
 
