@@ -11,6 +11,7 @@ import optuna
 
 from search.execution.protocol import Value
 from search.rungs import Asha
+from search.setting import Protocol
 from spaces.domains import Categorical, Domain, Integer, Real
 from spaces.errors import UserError
 
@@ -80,6 +81,12 @@ def make_pruner(name: str, options: Mapping[str, Any], epochs: int) -> optuna.pr
     kind = _known(name, _PRUNERS, "pruner")
     pruner: optuna.pruners.BasePruner = _make(kind, {**defaults.get(name, {}), **options}, f"pruner {name!r}")
     return pruner
+
+
+def require_usable(protocol: Protocol) -> None:
+    """Raises UserError where the sampler or the pruner has no such option, or lacks a package."""
+    make_sampler(protocol.sampler, protocol.sampler_options, 0)
+    make_pruner(protocol.pruner, protocol.pruner_options, protocol.epochs)
 
 
 def worker_seed(search_seed: int, trials_so_far: int, slot: int, origin: str = "") -> int:

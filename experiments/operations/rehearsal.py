@@ -14,6 +14,7 @@ from search.execution.children import ForkServer
 from search.execution.devices import environments
 from search.execution.patience import BrokenStudy
 from search.rehearsal import Candidate, Rehearsal, rehearse
+from search.samplers import require_usable
 from search.setting import Setting
 from search.storage import absent, open_storage
 from spaces.domains import Categorical, Domain, Integer
@@ -27,6 +28,7 @@ def dry_run(spec: Spec, means: Means, say: Callable[[str], None]) -> Rehearsal:
     server.start()
     try:
         setting = setting_of(spec, prepare_data(spec, means.workspace, say))
+        require_usable(setting.protocol)
         if spec.protocol.threads == "auto":
             setting = replace(setting, threads=threads_for(setting, means, server, say))
         workers = len(environments(means.workers, setting.threads, means.gpu_share))

@@ -5,7 +5,8 @@ from importlib.util import find_spec
 import optuna
 import pytest
 
-from search.samplers import PRUNER_NAMES, SAMPLER_NAMES, make_pruner, make_sampler, suggest
+from search.samplers import PRUNER_NAMES, SAMPLER_NAMES, make_pruner, make_sampler, require_usable, suggest
+from search.setting import Protocol
 from spaces.domains import Categorical
 from spaces.errors import UserError
 
@@ -57,3 +58,15 @@ def test_options_are_optunas_and_others_are_refused() -> None:
         make_sampler("tpe", {"start": 3}, 1)
     with pytest.raises(UserError, match="unknown pruner 'media'"):
         make_pruner("media", {}, 3)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "sentence"),
+    [
+        (Protocol(sampler_options={"n_startup": 4}), "sampler 'tpe' has no option 'n_startup'"),
+        (Protocol(pruner="asha", pruner_options={"n_warmup_steps": 4}), "pruner 'asha' has no option"),
+    ],
+)
+def test_options_of_another_are_found_before_anything_is_trained(protocol: Protocol, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        require_usable(protocol)
