@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.earlier import LEADS, plain
 from search.execution.protocol import RESULT, Answer, Built, Value
 from search.repeats import twin
-from search.rungs import PAUSED, RESUMED, Asha, last_of_each_slot, plan_of
+from search.rungs import PAUSED, Asha, last_of_each_slot, plan_to_resume
 from search.samplers import SHARED_NAMES, learn, make_pruner
 from search.setting import Setting
 from search.stage import Direction, Stage, Wait
@@ -109,8 +109,7 @@ class Explore(Stage):
         all_drawn = bool(reason) or used_up or done + running >= total
         aside = self._stands_aside()
         if not aside and (paused := self._to_resume(trials, running, all_drawn)):
-            plan = {**plan_of(paused), RESUMED: paused.last_step}
-            self.enqueue(paused.user_attrs["slot"], 0, drawn=paused.params, **plan)
+            self.enqueue(paused.user_attrs["slot"], 0, drawn=paused.params, **plan_to_resume(paused))
             return None
         self.ended_because = reason
         if reason:

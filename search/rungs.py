@@ -1,6 +1,7 @@
 """Successive halving by pauses: the best third goes on at a rung; the others wait until they are among it."""
 
 from collections.abc import Iterable
+from datetime import UTC
 from typing import Any
 
 import optuna
@@ -10,6 +11,8 @@ from search.tracking import names
 
 #: The attribute of a trial that goes on where an earlier one paused: after how many epochs.
 RESUMED = "resumed"
+#: That which says when the first of these trials was begun, in seconds since the epoch.
+BEGUN = "begun"
 #: That of a trial whose checkpoint is kept, since it may go on.
 PAUSED = "paused"
 
@@ -77,12 +80,15 @@ def last_of_each_slot(trials: Iterable[FrozenTrial]) -> dict[int, FrozenTrial]:
     return {trial.user_attrs["slot"]: trial for trial in trials}
 
 
-def plan_of(trial: FrozenTrial) -> dict[str, Any]:
-    """What the plan said of the trial."""
-    return {name: trial.user_attrs[name] for name in _PLANNED if name in trial.user_attrs}
+def plan_to_resume(trial: FrozenTrial) -> dict[str, Any]:
+    """What the plan says of the trial that goes on with a paused one: the same, where from, since when."""
+    planned = {name: trial.user_attrs[name] for name in _PLANNED if name in trial.user_attrs}
+    assert trial.datetime_start is not None  # noqa: S101  it has reported
+    begun = trial.datetime_start.replace(tzinfo=UTC).timestamp()  # Optuna keeps UTC, and does not say so
+    return {BEGUN: begun} | planned | {RESUMED: trial.last_step}
 
 
-_PLANNED = ("arm", "cell", "from", "values", "threads")
+_PLANNED = ("arm", "cell", "from", "values", "threads", BEGUN)
 
 
 def _is_paused(trial: FrozenTrial) -> bool:

@@ -25,7 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.execution.devices import cores, gpus
 from search.execution.protocol import Answer, Built, Epoch, Value
-from search.rungs import PAUSED, RESUMED
+from search.rungs import BEGUN, PAUSED, RESUMED
 from search.samplers import make_pruner, make_sampler, suggest, worker_seed
 from search.setting import Setting
 from search.storage import Storage
@@ -247,7 +247,7 @@ class Stage(ABC):
             task=task,
             study=study,
             trial_id=trial,
-            begun=begun,
+            begun=attributes.get(BEGUN, begun),
             resumed=attributes.get(RESUMED, 0),
         )
 

@@ -91,14 +91,16 @@ def _train(stage: Explore, work: Work, score: float, until: int) -> Answer:
 
 def test_the_best_third_goes_on_with_what_it_had_drawn(setting_for: SettingFor, tmp_path: Path) -> None:
     stage = _stage(setting_for, tmp_path, trials=4)
-    for slot, score in enumerate((0.5, 0.7, 0.6)):
+    works = [_begin(stage, slot) for slot in range(3)]
+    for work, score in zip(works, (0.5, 0.7, 0.6), strict=True):
         # Of one or two that have come so far a third is none.
-        assert _train(stage, _begin(stage, slot), score, 9) == Answer.PRUNE
+        assert _train(stage, work, score, 9) == Answer.PRUNE
     assert [trial.last_step for trial in stage.trials()] == [1, 1, 1]
     drawn = stage.trials()[1].params
     work = _begin(stage, 1)  # the best of three
     assert work.resumed == 1
     assert work.trial.params == drawn
+    assert work.begun == works[1].begun  # its curve in MLflow has one time
     assert _train(stage, work, 0.7, 9) == Answer.PRUNE
     assert [trial.last_step for trial in stage.trials()] == [1, 3, 1]
     assert len(stage.study.trials) == 4  # to Optuna what goes on is another trial
