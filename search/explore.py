@@ -125,12 +125,14 @@ class Explore(Stage):
     def _to_resume(self, trials: list[FrozenTrial], running: int, all_drawn: bool) -> FrozenTrial | None:
         """What had paused and goes on now.
 
-        Where all have been drawn, so many go on that there are as many leaders as asked for.
+        Elsewhere than where its checkpoint lies it would begin again, so that this is left for when all have
+        been drawn. Then so many go on that there are as many leaders as asked for.
         """
         if self._asha is None or (self._hours_left is not None and self._hours_left() <= 0):
             return None
-        if found := self._asha.to_resume(self.study, trials):
-            return found
+        for paused in self._asha.to_resume(self.study, trials):
+            if all_drawn or self.folder_of(paused.user_attrs["key"]).exists():
+                return paused
         complete = _states(trials).count(names.COMPLETE)
         if all_drawn and complete + running < self.setting.protocol.leaders:
             return self._asha.best_paused(self.study, trials)

@@ -1,6 +1,6 @@
 """Successive halving by pauses: the best third goes on at a rung; the others wait until they are among it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC
 from typing import Any
 
@@ -41,33 +41,30 @@ class Asha(optuna.pruners.BasePruner):
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Whether the trial is to pause after the epoch that it has just reported."""
-        epoch = trial.last_step
+        epoch = _reported(trial)
         if epoch not in self._rungs or epoch <= trial.user_attrs.get(RESUMED, 0):
             return False
         others = last_of_each_slot(study.get_trials(deepcopy=False))
         others[trial.user_attrs["slot"]] = trial  # with what it has just reported
         return trial not in self._best(others.values(), epoch, _sign(study))
 
-    def to_resume(self, study: optuna.Study, trials: Iterable[FrozenTrial]) -> FrozenTrial | None:
-        """The paused trial that is now among the best at its rung, the highest rung first."""
+    def to_resume(self, study: optuna.Study, trials: Iterable[FrozenTrial]) -> Iterator[FrozenTrial]:
+        """The paused trials that are now among the best at their rungs, from the highest rung down."""
         trials = list(trials)
         for rung in reversed(self._rungs):
             for trial in self._best(trials, rung, _sign(study)):
-                if _is_paused(trial) and trial.last_step == rung:
-                    return trial
-        return None
+                if _is_paused(trial) and _reported(trial) == rung:
+                    yield trial
 
     def best_paused(self, study: optuna.Study, trials: Iterable[FrozenTrial]) -> FrozenTrial | None:
         """Of those that paused at the highest rung, the best."""
         sign = _sign(study)
         paused = [trial for trial in trials if _is_paused(trial)]
-        return max(paused, key=lambda one: (one.last_step, *_place(one, one.last_step, sign)), default=None)
+        return max(paused, key=lambda one: (_reported(one), *_place(one, _reported(one), sign)), default=None)
 
     def may_go_on(self, study: optuna.Study, trials: Iterable[FrozenTrial], trial: FrozenTrial) -> bool:
         """Whether it is in the better half at its rung, so that its checkpoint is worth its place."""
-        rung = trial.last_step
-        assert rung is not None  # noqa: S101  it has paused at one
-        ranked = _ranked(trials, rung, _sign(study))
+        ranked = _ranked(trials, _reported(trial), _sign(study))
         return trial.number in {one.number for one in ranked[: len(ranked) // 2 + 1]}
 
     def _best(self, trials: Iterable[FrozenTrial], rung: int, sign: int) -> list[FrozenTrial]:
@@ -85,7 +82,7 @@ def plan_to_resume(trial: FrozenTrial) -> dict[str, Any]:
     planned = {name: trial.user_attrs[name] for name in _PLANNED if name in trial.user_attrs}
     assert trial.datetime_start is not None  # noqa: S101  it has reported
     begun = trial.datetime_start.replace(tzinfo=UTC).timestamp()  # Optuna keeps UTC, and does not say so
-    return {BEGUN: begun} | planned | {RESUMED: trial.last_step}
+    return {BEGUN: begun} | planned | {RESUMED: _reported(trial)}
 
 
 _PLANNED = ("arm", "cell", "from", "values", "threads", BEGUN)
@@ -93,7 +90,12 @@ _PLANNED = ("arm", "cell", "from", "values", "threads", BEGUN)
 
 def _is_paused(trial: FrozenTrial) -> bool:
     pruned = trial.user_attrs.get("state") == names.PRUNED and trial.state == TrialState.PRUNED
-    return pruned and trial.last_step is not None
+    return pruned and _reported(trial) > 0
+
+
+def _reported(trial: FrozenTrial) -> int:
+    """The last epoch that it reported, from 1; 0 before the first."""
+    return trial.last_step or 0
 
 
 def _ranked(trials: Iterable[FrozenTrial], rung: int, sign: int) -> list[FrozenTrial]:
@@ -101,9 +103,8 @@ def _ranked(trials: Iterable[FrozenTrial], rung: int, sign: int) -> list[FrozenT
     return sorted(reached, key=lambda one: _place(one, rung, sign), reverse=True)
 
 
-def _place(trial: FrozenTrial, rung: int | None, sign: int) -> tuple[float, int]:
+def _place(trial: FrozenTrial, rung: int, sign: int) -> tuple[float, int]:
     """Its best score until the rung; of equal ones, the earlier is better."""
-    assert rung is not None  # noqa: S101  it has reported
     scores = [sign * value for epoch, value in trial.intermediate_values.items() if epoch <= rung]
     return max(scores), -trial.user_attrs["slot"]
 

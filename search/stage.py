@@ -288,18 +288,18 @@ class Stage(ABC):
 
     # The end
 
-    def finish(self, work: Work, outcome: Outcome) -> None:
-        """Tell Optuna, once; a stopped or lost evaluation stays as it is."""
+    def finish(self, work: Work, outcome: Outcome, *, paused: bool = False) -> None:
+        """Tell Optuna, once; a stopped or lost evaluation stays as it is. paused: it may go on."""
         with self._lock:
             if outcome.state not in (STOPPED, LOST):
-                self._tell(work, outcome)
+                self._tell(work, outcome, paused)
                 self._counted = self._count()
             self._running.pop(work.trial_id, None)
 
-    def _tell(self, work: Work, outcome: Outcome) -> None:
+    def _tell(self, work: Work, outcome: Outcome, paused: bool) -> None:
         attributes: dict[str, Any] = {"state": outcome.state, WALL_SECONDS: self._wall_seconds(work)}
         constraints = dict(outcome.violations)
-        if outcome.state == names.PRUNED and self.keeps(work):
+        if paused:
             attributes[PAUSED] = True
         if outcome.reason:
             attributes["reason"] = outcome.reason[:1000]

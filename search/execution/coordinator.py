@@ -163,7 +163,7 @@ class Coordinator:
             insist(partial(observer.ended, work, outcome))
         # Asked first: once it is told, another worker may go on with it.
         paused = outcome.state == names.PRUNED and insist(partial(stage.keeps, work))
-        insist(partial(stage.finish, work, outcome))
+        insist(partial(stage.finish, work, outcome, paused=paused))
         if outcome.state not in (STOPPED, LOST) and not paused:
             shutil.rmtree(work.task.folder, ignore_errors=True)
 

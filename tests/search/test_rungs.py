@@ -77,12 +77,20 @@ def _begin(stage: Explore, drawn: int) -> Work:
     return work
 
 
+def _pause(stage: Explore, work: Work, epoch: int) -> None:
+    """As the coordinator does it: the checkpoint stays where the training may go on."""
+    paused = stage.keeps(work)
+    if paused:
+        Path(work.task.folder).mkdir(parents=True, exist_ok=True)
+    stage.finish(work, Outcome(names.PRUNED, metrics={names.EPOCHS: float(epoch)}), paused=paused)
+
+
 def _train(stage: Explore, work: Work, score: float, until: int) -> Answer:
     """Report every epoch from the first, as a child does that takes up a checkpoint; the last answer."""
     for epoch in range(1, until + 1):
         answer = stage.epoch(work, Epoch(epoch, {"monitor_accuracy": score, "epoch_seconds": 1.0}))
         if answer != Answer.GO:
-            stage.finish(work, Outcome(names.PRUNED, metrics={names.EPOCHS: float(epoch)}))
+            _pause(stage, work, epoch)
             return answer
     if until == 9:
         stage.finish(work, Outcome(names.COMPLETE, score=score))
@@ -121,8 +129,21 @@ def test_a_loss_is_better_where_it_is_lower(setting_for: SettingFor, tmp_path: P
     for slot, loss in enumerate((0.5, 0.7, 0.6)):
         work = _begin(stage, slot)
         assert stage.epoch(work, Epoch(1, {"monitor_loss": loss, "epoch_seconds": 1.0})) == Answer.PRUNE
-        stage.finish(work, Outcome(names.PRUNED))
+        _pause(stage, work, 1)
     assert _begin(stage, 0).resumed == 1
+
+
+def test_where_its_checkpoint_is_not_it_goes_on_only_when_all_have_been_drawn(
+    setting_for: SettingFor, tmp_path: Path
+) -> None:
+    """Two machines with a storage in common and disks of their own."""
+    here = _stage(setting_for, tmp_path, trials=5)
+    elsewhere = Explore(here.setting, here.storage, tmp_path / "elsewhere", "small/explore")
+    for slot in range(3):
+        _train(here, _begin(here, slot), 0.5, 9)
+    for slot in (3, 4):  # draws, though one of the three could go on
+        assert _train(elsewhere, _begin(elsewhere, slot), 0.1, 9) == Answer.PRUNE
+    assert _begin(elsewhere, 0).resumed == 1
 
 
 def test_so_many_end_as_are_to_be_leaders(setting_for: SettingFor, tmp_path: Path) -> None:
