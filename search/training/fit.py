@@ -24,6 +24,7 @@ from search.training.decision import Decision, Diverged
 from search.training.exact_batch_norm import ExactBatchNorm
 from search.training.fused_batch_norm import fuse_batch_norms
 from search.training.late_relu import pool_before_relu
+from search.training.packed_dropout import pack_masks
 from search.training.pooled_dropout import pool_masks
 from search.training.recipe import Recipe
 from search.training.schedule import Rehearsed, Schedule
@@ -102,6 +103,7 @@ def train(
     fuse_batch_norms(network)
     pool_before_relu(network)
     pool_masks(network, recipe.batch_size, seed)
+    pack_masks(network)
     models = compose(network, recipe, images.shape[1:], seed)
     targets = np.eye(num_classes, dtype=np.float32)[labels]
     weights = balanced_weights(labels, num_classes) if recipe.class_weights else None

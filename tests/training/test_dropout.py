@@ -1,26 +1,30 @@
-"""Dropout by windows of one row of draws drops as often as asked, keeps the mean, and repeats."""
+"""Dropout by windows of one row of draws, or by few bits a value, drops as often as asked, and repeats."""
 
 import keras
 import numpy as np
 import pytest
 
+from search.training.packed_dropout import pack_masks
 from search.training.pooled_dropout import pool_masks
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="other backends keep Keras's own dropout"
-)
+pytestmark = pytest.mark.trains  # on JAX, too
+
+ONES = np.ones((8, 40, 25, 10), "float32")
 
 
-def dropout(rate: float, seed: int = 0, **options: object) -> keras.Model:
-    """A dropout, in a model within the model."""
-    inner = keras.Sequential([keras.Input((40, 25, 10)), keras.layers.Dropout(rate, seed=7, **options)])
-    images = keras.Input((40, 25, 10))
-    model = keras.Model(images, inner(images))
-    pool_masks(model, len(ONES), seed)
+def made_cheap(model: keras.Model, batch_size: int, seed: int) -> keras.Model:
+    pool_masks(model, batch_size, seed)
+    pack_masks(model)
     return model
 
 
-ONES = np.ones((8, 40, 25, 10), "float32")
+def dropout(rate: float, seed: int = 0, **options: object) -> keras.Model:
+    """A dropout, in a model within the model; what a training draws depends on its seed."""
+    inner = keras.Sequential(
+        [keras.Input((40, 25, 10)), keras.layers.Dropout(rate, seed=7 + seed, **options)]
+    )
+    images = keras.Input((40, 25, 10))
+    return made_cheap(keras.Model(images, inner(images)), len(ONES), seed)
 
 
 @pytest.mark.parametrize("rate", [0.001, 0.1, 0.2, 0.5, 0.777, 0.999])
@@ -52,17 +56,26 @@ def test_steps_and_trainings_drop_independently_of_each_other() -> None:
 def test_layers_of_one_rate_drop_differently_and_a_smaller_batch_is_dropped_too() -> None:
     pixels = keras.Input((40, 25, 10))
     model = keras.Model(pixels, [keras.layers.Dropout(0.5, seed=n)(pixels) for n in (1, 2)])
-    pool_masks(model, len(ONES), 0)
+    made_cheap(model, len(ONES), 0)
     first, second = model(ONES[:3], training=True)
     assert np.asarray(first).shape == (3, 40, 25, 10)
     assert (np.asarray(first) != np.asarray(second)).mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_an_odd_number_of_values_is_dropped_too() -> None:
+    pixels = keras.Input((5, 5, 3))
+    model = made_cheap(keras.Model(pixels, keras.layers.Dropout(0.5, seed=1)(pixels)), 1, 0)
+    images = np.ones((1, 5, 5, 3), "float32")
+    values = np.stack([np.asarray(model(images, training=True)) for _ in range(200)])
+    assert np.all(abs((values == 0).mean(0) - 0.5) < 0.2)
+    assert set(np.unique(values)) == {0.0, 2.0}
 
 
 def test_patches_that_are_more_images_than_there_were_are_dropped_too() -> None:
     pixels = keras.Input((2000, 50, 50, 1))
     patches = keras.layers.Dropout(0.25)(keras.ops.reshape(pixels, (-1, 50, 50, 1)))
     model = keras.Model(pixels, keras.ops.mean(patches, (1, 2, 3)))
-    pool_masks(model, 1, 0)
+    made_cheap(model, 1, 0)
     means = np.asarray(model(np.ones((1, 2000, 50, 50, 1), "float32"), training=True))
     assert (means.mean(), len(np.unique(means)) > 100) == (pytest.approx(1.0, abs=0.01), True)
 
@@ -76,13 +89,22 @@ def test_every_step_draws_anew_and_the_same_seed_draws_the_same() -> None:
 
 
 def test_its_gradient_is_what_it_lets_through() -> None:
-    import tensorflow as tf
+    model, images = dropout(0.25), keras.ops.convert_to_tensor(ONES)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
 
-    model = dropout(0.25)
-    images = tf.Variable(ONES)
-    with tf.GradientTape() as tape:
-        outputs = model(images, training=True)
-    np.testing.assert_array_equal(tape.gradient(outputs, images), outputs)
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            outputs = model(images, training=True)
+        gradient = tape.gradient(outputs, images)
+    else:
+        import jax
+
+        state = [variable.value for variable in model.non_trainable_variables]
+        outputs, back = jax.vjp(lambda x: model.stateless_call([], state, x, training=True)[0], images)
+        (gradient,) = back(keras.ops.ones_like(outputs))
+    assert np.any(np.asarray(outputs) == 0)
+    np.testing.assert_array_equal(gradient, outputs)
 
 
 def test_predictions_drop_nothing_and_masks_of_a_shape_stay_keras_own() -> None:
