@@ -5,6 +5,7 @@ change: a search trains for few steps, and its first epochs are judged by statis
 more. Wu and Johnson, Rethinking "Batch" in BatchNorm (2021), section 3. Training itself never reads them.
 """
 
+import math
 from collections import Counter
 from functools import partial
 from typing import Any, Final
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from search.training.batches import prediction_batch
 from search.training.layers import layers_of
 
-#: An eighth of the images: a few hundredths of an epoch's work. More than enough tells nothing more.
-_SHARE: Final = 8
-_FEWEST: Final = 256
-_MOST: Final = 1024
+#: A sixteenth of the images, a fiftieth of an epoch's work. How many matters little: see
+#: `benchmarks.exact_statistics`.
+_SHARE: Final = 16
+_FEWEST: Final = 128
+_MOST: Final = 512
 
 
 class ExactBatchNorm:
@@ -27,8 +29,7 @@ class ExactBatchNorm:
 
     Args:
         inference: the model that predicts, from uint8 images.
-        images: those to train on, uint8 (n, height, width, channels); 256 to 1,024 of them are used, or
-            somewhat fewer where they are so large that a batch holds fewer.
+        images: those to train on, uint8 (n, height, width, channels); 128 to 512 of them are used.
         seed: which ones.
     """
 
@@ -39,14 +40,19 @@ class ExactBatchNorm:
         # A model of its own: Keras traces it once, with its batch norms measuring.
         self._model = keras.Model(inference.inputs, inference.outputs)
         self._images = images
-        count = min(len(images), max(_FEWEST, min(len(images) // _SHARE, _MOST)))
-        size = min(prediction_batch(*images.shape[1:3]), count)
-        rows = np.random.default_rng(seed).choice(len(images), count // size * size, replace=False)
-        self._batches = np.sort(rows.reshape(-1, size))  # by memory within a batch, drawn between batches
+        self._batches = self._drawn(max(_FEWEST, min(len(images) // _SHARE, _MOST)), seed)
         self._measuring = False
         self._calls: Counter[Any] = Counter()  # of each layer, in the batch at hand
         for layer in self._layers:
             layer.call = partial(self._call, layer, layer.call)
+
+    def _drawn(self, count: int, seed: int) -> NDArray[np.int64]:
+        """So many images in batches: by memory within a batch, drawn between batches."""
+        count = min(count, len(self._images))
+        batches = math.ceil(count / prediction_batch(*self._images.shape[1:3]))
+        size = count // batches  # of each: what is left over is left out
+        rows = np.random.default_rng(seed).choice(len(self._images), batches * size, replace=False)
+        return np.sort(rows.reshape(batches, size))
 
     def measure(self) -> None:
         """Give the layers the mean and the variance of their inputs, with the weights as they are."""
