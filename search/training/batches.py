@@ -63,6 +63,27 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
         return tuple(np.asarray(column[chosen]) for column in self._columns)
 
 
+def served(batches: ShuffledBatches) -> Any:
+    """The batches as the backend is to take them.
+
+    What Keras makes of them for TensorFlow is tuned by a thread of its own, which may sleep for seconds when
+    an epoch ends while the next one waits for it: here nothing is tuned.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return batches
+    import tensorflow as tf  # Keras's backend, imported already
+
+    one = batches[0]
+    signature = tuple(tf.TensorSpec((None, *column.shape[1:]), column.dtype) for column in one)
+    dataset = tf.data.Dataset.from_generator(
+        lambda: (batches[index] for index in range(len(batches))), output_signature=signature
+    )
+    untuned = tf.data.Options()
+    untuned.autotune.enabled = False
+    counted = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    return counted.prefetch(1).with_options(untuned)
+
+
 def prediction_batch(height: int, width: int) -> int:
     """How many images of a size are predicted at once: what the layers give of them must fit in memory."""
     return max(1, min(_PREDICTED, _PREDICTED * _SIDE**2 // (height * width)))

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from search.training.batches import ShuffledBatches, balanced_weights
+from search.training.batches import ShuffledBatches, balanced_weights, served
 from search.training.checkpoint import Checkpoint
 from search.training.composition import compose, predict
 from search.training.course import Course, Report
@@ -117,7 +117,7 @@ def train(
     course.resume()
     if not course.ended:
         models.training.fit(
-            batches,
+            served(batches),
             epochs=schedule.epochs,
             initial_epoch=course.epochs,
             callbacks=[course],
