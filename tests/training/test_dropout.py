@@ -20,9 +20,9 @@ def made_cheap(model: keras.Model, batch_size: int, seed: int) -> keras.Model:
 
 def dropout(rate: float, seed: int = 0, **options: object) -> keras.Model:
     """A dropout, in a model within the model; what a training draws depends on its seed."""
-    inner = keras.Sequential(
-        [keras.Input((40, 25, 10)), keras.layers.Dropout(rate, seed=7 + seed, **options)]
-    )
+    # On TensorFlow the row that masks are cut from is the training's own, whatever the layer's seed.
+    own = 7 if keras.backend.backend() == "tensorflow" else 7 + seed
+    inner = keras.Sequential([keras.Input((40, 25, 10)), keras.layers.Dropout(rate, seed=own, **options)])
     images = keras.Input((40, 25, 10))
     return made_cheap(keras.Model(images, inner(images)), len(ONES), seed)
 
