@@ -12,11 +12,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from search.datasets.prepare import prepare
-from search.execution.calibration import arrangements, calibrate
-from search.execution.children import ForkServer
 from search.execution.devices import cores
-from search.setting import Protocol, Setting
+from search.execution.fork_client import ForkServer
+from search.study.config import Protocol, Setting
 from search.training.precision import automatic
+from search.workers.thread_benchmark import arrangements, calibrate
 
 QUICK = True
 

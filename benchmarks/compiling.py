@@ -23,7 +23,7 @@ KERNELS, IMAGES, EPOCHS = (32, 32, 64, 64), 1000, 4
 
 def waited(backend: str, seed: int, compiled: Path | None) -> float:
     """Seconds that one training waited for. compiled: the folder that it shares with others."""
-    from search.execution.children import shared
+    from search.execution.fork_client import shared
 
     environment = {**os.environ, "KERAS_BACKEND": backend, **(shared(compiled) if compiled else {})}
     command = [sys.executable, "-m", "benchmarks.compiling", "--train", str(seed)]

@@ -22,12 +22,20 @@ from optuna.trial import TrialState, create_trial
 
 from benchmarks import small_study
 from search.datasets.prepare import prepare
-from search.execution.children import ForkServer
-from search.execution.protocol import Answer, Built, Epoch, Suggest, Task, receive, send
-from search.explore import Explore
-from search.storage import open_storage
+from search.execution.fork_client import ForkServer
+from search.execution.messages import (
+    Answer,
+    Built,
+    Epoch,
+    Suggest,
+    Task,
+    receive,
+    send,
+)
+from search.study.evaluation import Outcome, Work
+from search.study.explore import Explore
+from search.study.storage import open_storage
 from search.tracking import names
-from search.work import Outcome, Work
 from search.workspace import Workspace
 from spaces.domains import Real
 

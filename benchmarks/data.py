@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from search.datasets.decode import decode
-from search.datasets.near_twins import near_pairs
-from search.datasets.reading import reader_for
-from search.datasets.synthetic import draw
-from search.datasets.twins import exact_pairs, grouped
+from search.datasets.duplicates.groups import exact_pairs, grouped
+from search.datasets.duplicates.near import near_pairs
+from search.datasets.find_reader import reader_for
+from search.datasets.synthetic.dataset import draw
 
 Picture = NDArray[np.uint8]
 Result = TypeVar("Result")

@@ -36,7 +36,7 @@ def trained(folder: Path, seed: int, epochs: int) -> Accuracies:
     from search.training import fit
     from search.training.augmentation import AUGMENTATIONS
     from search.training.decision import Decision
-    from search.training.exact_batch_norm import ExactBatchNorm
+    from search.training.layers.exact_batch_norm import ExactBatchNorm
     from search.training.recipe import Recipe
 
     with np.load(folder / "images.npz", allow_pickle=False) as held:

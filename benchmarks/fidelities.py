@@ -65,7 +65,7 @@ def trained(folder: Path, values: Values, fidelity: Fidelity) -> Trained:
     from search.training.fit import Decision, train
     from search.training.precision import automatic
     from search.training.recipe import Recipe
-    from spaces.hyperparameters import DrawnHyperParameters
+    from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
     from spaces.space import Space
 
     keras.config.set_dtype_policy(automatic())

@@ -23,8 +23,8 @@ import keras
 import numpy as np
 from PIL import Image
 
-from search.models.opened import understand
-from search.models.predicting import predict_emotions
+from search.models.classifier import understand
+from search.models.predict import predict_emotions
 from search.training.composition import compose
 from search.training.recipe import Recipe
 from spaces.family import load_family
@@ -33,7 +33,7 @@ SHAPE, CLASSES = (48, 48, 1), 7
 NETWORKS = {"plain 64-64-128-128": ("plain_cnn", "published_2"), "mini-Xception": ("mini_xception", "")}
 FIRST = """
 import keras, time; begin = time.perf_counter()
-from search.models.predicting import predict_emotion
+from search.models.predict import predict_emotion
 label = predict_emotion({model!r}, {picture!r}).label
 print(time.perf_counter() - begin)
 """

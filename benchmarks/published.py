@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.declaration.sections import Published
-from experiments.declaration.spec import Spec
-from reports.frames import records
+from experiments.schema.sections import Published
+from experiments.schema.spec import Spec
+from reports.records.frames import records
+from reports.records.study import Study, load_study
 from reports.statistics import wilson
-from reports.study import Study, load_study
 from search.tracking import names
 from search.workspace import Workspace
 from spaces.errors import UserError

@@ -86,7 +86,7 @@ def record(images: str, data: str | None, trials: int) -> None:
 
 
 def _recorded(workspace: Workspace) -> dict[str, Any]:
-    from experiments.operations.lookup import newest_study
+    from experiments.workflows.lookup import newest_study
     from search.tracking import names
 
     newest = newest_study("curves", workspace.tracking_uri)

@@ -27,9 +27,9 @@ from scipy.stats import spearmanr
 
 from benchmarks.contests import OTHER, TABLES, WHOLE, Contest
 from benchmarks.surrogate import EPOCHS, Surrogate, Values, surrogate
-from search.explore import DUPLICATES_IN_A_ROW
-from search.rungs import RESUMED, Asha, last_of_each_slot
-from search.samplers import make_pruner, make_sampler
+from search.study.explore import DUPLICATES_IN_A_ROW
+from search.study.rungs import RESUMED, Asha, last_of_each_slot
+from search.study.samplers import make_pruner, make_sampler
 from search.tracking import names
 
 WORKERS = 2
@@ -142,7 +142,7 @@ class Replay:
         self._study.tell(now.trial, score, pruned)
 
     def _resumed(self, at: float) -> Running | None:
-        """What had paused and goes on, as `search.explore` has it; it is traced again."""
+        """What had paused and goes on, as `search.study.explore` has it; it is traced again."""
         pruner = self._study.pruner
         if not isinstance(pruner, Asha):
             return None

@@ -19,9 +19,9 @@ from mlflow import MlflowClient
 
 from benchmarks import small_study
 from benchmarks.servers import free_port, mlflow_server
-from search.execution.protocol import Epoch
+from search.execution.messages import Epoch
+from search.study.evaluation import Outcome, Work
 from search.tracking import names
-from search.work import Outcome, Work
 from search.workspace import Workspace
 
 Table = dict[str, tuple[str, dict[str, float], list[int], list[float]]]

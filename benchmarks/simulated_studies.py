@@ -18,8 +18,13 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import owens_t
 
-from reports.comparison import Comparison, Evaluation, Rule, compare
-from reports.verdict import Verdict, decide
+from reports.inference.comparison import (
+    Comparison,
+    Evaluation,
+    Rule,
+    compare,
+)
+from reports.inference.verdict import Verdict, decide
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from search.datasets.prepared import Prepared
-from search.execution.children import ForkServer
-from search.execution.conversation import Observer
-from search.execution.coordinator import Coordinator
+from search.execution.fork_client import ForkServer
 from search.execution.signals import hearing_signals
-from search.setting import Protocol, Setting
-from search.storage import open_storage
-from search.study import Study
+from search.study.config import Protocol, Setting
+from search.study.storage import open_storage
+from search.study.study import Study
 from search.tracking.delivery import Delivery
 from search.tracking.recorder import Recorder
 from search.tracking.spool import Spool
 from search.tracking.writer import Writer, prepare_store
+from search.workers.coordinator import Coordinator
+from search.workers.session import Observer
 from search.workspace import Workspace
 
 BODY = "benchmarks.stand_in"

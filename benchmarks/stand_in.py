@@ -1,8 +1,8 @@
 """A child body that speaks the trial protocol and trains nothing: for what is proved about execution alone.
 
-It does what `search.execution.child` does at the same moments (checkpoint after each epoch, artifacts, result
-on disk before it is told, the same answers obeyed), so that everything around it is real. How it behaves
-comes from the task's fixed values, so from a cell of the grid:
+It does what `search.training.evaluate` does at the same moments (checkpoint after each epoch, artifacts,
+result on disk before it is told, the same answers obeyed), so that everything around it is real. How it
+behaves comes from the task's fixed values, so from a cell of the grid:
 
     epochs, seconds   how many, and how long each takes
     megabytes         allocated before the first epoch
@@ -30,8 +30,8 @@ from typing import Any
 
 import numpy as np
 
-from search.execution.files import disk_is_full, settle, write_whole
-from search.execution.protocol import (
+from search.execution.atomic_files import disk_is_full, settle, write_whole
+from search.execution.messages import (
     RESULT,
     Answer,
     Built,

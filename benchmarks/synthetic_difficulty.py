@@ -20,7 +20,12 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 import keras
 import numpy as np
 
-from search.datasets.synthetic import CLASS_NAMES, NOISE, Part, draw
+from search.datasets.synthetic.dataset import (
+    CLASS_NAMES,
+    NOISE,
+    Part,
+    draw,
+)
 from spaces.families import plain_cnn
 
 LOOKS = (6, 10)  # epochs after which validation is shown

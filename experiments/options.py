@@ -9,8 +9,8 @@ import typer
 from spaces.errors import UserError
 
 if TYPE_CHECKING:
-    from experiments.declaration.spec import Spec
-    from experiments.operations.stages import Finished
+    from experiments.schema.spec import Spec
+    from experiments.workflows.search import Finished
 
 Experiment = Annotated[
     str,
@@ -80,7 +80,7 @@ def worker_count(workers: str) -> int | None:
 
 def read_spec(experiment: str, options: dict[str, Any], settings: list[str]) -> "Spec":
     """The experiment with what the command line changes in it."""
-    from experiments.declaration.spec import Spec, parse_setting
+    from experiments.schema.spec import Spec, parse_setting
 
     spec = Spec.load(experiment)
     changes = {key: value for key, value in options.items() if value is not None}
@@ -90,7 +90,7 @@ def read_spec(experiment: str, options: dict[str, Any], settings: list[str]) -> 
 
 def tell(finished: "Finished", workspace: Path, tracking_uri: str | None) -> None:
     """Say what came out, where it is, and how to go on."""
-    from search.storage import masked
+    from search.study.storage import masked
 
     for sentence in finished.sentences:
         typer.echo(sentence)

@@ -6,12 +6,12 @@
 from typing import Any
 
 _EXPORTS = {
-    "build": "reports.folder",
-    "self_contained": "reports.folder",
+    "build": "reports.build",
+    "self_contained": "reports.build",
     "model_card": "reports.card.card",
     "verdict_of": "reports.analysis",
     "sentences_of": "reports.analysis",
-    "load_study": "reports.study",
+    "load_study": "reports.records.study",
 }
 
 

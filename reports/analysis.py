@@ -8,13 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.comparison import Comparison, Row, Rule, compare
-from reports.evaluation import Evaluation
-from reports.frames import each
-from reports.sentences import sentences
-from reports.store import MissingArtifactError
-from reports.study import Study, load_study
-from reports.verdict import Verdict, decide
+from reports.inference.comparison import (
+    Comparison,
+    Row,
+    Rule,
+    compare,
+)
+from reports.inference.sentences import sentences
+from reports.inference.verdict import Verdict, decide
+from reports.records.evaluation import Evaluation
+from reports.records.frames import each
+from reports.records.store import MissingArtifactError
+from reports.records.study import Study, load_study
 from search.tracking import names
 from spaces.errors import UserError
 

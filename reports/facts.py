@@ -7,7 +7,7 @@ from typing import Any
 from reports.analysis import Analysis
 from reports.columns import count, duration
 from reports.progress import COUNTED
-from reports.study import Study
+from reports.records.study import Study
 from search.tracking import names
 
 PARTS = ("train", "validation", "test")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from reports.frames import records
+from reports.records.frames import records
 from reports.tables import Table
 
 _LATEX = {

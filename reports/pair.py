@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from reports import statistics
 from reports.page.render import render
-from reports.predictions import Predictions
+from reports.records.predictions import Predictions
 from reports.statistics import Estimate
 
 #: Images that the page shows.

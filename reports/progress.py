@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from reports.study import Study
+from reports.records.study import Study
 from search.tracking import names
 
 #: A trial counts when it was trained: infeasible and repeated candidates are drawn again.

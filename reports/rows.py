@@ -12,9 +12,9 @@ import pandas as pd
 
 from reports import statistics
 from reports.analysis import Analysis
-from reports.comparison import Row
-from reports.frames import each
-from reports.store import MissingArtifactError
+from reports.inference.comparison import Row
+from reports.records.frames import each
+from reports.records.store import MissingArtifactError
 from search.tracking import names
 
 COLUMNS = (

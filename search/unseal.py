@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from search.datasets.prepare import Part, Prepared
-from search.models.opened import acquaint, load
+from search.models.classifier import acquaint, load
 from search.sealed import sealed_test
 from search.tracking import names
-from search.training import measures
+from search.training import metrics
 from spaces.errors import UserError
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _measure(writer: "Writer", run: "Run", test: Part, tags: dict[str, str]) -> 
     opened_id = opened.info.run_id
     predicted = model.predict(np.asarray(test.images), batch_size=512, verbose=0)
     probabilities = np.asarray(predicted, np.float32)
-    scores = measures.scores(test.labels, probabilities)
+    scores = metrics.scores(test.labels, probabilities)
     for name in ("accuracy", "loss", "macro_f1"):
         client.log_metric(opened_id, names.TEST + name, scores[name], step=0)
     with TemporaryDirectory() as folder:

@@ -107,7 +107,7 @@ class Family:
 
     def hypermodel(self, input_shape: Shape, num_classes: int) -> "keras_tuner.HyperModel":
         """The family for Keras Tuner's own tuners; they need integer labels. Imports Keras."""
-        from spaces.hypermodels import FamilyHyperModel
+        from spaces.keras_tuner.hypermodels import FamilyHyperModel
 
         return FamilyHyperModel(self, input_shape, num_classes)
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import keras
 
 from spaces.errors import UserError
-from spaces.own_classes import FOUND, introduce
+from spaces.keras_tuner.custom_objects import FOUND, introduce
 
 _WITHOUT: Final = 'or go without with protocol.keep_models = "none".'
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 from spaces.counting import Counts, count, count_before_building
 from spaces.domains import Domain, Value
 from spaces.errors import UserError
-from spaces.family import Family, InfeasibleArchitecture, Shape, fingerprint, load_family, nearest
+from spaces.family import (
+    Family,
+    InfeasibleArchitecture,
+    Shape,
+    fingerprint,
+    load_family,
+    nearest,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -105,7 +112,7 @@ class HyperModelArm:
         self, hp: "keras_tuner.HyperParameters", input_shape: Shape, num_classes: int, limits: Limits
     ) -> Realised:
         """Builds with `hp`, and again without counting first if the hypermodel computes while it builds."""
-        from spaces import hypermodels, own_training
+        from spaces.keras_tuner import hypermodels, training_config
 
         hypermodel = hypermodels.load_hypermodel(self.name, input_shape, num_classes)
         model, counts = build_within(
@@ -114,7 +121,7 @@ class HyperModelArm:
             computes=True,
             image_shape=input_shape,
         )
-        training = own_training.training_of(hypermodel, hp, model, input_shape)
+        training = training_config.training_of(hypermodel, hp, model, input_shape)
         values = getattr(hp, "drawn", hp.values)
         drawn = {name: value for name, value in values.items() if (name, value) != ("family", self.name)}
         return Realised(
@@ -131,7 +138,7 @@ class HyperModelArm:
 
     def rebuild(self, architecture: Mapping[str, Any], input_shape: Shape, num_classes: int) -> Realised:
         """Builds with the values that were drawn once."""
-        from spaces.hyperparameters import DrawnHyperParameters
+        from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
 
         def unknown(path: str, _: Domain) -> Value:
             raise UserError(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.declaration import catalog
+from experiments.schema import catalog
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]

@@ -323,8 +323,8 @@ def test_the_coordinator_never_loads_keras() -> None:
     """Whatever the command line imports to run a study, Keras and TensorFlow are not among it."""
     program = (
         "import sys, reports\n"
-        "import experiments.operations.stages, experiments.operations.progress\n"
-        "import experiments.declaration.spec\n"
+        "import experiments.workflows.search, experiments.workflows.progress\n"
+        "import experiments.schema.spec\n"
         "print(sorted({'keras', 'tensorflow', 'jax', 'torch', 'keras_tuner'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

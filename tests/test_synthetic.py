@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.datasets.synthetic import CLASS_NAMES, CONFUSABLE, DEFAULTS, NOISE, contact_sheet, draw
-from search.datasets.synthetic import Part as SyntheticPart
+from search.datasets.synthetic.dataset import (
+    CLASS_NAMES,
+    CONFUSABLE,
+    DEFAULTS,
+    NOISE,
+    contact_sheet,
+    draw,
+)
+from search.datasets.synthetic.dataset import Part as SyntheticPart
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +101,6 @@ def test_images_use_the_whole_range_of_grays_and_vary(parts: dict[str, Synthetic
 
 def test_the_picture_of_the_documentation_is_made_by_the_stated_command(tmp_path) -> None:
     target = tmp_path / "sheet.png"
-    subprocess.run([sys.executable, "-m", "search.datasets.synthetic", str(target)], check=True)
+    subprocess.run([sys.executable, "-m", "search.datasets.synthetic.dataset", str(target)], check=True)
     with Image.open(target) as picture:
         assert picture.size == contact_sheet().size == (9 * 96, 7 * 96)

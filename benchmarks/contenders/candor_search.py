@@ -19,7 +19,7 @@ from search.workspace import Workspace
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from reports.store import Run
+    from reports.records.store import Run
 
 NAME = "contest"
 _STOPPED = 130  # its exit code when it was asked to stop
@@ -66,7 +66,7 @@ def write_diary(job: Job, tracking: str) -> None:
     """From MLflow; the best model is the best of those that were trained to their end."""
     from mlflow import MlflowClient  # after the search: it takes seconds that are not the search's
 
-    from reports.store import local_artifact, open_store
+    from reports.records.store import local_artifact, open_store
 
     store = open_store(tracking)
     runs = store.runs(store.experiments()[NAME], {names.STAGE: names.EXPLORE})

@@ -6,8 +6,8 @@ python -m benchmarks.contenders.without fork_server|refusal_of_repeats ARGUMENTS
 import sys
 
 from experiments.cli import main
-from search import explore
-from search.execution.children import Child, ForkServer
+from search.execution.fork_client import Child, ForkServer
+from search.study import explore
 
 
 def fork_server() -> None:

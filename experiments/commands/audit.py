@@ -22,7 +22,7 @@ def command(
     workspace: Workspace = Path("runs"),
 ) -> None:
     """Find twins within and across splits and sets, label conflicts, flat images, missing classes."""
-    from search.datasets.audit import audit
+    from search.datasets.audit.audit import audit
     from search.workspace import Workspace as Place
 
     place = Place.at(workspace)

@@ -27,9 +27,9 @@ def command(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Compare two networks on the same images: paired difference with interval, and where they differ."""
-    from experiments.declaration.naming import name_of
-    from experiments.operations.pairing import compare, folder_name, write
-    from experiments.operations.quiet import without_chatter
+    from experiments.schema.experiment_name import name_of
+    from experiments.workflows.compare import compare, folder_name, write
+    from experiments.workflows.quiet import without_chatter
     from search.workspace import Workspace as Place
 
     place = Place.at(workspace)

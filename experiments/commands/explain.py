@@ -21,13 +21,13 @@ def command(
     """Draw which parts of the validation images a model's answers rest on, and show it in the report."""
     import numpy as np
 
-    from experiments.operations.concluding import report
-    from experiments.operations.lookup import validation_images
-    from experiments.operations.quiet import without_chatter
+    from experiments.workflows.conclude import report
+    from experiments.workflows.lookup import validation_images
+    from experiments.workflows.quiet import without_chatter
     from search.models.drawing import save
-    from search.models.explanations import sheet
-    from search.models.provenance import origin_of
-    from search.models.references import client_of, open_model
+    from search.models.explanation_sheet import sheet
+    from search.models.registry.provenance import origin_of
+    from search.models.registry.references import client_of, open_model
     from search.tracking import names
     from search.workspace import Workspace as Place
     from spaces.errors import UserError

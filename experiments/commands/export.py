@@ -20,12 +20,12 @@ def command(
     """Write a model and its class names, checked against Keras on the validation images."""
     import numpy as np
 
-    from experiments.operations.lookup import validation_images
-    from experiments.operations.quiet import without_chatter
-    from search.models.exporting import export
-    from search.models.opened import open_file
-    from search.models.provenance import origin_of
-    from search.models.references import locate
+    from experiments.workflows.lookup import validation_images
+    from experiments.workflows.quiet import without_chatter
+    from search.models.classifier import open_file
+    from search.models.export import export
+    from search.models.registry.provenance import origin_of
+    from search.models.registry.references import locate
     from search.workspace import Workspace as Place
 
     place = Place(workspace.resolve())

@@ -8,7 +8,7 @@ def command() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from experiments.declaration import catalog
+    from experiments.schema import catalog
     from spaces.family import family_names, load_family
 
     console = Console()

@@ -9,8 +9,8 @@ import typer
 from experiments.options import ModelReference, TrackingUri, Workspace
 
 if TYPE_CHECKING:
-    from search.models.looking import Looked
-    from search.models.opened import Opened
+    from search.models.batches import Looked
+    from search.models.classifier import Opened
 
 PANEL = "Models"
 
@@ -42,12 +42,12 @@ def command(
     """Name what is in pictures: the label, and how probable each class is."""
     import sys
 
-    from experiments.operations import answers
-    from experiments.operations.quiet import without_chatter
-    from search.models.looking import look
-    from search.models.opened import Labels
-    from search.models.pictures import gather
-    from search.models.references import open_model
+    from experiments.workflows import prediction_output
+    from experiments.workflows.quiet import without_chatter
+    from search.models.batches import look
+    from search.models.classifier import Labels
+    from search.models.images import gather
+    from search.models.registry.references import open_model
     from search.workspace import Workspace as Place
     from spaces.errors import UserError
 
@@ -68,13 +68,13 @@ def command(
         else:
             _save(one, _own_stem(one.picture.name, stems), opened, save, explain)
 
-    looked = answers.noticing(look(opened, found, faces), notice)
+    looked = prediction_output.noticing(look(opened, found, faces), notice)
     if json:
-        answers.as_json(looked, sys.stdout, opened)
+        prediction_output.as_json(looked, sys.stdout, opened)
     elif csv:
-        answers.as_csv(looked, sys.stdout, opened)
+        prediction_output.as_csv(looked, sys.stdout, opened)
     else:
-        answers.for_people(looked, sys.stdout)
+        prediction_output.for_people(looked, sys.stdout)
     if mistakes:
         raise typer.Exit(2)
 
@@ -92,7 +92,7 @@ def _save(
     one: "Looked", stem: str, opened: "Opened", pictures: Path | None, explanations: Path | None
 ) -> None:
     from search.models import drawing
-    from search.models.explaining import importance, overlay
+    from search.models.occlusion import importance, overlay
 
     if pictures is not None:
         drawing.save(drawing.annotated(one.picture.upright(), one.seen), pictures / f"{stem}.png")

@@ -15,8 +15,8 @@ def command(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Make the challenger champion; `candor rollback` takes it back."""
-    from search.models.references import client_of
-    from search.models.registry import promote
+    from search.models.registry.references import client_of
+    from search.models.registry.registry import promote
     from search.workspace import Workspace as Place
 
     done = promote(client_of(tracking_uri or Place(workspace.resolve()).tracking_uri), name)

@@ -23,7 +23,7 @@ def command(
 ) -> None:
     """Rebuild every table and figure from what MLflow holds."""
     import reports
-    from experiments.declaration.naming import name_of
+    from experiments.schema.experiment_name import name_of
     from search.workspace import Workspace as Place
 
     place = Place.at(workspace)

@@ -21,7 +21,7 @@ def command(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Train an evaluation again from its record; exit code 1 if it does not come out the same."""
-    from experiments.operations.reproduction import reproduce
+    from experiments.workflows.reproduce import reproduce
     from search.workspace import Workspace as Place
 
     place = Place.at(workspace)

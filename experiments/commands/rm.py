@@ -20,9 +20,9 @@ def command(
     """Remove a study everywhere: runs, artifacts, registered models, trials, checkpoints, report."""
     from rich.filesize import decimal
 
-    from experiments.operations.holdings import find_study, holdings
-    from experiments.operations.means import Means
-    from experiments.operations.removal import registered, remove, unused
+    from experiments.workflows.context import Means
+    from experiments.workflows.rm import registered, remove, unused
+    from experiments.workflows.runs import find_study, holdings
     from search.workspace import Workspace as Place
 
     place = Place.at(workspace)

@@ -15,8 +15,8 @@ def command(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Make the last champion champion again; today's becomes challenger."""
-    from search.models.references import client_of
-    from search.models.registry import rollback
+    from search.models.registry.references import client_of
+    from search.models.registry.registry import rollback
     from search.workspace import Workspace as Place
 
     done = rollback(client_of(tracking_uri or Place(workspace.resolve()).tracking_uri), name)

@@ -15,7 +15,7 @@ def command(workspace: Workspace = Path("runs"), tracking_uri: TrackingUri = Non
     from rich.filesize import decimal
     from rich.table import Table
 
-    from experiments.operations.holdings import holdings, size_of
+    from experiments.workflows.runs import holdings, size_of
     from reports.facts import date
     from search.workspace import Workspace as Place
 

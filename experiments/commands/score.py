@@ -17,10 +17,10 @@ def command(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Measure a model made elsewhere on a study's validation images, as a row of its table."""
-    from experiments.declaration.naming import name_of
-    from experiments.operations.concluding import report
-    from experiments.operations.quiet import without_chatter
-    from experiments.operations.scoring import score
+    from experiments.schema.experiment_name import name_of
+    from experiments.workflows.conclude import report
+    from experiments.workflows.quiet import without_chatter
+    from experiments.workflows.score import score
     from search.workspace import Workspace as Place
 
     place, name = Place.at(workspace), name_of(experiment)

@@ -59,19 +59,19 @@ def command(
     spec = read_spec(experiment, options, settings or [])
     from rich.console import Console
 
-    from experiments.operations import stages
-    from experiments.operations.means import Means
-    from experiments.operations.progress import Progress
+    from experiments.workflows import search
+    from experiments.workflows.context import Means
+    from experiments.workflows.progress import Progress
     from search.workspace import Workspace as Place
 
     means = Means(Place.at(workspace), count, storage, tracking_uri, gpu_share)
     progress = Progress(Console(), quiet)
     if dry_run:
-        from experiments.operations import rehearsal
+        from experiments.workflows.dry_run import dry_run as print_study
 
-        rehearsal.dry_run(spec, means, progress.say)
+        print_study(spec, means, progress.say)
         return
-    finished = stages.search(spec, means, progress)
+    finished = search.search(spec, means, progress)
     tell(finished, workspace, tracking_uri)
     if not finished.over:
         raise typer.Exit(130)

@@ -22,7 +22,7 @@ def command(
     import socket
 
     from reports.page.links import runs_address
-    from reports.store import open_store
+    from reports.records.store import open_store
     from search.tracking.writer import prepare_store
     from search.workspace import Workspace as Place
 

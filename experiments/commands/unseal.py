@@ -15,10 +15,10 @@ def command(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Open the test set, once, for the verdict of a finished study."""
-    from experiments.declaration.naming import name_of
-    from experiments.operations.concluding import report as write_report
-    from experiments.operations.means import Means
-    from experiments.operations.opening import open_test_set
+    from experiments.schema.experiment_name import name_of
+    from experiments.workflows.conclude import report as write_report
+    from experiments.workflows.context import Means
+    from experiments.workflows.unseal import open_test_set
     from search.workspace import Workspace as Place
 
     name = name_of(experiment)

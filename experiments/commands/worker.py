@@ -53,9 +53,9 @@ def command(
     """Work on a study with other machines: the same command on each of them, as many as there are."""
     from rich.console import Console
 
-    from experiments.operations import stages
-    from experiments.operations.means import Means
-    from experiments.operations.progress import Progress
+    from experiments.workflows import search
+    from experiments.workflows.context import Means
+    from experiments.workflows.progress import Progress
     from search.workspace import Workspace as Place
 
     if not storage.startswith("postgresql"):
@@ -64,7 +64,7 @@ def command(
     spec = read_spec(experiment, {"data.source": data}, settings or [])
     place = Place.at(workspace)
     means = Means(place, count, storage, tracking_uri, gpu_share, grace, joins=True)
-    finished = stages.search(spec, means, Progress(Console(), quiet))
+    finished = search.search(spec, means, Progress(Console(), quiet))
     tell(finished, workspace, tracking_uri)
     if not finished.over:
         raise typer.Exit(130)

@@ -4,10 +4,15 @@ from dataclasses import dataclass
 
 from reports.analysis import Analysis, analyse
 from reports.card.content import content
-from reports.card.parts import Content, Grid, ModelFile, Section
+from reports.card.parts import (
+    Content,
+    Grid,
+    ModelFile,
+    Section,
+)
 from reports.formats import in_cell, plain
 from reports.page.render import render
-from reports.study import load_study
+from reports.records.study import load_study
 
 MARKDOWN, HTML = "model_card.md", "model_card.html"
 

@@ -7,12 +7,17 @@ import numpy as np
 
 from reports import columns, facts
 from reports.analysis import Analysis
-from reports.card.parts import Content, Grid, ModelFile, Section
+from reports.card.parts import (
+    Content,
+    Grid,
+    ModelFile,
+    Section,
+)
 from reports.card.use import intended_use
 from reports.card.weaknesses import by_class, weaknesses
-from reports.comparison import Row
+from reports.inference.comparison import Row
+from reports.inference.wording import many
 from reports.rows import comparison_rows
-from reports.wording import many
 from search.tracking import names
 from spaces.errors import UserError
 

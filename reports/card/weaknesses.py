@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis import Analysis
-from reports.comparison import FEWEST_SEEDS, Row
-from reports.evaluation import Evaluation
+from reports.inference.comparison import FEWEST_SEEDS, Row
+from reports.inference.wording import listed, many
+from reports.records.evaluation import Evaluation
 from reports.statistics import accuracy_interval
-from reports.wording import listed, many
 
 #: Confusions that are named; a class is rare with fewer validation images than this.
 _PAIRS, _RARE = 3, 50

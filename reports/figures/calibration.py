@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from reports import style
 from reports.analysis import Analysis
-from reports.evaluation import Evaluation
 from reports.figures import NothingToDraw
+from reports.records.evaluation import Evaluation
 from reports.statistics import crossed_bootstrap, expected_calibration_error, percentile_interval
 
 TITLE = "Can the stated confidence be believed"

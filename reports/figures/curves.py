@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from reports import style
 from reports.analysis import Analysis
 from reports.figures import NothingToDraw
-from reports.frames import each
+from reports.records.frames import each
 from search.tracking import names
 
 TITLE = "Learning curves of the leaders"

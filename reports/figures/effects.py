@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from reports import style
 from reports.analysis import Analysis
-from reports.comparison import FEWEST_SEEDS
 from reports.figures import NothingToDraw
-from reports.frames import records
+from reports.inference.comparison import FEWEST_SEEDS
+from reports.records.frames import records
 from reports.statistics import FactorEffect, factor_effects, holm
 from search.tracking import names
 

@@ -14,7 +14,7 @@ from PIL import Image
 from reports import style
 from reports.analysis import Analysis
 from reports.figures import NothingToDraw
-from reports.store import MissingArtifactError
+from reports.records.store import MissingArtifactError
 from search.tracking import names
 
 TITLE = "What its answers rest on"

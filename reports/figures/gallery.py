@@ -14,9 +14,9 @@ from PIL import Image
 from reports import style
 from reports.analysis import Analysis
 from reports.figures import NothingToDraw
-from reports.frames import each
-from reports.store import MissingArtifactError
-from reports.thumbnails import Thumbnail, read_gallery
+from reports.records.frames import each
+from reports.records.store import MissingArtifactError
+from reports.records.thumbnails import Thumbnail, read_gallery
 from search.tracking import names
 
 TITLE = "Images it gets wrong"

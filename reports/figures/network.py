@@ -12,9 +12,9 @@ from reports import style
 from reports.analysis import Analysis
 from reports.columns import size
 from reports.figures import NothingToDraw
-from reports.frames import each
 from reports.network import Row, rows
-from reports.store import MissingArtifactError
+from reports.records.frames import each
+from reports.records.store import MissingArtifactError
 from search.tracking import names
 
 TITLE = "The network"

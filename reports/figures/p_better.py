@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from reports import style
 from reports.analysis import Analysis
-from reports.comparison import FEWEST_SEEDS
 from reports.figures import NothingToDraw
+from reports.inference.comparison import FEWEST_SEEDS
 
 TITLE = "Who beats whom"
 READING = (

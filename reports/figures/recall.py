@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from reports import style
 from reports.analysis import Analysis
-from reports.evaluation import Evaluation
 from reports.figures import NothingToDraw
+from reports.records.evaluation import Evaluation
 from reports.statistics import accuracy_interval
 
 TITLE = "Which classes are recognised"

@@ -11,7 +11,7 @@ from reports import style
 from reports.analysis import Analysis
 from reports.columns import size
 from reports.figures import NothingToDraw
-from reports.frames import each
+from reports.records.frames import each
 from search.tracking import names
 
 TITLE = "What a larger network brings"

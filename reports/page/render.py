@@ -14,7 +14,13 @@ from markupsafe import Markup, escape
 
 from reports import columns, facts, style
 from reports.analysis import Analysis
-from reports.figures import SECTIONS, FigureModule, NothingToDraw, figure_names, load_figure
+from reports.figures import (
+    SECTIONS,
+    FigureModule,
+    NothingToDraw,
+    figure_names,
+    load_figure,
+)
 from reports.page import views
 from reports.page.links import Links
 from reports.progress import progress

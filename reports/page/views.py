@@ -14,8 +14,8 @@ from reports import columns, style
 from reports.analysis import Analysis
 from reports.columns import Column
 from reports.figures import FigureModule
-from reports.frames import each, records
 from reports.page.links import Links
+from reports.records.frames import each, records
 from reports.rows import PUBLISHED
 from reports.tables import Table
 from search.tracking import names

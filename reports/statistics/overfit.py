@@ -7,7 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from reports.statistics.twoway import Estimate, Floats, by_twins, two_way
+from reports.statistics.twoway import (
+    Estimate,
+    Floats,
+    by_twins,
+    two_way,
+)
 
 Labels = NDArray[np.int64]
 

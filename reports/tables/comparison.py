@@ -3,7 +3,12 @@
 import pandas as pd
 
 from reports.analysis import Analysis
-from reports.columns import FIRST, distance, first_seen, known
+from reports.columns import (
+    FIRST,
+    distance,
+    first_seen,
+    known,
+)
 from reports.rows import PUBLISHED
 from reports.tables import Table
 from search.tracking import names

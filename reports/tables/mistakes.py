@@ -4,7 +4,12 @@ import numpy as np
 import pandas as pd
 
 from reports.analysis import Analysis
-from reports.columns import Column, number, percent, text
+from reports.columns import (
+    Column,
+    number,
+    percent,
+    text,
+)
 from reports.tables import Table
 
 SECTION = "errors"

@@ -3,7 +3,12 @@
 import pandas as pd
 
 from reports.analysis import Analysis
-from reports.columns import Column, count, duration, text
+from reports.columns import (
+    Column,
+    count,
+    duration,
+    text,
+)
 from reports.tables import Table
 from search.tracking import names
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from search.datasets.catalogue import Catalogue, Raw
+from search.datasets.catalog import Catalogue, Raw
+from search.datasets.find_reader import TABLES, only_file, reader_for
 from search.datasets.layout import class_names, digest_of, place
-from search.datasets.placing import printable
-from search.datasets.reading import TABLES, only_file, reader_for
+from search.datasets.path_names import printable
 from spaces.errors import UserError
 
 #: Bytes of one member, unpacked, as its header declares them.

@@ -9,15 +9,27 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from search.datasets.audit_files import write_audit
-from search.datasets.catalogue import TEST, TRAIN, VALIDATION, Catalogue
-from search.datasets.collection import Collection
+from search.datasets.audit.collection import Collection
+from search.datasets.audit.files import write_audit
+from search.datasets.audit.findings import crossing, findings, refuse
+from search.datasets.catalog import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Catalogue,
+)
 from search.datasets.decode import Images
-from search.datasets.findings import crossing, findings, refuse
-from search.datasets.near_twins import flat
-from search.datasets.prepared import AUDIT, FOLDERS, PURGED, TWINS, Part, Prepared
+from search.datasets.duplicates.groups import MOST, Twins, find_twins
+from search.datasets.duplicates.near import flat
+from search.datasets.prepared import (
+    AUDIT,
+    FOLDERS,
+    PURGED,
+    TWINS,
+    Part,
+    Prepared,
+)
 from search.datasets.splits import carve
-from search.datasets.twins import MOST, Twins, find_twins
 from spaces.errors import UserError
 
 CARVED: Final = 0.2  # share of train that becomes validation where the source has none

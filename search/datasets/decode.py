@@ -16,10 +16,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from search.datasets.catalogue import Catalogue, Raw
-from search.datasets.damage import bear
-from search.datasets.picture import BrokenImageError, Decoded, coloured, decoded, size_of
+from search.datasets.catalog import Catalogue, Raw
+from search.datasets.image_file import (
+    BrokenImageError,
+    Decoded,
+    coloured,
+    decoded,
+    size_of,
+)
 from search.datasets.prepared import new_array
+from search.datasets.unreadable import bear
 from spaces.errors import UserError
 
 MAX_BYTES: Final = 32 * 2**30  # decoded; the training path holds the whole set in memory

@@ -1,6 +1,6 @@
 """From the paths in a folder or an archive to roles, classes and ids: the layouts that people have.
 
-What folders say, `search.datasets.placing` reads. File names that begin with `Training_`, `PublicTest_` or
+What folders say, `search.datasets.path_names` reads. File names that begin with `Training_`, `PublicTest_` or
 `PrivateTest_` (FER-2013) say the role themselves and overrule the folder.
 """
 
@@ -10,8 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from search.datasets.catalogue import ROLES, TEST, TRAIN, VALIDATION, Raw
-from search.datasets.placing import (
+from search.datasets.catalog import (
+    ROLES,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Raw,
+)
+from search.datasets.path_names import (
     IMAGE_SUFFIXES,
     Placed,
     by_class_folder,

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from search.datasets import cache as store
-from search.datasets.catalogue import Catalogue, Source
+from search.datasets.catalog import Catalogue, Source
+from search.datasets.find_reader import reader_for
 from search.datasets.prepared import Part, Prepared
-from search.datasets.reading import reader_for
 from search.datasets.splits import subset
 from spaces.errors import UserError
 

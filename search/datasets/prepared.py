@@ -88,7 +88,7 @@ class Prepared:
 
     `digest`: of classes, shape, ids, labels and pixels of every image. `split_digest`: of which image is in
     which part. `test_digest`: of the test images' pixels as the source has them and their labels, whatever
-    the size asked for; None where there is no test part. `audit`: see `search.datasets.findings`.
+    the size asked for; None where there is no test part. `audit`: see `search.datasets.audit.findings`.
     """
 
     folder: Path

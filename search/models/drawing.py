@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from search.models.faces import Face
-from search.models.predicting import Prediction
+from search.models.face_detection import Face
+from search.models.predict import Prediction
 from spaces.errors import UserError
 
 _BOX: Final = (255, 176, 0)

@@ -87,7 +87,7 @@ GAP_LOSS: Final = "gap_loss"
 RELATIVE_OVERFIT: Final = "relative_overfit"
 OVERFIT_SLOPE: Final = "overfit_slope"
 ECE: Final = "ece"
-TEMPERATURE: Final = "temperature"  # fitted on the ranking split: see search.models.temperature
+TEMPERATURE: Final = "temperature"  # fitted on the ranking split: see search.models.probability_calibration
 BEST_EPOCH: Final = "best_epoch"
 EPOCHS: Final = "epochs"
 PARAMETERS: Final = "parameters"
@@ -98,7 +98,7 @@ PEAK_RSS_MIB: Final = "peak_rss_mib"
 
 # Artifacts of an evaluation
 #: All it takes to train it again: candidate, seeds, protocol, digests of the images, and under what it was
-#: trained (search.tracking.conditions).
+#: trained (search.tracking.environment).
 EVALUATION_JSON: Final = "evaluation.json"
 HISTORY_CSV: Final = "history.csv"  # columns: epoch + EPOCH_METRICS
 #: Arrays ids (str), labels (int), probabilities (float32, images x classes), groups (int: images of

@@ -10,13 +10,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from search.execution.protocol import Epoch
-from search.setting import Setting
+from search.execution.messages import Epoch
+from search.study.config import Setting
+from search.study.evaluation import (
+    LOST,
+    STOPPED,
+    Outcome,
+    Work,
+)
 from search.tracking import names
-from search.tracking.conditions import versions
+from search.tracking.environment import versions
 from search.tracking.spool import Spool
 from search.tracking.writer import as_params
-from search.work import LOST, STOPPED, Outcome, Work
 
 
 class Recorder:

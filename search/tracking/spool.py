@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
-from search.execution.files import settle, write_whole
+from search.execution.atomic_files import settle, write_whole
 
 REFUSED = "refused"  # the folder of records that MLflow will never take, with the reasons
 _LOCK = "lock"

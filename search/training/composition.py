@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from search.training.augmentation_layer import AugmentationLayer
 from search.training.batches import prediction_batch
+from search.training.layers.augmentation import AugmentationLayer
 from search.training.recipe import Recipe
 
 #: Steps that TensorFlow takes at one call: between them Python would do nothing but call again.

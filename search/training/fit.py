@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from search.training.batches import ShuffledBatches, balanced_weights, served
 from search.training.checkpoint import Checkpoint
 from search.training.composition import compose, predict
-from search.training.course import Course, Report
 from search.training.decision import Decision, Diverged
-from search.training.exact_batch_norm import ExactBatchNorm
-from search.training.fused_batch_norm import fuse_batch_norms
-from search.training.late_relu import pool_before_relu
-from search.training.packed_dropout import pack_masks
-from search.training.pooled_dropout import pool_masks
+from search.training.epochs import Course, Report
+from search.training.layers.exact_batch_norm import ExactBatchNorm
+from search.training.layers.fused_batch_norm import fuse_batch_norms
+from search.training.layers.late_relu import pool_before_relu
+from search.training.layers.packed_dropout import pack_masks
+from search.training.layers.pooled_dropout import pool_masks
 from search.training.recipe import Recipe
 from search.training.schedule import Rehearsed, Schedule
 

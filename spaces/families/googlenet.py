@@ -7,7 +7,13 @@ layers.
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from spaces.blocks import convolve, drop, probabilities, resized, sample_dropout
+from spaces.blocks import (
+    convolve,
+    drop,
+    probabilities,
+    resized,
+    sample_dropout,
+)
 from spaces.family import Shape
 
 if TYPE_CHECKING:

@@ -7,7 +7,13 @@ second pooling has stride 1.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spaces.blocks import convolve, dashes, facts_of, probabilities, resized
+from spaces.blocks import (
+    convolve,
+    dashes,
+    facts_of,
+    probabilities,
+    resized,
+)
 from spaces.family import Shape
 
 if TYPE_CHECKING:

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from spaces.blocks import DenseHead, classify, dashes, label_of_head, require_side, resized, sample_head
+from spaces.blocks import (
+    DenseHead,
+    classify,
+    dashes,
+    label_of_head,
+    require_side,
+    resized,
+    sample_head,
+)
 from spaces.errors import UserError
 from spaces.family import Shape
 

@@ -8,7 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from spaces.blocks import dashes, drop, facts_of, normalise, probabilities, resized, sample_dropout
+from spaces.blocks import (
+    dashes,
+    drop,
+    facts_of,
+    normalise,
+    probabilities,
+    resized,
+    sample_dropout,
+)
 from spaces.family import Shape
 
 if TYPE_CHECKING:

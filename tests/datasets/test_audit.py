@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from small_pictures import encoded, in_folder, in_zip, pictures, silent, tree
 
-from search.datasets.audit import audit
-from search.datasets.findings import percent
+from search.datasets.audit.audit import audit
+from search.datasets.audit.findings import percent
 from search.datasets.prepare import prepare
 from spaces.errors import UserError
 

@@ -147,7 +147,8 @@ def test_unsealing_a_set_without_a_test_part_says_so(tmp_path: Path) -> None:
 
 def test_preparing_data_loads_neither_keras_nor_tensorflow() -> None:
     program = (
-        "import sys, search.datasets.prepare, search.datasets.assembly, search.datasets.audit, search.sealed;"
+        "import sys, search.datasets.prepare, search.datasets.assembly, search.datasets.audit.audit;"
+        "import search.sealed;"
         "print([name for name in ('keras', 'tensorflow', 'scipy', 'pandas') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -9,7 +9,13 @@ from odd_pictures import ILL_TYPED, INK, NO_EXIF, NOTES, TRANSPARENT, sideways, 
 from PIL import Image, ImageOps
 from small_pictures import CLASSES, in_folder, pictures, silent, tree
 
-from search.datasets.picture import BrokenImageError, coloured, decoded, size_of, upright
+from search.datasets.image_file import (
+    BrokenImageError,
+    coloured,
+    decoded,
+    size_of,
+    upright,
+)
 from search.datasets.prepare import prepare
 
 

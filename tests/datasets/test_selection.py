@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.datasets.selection import Selection
+from search.datasets.row_view import Selection
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from small_pictures import in_folder, silent, tree
 
 from search.datasets.prepare import Prepared, prepare
-from search.execution.protocol import Task
-from search.execution.rounds import rounds
+from search.execution.messages import Task
+from search.training.replicates import rounds
 from spaces.errors import UserError
 
 

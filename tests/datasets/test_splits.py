@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search.datasets.duplicates.groups import grouped
 from search.datasets.splits import carve, subset
-from search.datasets.twins import grouped
 from spaces.errors import UserError
 
 sets = st.integers(2, 5).flatmap(

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from small_pictures import in_folder, in_zip, packed, pictures, silent, tree
 
-from search.datasets import synthetic
 from search.datasets.prepare import prepare
 from search.datasets.readers import drawn
+from search.datasets.synthetic import dataset
 from search.sealed import sealed_test
 from spaces.errors import UserError
 
@@ -198,12 +198,11 @@ def test_options_of_the_synthetic_set_are_checked(source: str, message: str, tmp
 def test_the_synthetic_set_is_drawn_anew_when_any_part_of_the_program_that_draws_it_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = Path(synthetic.__file__)
-    shutil.copy(program, tmp_path)
-    shutil.copytree(program.parent / "faces", tmp_path / "faces")
-    monkeypatch.setattr(synthetic, "__file__", str(tmp_path / program.name))
+    program = Path(dataset.__file__)
+    shutil.copytree(program.parent, tmp_path / "program")
+    monkeypatch.setattr(dataset, "__file__", str(tmp_path / "program" / program.name))
     stamps = [drawn.stamp("synthetic")]
-    files = [tmp_path / program.name, *sorted(tmp_path.glob("faces/*.py"))]
+    files = sorted(tmp_path.glob("program/*.py"))
     assert len(files) > 5
     for file in files:
         file.write_text(file.read_text() + "# changed\n")

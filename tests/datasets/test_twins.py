@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from small_pictures import encoded, in_folder, pictures, silent, tree
 
-from search.datasets import near_twins
-from search.datasets.findings import sentences
-from search.datasets.near_twins import near_pairs
+from search.datasets.audit.findings import sentences
+from search.datasets.duplicates import near
+from search.datasets.duplicates.groups import exact_pairs, find_twins
+from search.datasets.duplicates.near import near_pairs
 from search.datasets.prepare import prepare
-from search.datasets.twins import exact_pairs, find_twins
 from search.sealed import sealed_test
 
 Picture = NDArray[np.uint8]
@@ -55,7 +55,7 @@ CHANGES: dict[str, Callable[[Picture], Picture]] = {
 @pytest.fixture(scope="module")
 def faces() -> Picture:
     """Return 1,500 synthetic faces, (n, 48, 48)."""
-    from search.datasets.synthetic import draw
+    from search.datasets.synthetic.dataset import draw
 
     return draw(train=1500, validation=1, test=1, seed=11)["train"][0][..., 0]
 
@@ -185,11 +185,11 @@ def test_the_best_candidates_are_found_however_few_are_compared_at_once(
     drawn = random.normal(size=(5, 144))[random.integers(0, 5, 300)] + random.normal(0, 0.4, (300, 144))
     thumbnails = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
     likeness = thumbnails @ thumbnails.T
-    allowed = (likeness > near_twins.CANDIDATE) & (np.triu(np.ones((300, 300), bool), 1) | (not one_set))
-    most = near_twins.WITHIN if one_set else near_twins.BETWEEN
+    allowed = (likeness > near.CANDIDATE) & (np.triu(np.ones((300, 300), bool), 1) | (not one_set))
+    most = near.WITHIN if one_set else near.BETWEEN
     best = [np.sort(row[mask])[::-1][:most] for row, mask in zip(likeness, allowed, strict=True)]
-    monkeypatch.setattr(near_twins, "_BLOCK", 8)
-    rows, columns = near_twins._alike(thumbnails, thumbnails, one_set)
+    monkeypatch.setattr(near, "_BLOCK", 8)
+    rows, columns = near._alike(thumbnails, thumbnails, one_set)
     assert allowed[rows, columns].all()
     assert len(set(zip(rows.tolist(), columns.tolist(), strict=True))) == len(rows)
     assert rows.tolist() == [row for row, values in enumerate(best) for _ in values]
@@ -199,12 +199,12 @@ def test_the_best_candidates_are_found_however_few_are_compared_at_once(
 def test_the_memory_for_candidates_does_not_grow_with_the_images_that_are_alike(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(near_twins, "_BLOCK", 256)
+    monkeypatch.setattr(near, "_BLOCK", 256)
 
     def peak(count: int) -> int:
         alike = np.random.default_rng(0).normal(1 / 12, 0.001, (count, 144)).astype(np.float32)
         tracemalloc.start()
-        near_twins._alike(alike[:64], alike, one_set=False)
+        near._alike(alike[:64], alike, one_set=False)
         highest = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return highest
@@ -214,14 +214,14 @@ def test_the_memory_for_candidates_does_not_grow_with_the_images_that_are_alike(
 
 def test_of_large_images_fewer_are_in_memory_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels: list[int] = []
-    gray = near_twins._gray
+    gray = near._gray
 
     def counted(images: Picture) -> Picture:
         pixels.append(images.shape[0] * images.shape[1] * images.shape[2])
         return gray(images)
 
-    monkeypatch.setattr(near_twins, "_gray", counted)
+    monkeypatch.setattr(near, "_gray", counted)
     frames = varied(pictures(1, side=320)[0], 30)[..., None]
     assert len(near_pairs(frames)) > 100
     assert max(pixels) <= 512 * 96 * 96
-    assert near_twins._at_once(512, frames[:, :96, :96]) == 512
+    assert near._at_once(512, frames[:, :96, :96]) == 512

@@ -16,14 +16,14 @@ import pytest
 from mlflow import MlflowClient
 
 from benchmarks import small_study
-from search.confirm import Confirm
-from search.execution.children import ForkServer
-from search.execution.coordinator import Coordinator
-from search.execution.protocol import Epoch
-from search.storage import open_storage
+from search.execution.fork_client import ForkServer
+from search.execution.messages import Epoch
+from search.study.confirm import Confirm
+from search.study.evaluation import Outcome, Work
+from search.study.storage import open_storage
 from search.tracking import names
 from search.tracking.writer import prepare_store
-from search.work import Outcome, Work
+from search.workers.coordinator import Coordinator
 
 
 class Seen:

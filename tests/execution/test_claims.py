@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks import small_study
-from search.confirm import Confirm
-from search.execution.claims import Claims
-from search.execution.patience import Patience
-from search.explore import Explore
-from search.stage import Stage
-from search.storage import open_storage
-from search.work import Work
+from search.execution.retry import Patience
+from search.study.confirm import Confirm
+from search.study.evaluation import Work
+from search.study.explore import Explore
+from search.study.stage import Stage
+from search.study.storage import open_storage
+from search.workers.claims import Claims
 
 
 @pytest.fixture

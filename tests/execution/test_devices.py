@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import small_study
-from search.confirm import Confirm
-from search.execution.children import ForkServer
-from search.execution.coordinator import Coordinator
 from search.execution.devices import cores, environments
-from search.storage import open_storage
+from search.execution.fork_client import ForkServer
+from search.study.confirm import Confirm
+from search.study.storage import open_storage
+from search.workers.coordinator import Coordinator
 
 
 def test_each_gpu_has_as_many_workers_as_share_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from benchmarks import small_study
-from search.confirm import Confirm
-from search.execution.children import ForkServer
-from search.execution.coordinator import Coordinator
+from search.execution.fork_client import ForkServer
 from search.execution.limits import Limits, Watch
-from search.execution.patience import BrokenStudy
-from search.storage import open_storage
+from search.execution.retry import BrokenStudy
+from search.study.confirm import Confirm
+from search.study.evaluation import Outcome
+from search.study.storage import open_storage
 from search.tracking import names
-from search.work import Outcome
+from search.workers.coordinator import Coordinator
 
 Confirmed = Callable[..., Any]
 

@@ -15,10 +15,10 @@ PROGRAM = """
 import os, sys
 from pathlib import Path
 from benchmarks import small_study
-from search.confirm import Confirm
-from search.execution.children import ForkServer
-from search.execution.coordinator import Coordinator
-from search.storage import open_storage
+from search.study.confirm import Confirm
+from search.execution.fork_client import ForkServer
+from search.workers.coordinator import Coordinator
+from search.study.storage import open_storage
 from tests.execution.conftest import Seen
 
 group, folder = Path(sys.argv[1]), Path(sys.argv[2])

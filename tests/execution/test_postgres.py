@@ -21,18 +21,18 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from benchmarks import small_study
 from benchmarks.servers import postgres, postgres_binaries
-from search.confirm import Confirm
-from search.execution.children import ForkServer
-from search.execution.coordinator import Coordinator
-from search.execution.protocol import Answer, Built
-from search.explore import Explore
-from search.stage import Stage, Wait
-from search.storage import Storage, is_passing, open_storage
-from search.study import Study, begun
+from search.execution.fork_client import ForkServer
+from search.execution.messages import Answer, Built
+from search.study.confirm import Confirm
+from search.study.evaluation import LOST, Outcome, Work
+from search.study.explore import Explore
+from search.study.stage import Stage, Wait
+from search.study.storage import Storage, is_passing, open_storage
+from search.study.study import Study, begun
 from search.tracking import names
 from search.tracking.spool import Record
 from search.tracking.writer import Writer
-from search.work import LOST, Outcome, Work
+from search.workers.coordinator import Coordinator
 from search.workspace import Workspace
 from spaces.domains import Real
 from spaces.errors import UserError
@@ -331,7 +331,7 @@ def test_a_silent_holder_loses_the_lock(address: str, opened: Callable[[], Stora
     """A machine that is cut off while it counts does not stop the others for ever."""
     other = opened()
     program = (
-        "import sys, time; from search.storage import open_storage\n"
+        "import sys, time; from search.study.storage import open_storage\n"
         f"storage = open_storage({address!r})\n"
         "with storage.exclusive('silent', 4): print('held', flush=True); time.sleep(600)"
     )

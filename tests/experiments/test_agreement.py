@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from experiments.declaration.spec import Spec
+from experiments.schema.spec import Spec
 from spaces.errors import UserError
 
 

@@ -7,10 +7,15 @@ from typing import get_args
 
 import pytest
 
-from experiments.declaration.catalog import FOLDER, entries, experiment_names, find
-from experiments.declaration.sections import Protocol
-from experiments.declaration.spec import Spec
-from search.samplers import PRUNER_NAMES, SAMPLER_NAMES
+from experiments.schema.catalog import (
+    FOLDER,
+    entries,
+    experiment_names,
+    find,
+)
+from experiments.schema.sections import Protocol
+from experiments.schema.spec import Spec
+from search.study.samplers import PRUNER_NAMES, SAMPLER_NAMES
 from spaces.errors import UserError
 
 every_experiment = pytest.mark.parametrize("name", experiment_names())

@@ -5,14 +5,14 @@ import re
 
 import pytest
 
-from experiments.declaration.checks import hyperparameters
+from experiments.schema.checks import hyperparameters
 from spaces.domains import Categorical, Domain, Value
 from spaces.family import family_names, load_family
 
 
 @pytest.mark.parametrize("name", family_names())
 def test_every_drawn_name_is_known_from_the_fields(name: str) -> None:
-    from spaces.hyperparameters import DrawnHyperParameters
+    from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
 
     chance, family = random.Random(0), load_family(name)
 
@@ -31,7 +31,7 @@ def test_every_drawn_name_is_known_from_the_fields(name: str) -> None:
 
 @pytest.mark.parametrize("name", family_names())
 def test_the_longest_lists_are_those_that_the_largest_values_draw(name: str) -> None:
-    from spaces.hyperparameters import DrawnHyperParameters
+    from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
 
     def largest(_: str, domain: Domain) -> Value:
         return max(domain.choices) if isinstance(domain, Categorical) else domain.high

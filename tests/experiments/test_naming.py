@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from experiments.cli import app
-from experiments.declaration.naming import name_of
+from experiments.schema.experiment_name import name_of
 from spaces.errors import UserError
 
 
@@ -27,9 +27,9 @@ def test_a_file_says_its_name_and_any_other_word_is_one(file: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "operation"),
     [
-        (["unseal", "FILE"], "experiments.operations.opening.open_test_set"),
-        (["score", "model.keras", "FILE"], "experiments.operations.scoring.score"),
-        (["compare", "a", "b", "--experiment", "FILE"], "experiments.operations.pairing.compare"),
+        (["unseal", "FILE"], "experiments.workflows.unseal.open_test_set"),
+        (["score", "model.keras", "FILE"], "experiments.workflows.score.score"),
+        (["compare", "a", "b", "--experiment", "FILE"], "experiments.workflows.compare.compare"),
         (["report", "FILE"], "reports.build"),
     ],
 )

@@ -7,10 +7,10 @@ from typing import Any, cast
 from optuna.pruners import NopPruner
 from rich.console import Console
 
-from experiments.operations.progress import Progress
-from search.rungs import Asha
+from experiments.workflows.progress import Progress
+from search.study.evaluation import Outcome, Work
+from search.study.rungs import Asha
 from search.tracking import names
-from search.work import Outcome, Work
 
 
 def _work(label: str) -> Work:

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from experiments.operations.rehearsal import _cost
-from search.rehearsal import Rehearsal
-from search.setting import Protocol
+from experiments.workflows.dry_run import _cost
+from search.study.config import Protocol
+from search.workers.dry_run import Rehearsal
 
 
 @pytest.mark.parametrize(

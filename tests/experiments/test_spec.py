@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from experiments.declaration.spec import Spec, parse_setting
+from experiments.schema.spec import Spec, parse_setting
 from spaces.domains import Categorical, Integer, Real
 from spaces.errors import UserError
 

@@ -5,7 +5,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.declaration.toml_text import dumps
+from experiments.schema.toml_text import dumps
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]))
 scalars = st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | texts

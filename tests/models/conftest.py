@@ -9,8 +9,8 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-from search.models.opened import Labels, Opened, open_file
-from search.models.references import client_of
+from search.models.classifier import Labels, Opened, open_file
+from search.models.registry.references import client_of
 from search.tracking import names
 from tests.datasets.odd_pictures import NOTES, TRANSPARENT, sideways, strokes
 

@@ -6,15 +6,15 @@ import keras
 import numpy as np
 import pytest
 
+from search.models.batches import look
+from search.models.classifier import Labels, Opened, understand
 from search.models.drawing import Seen, annotated
-from search.models.explaining import importance, overlay
-from search.models.explanations import sheet
-from search.models.exporting import export, in_float32
-from search.models.faces import Face
-from search.models.looking import look
-from search.models.opened import Labels, Opened, understand
-from search.models.pictures import Picture
-from search.models.predicting import predict_emotion, raw_probabilities
+from search.models.explanation_sheet import sheet
+from search.models.export import export, in_float32
+from search.models.face_detection import Face
+from search.models.images import Picture
+from search.models.occlusion import importance, overlay
+from search.models.predict import predict_emotion, raw_probabilities
 from spaces.errors import UserError
 from spaces.family import load_family
 from tests.models.conftest import CLASSES, drawing

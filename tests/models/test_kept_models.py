@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from search.models.exporting import export
-from search.models.opened import Labels, open_file
-from search.models.references import labels_of_run, open_model
-from search.models.registry import Registration, register
-from search.models.shelves import ClientShelf, SqliteShelf
+from search.models.classifier import Labels, open_file
+from search.models.export import export
+from search.models.registry.queries import ClientShelf, SqliteShelf
+from search.models.registry.references import labels_of_run, open_model
+from search.models.registry.registry import Registration, register
 from search.tracking import names
 from spaces.errors import UserError
 from tests.models.conftest import CLASSES

@@ -6,9 +6,19 @@ import keras
 import numpy as np
 import pytest
 
-from search.models.opened import Labels, Opened, open_file, understand
-from search.models.predicting import predict_emotion, predict_emotions, probabilities, raw_probabilities
-from search.models.temperature import fit_temperature, tempered
+from search.models.classifier import (
+    Labels,
+    Opened,
+    open_file,
+    understand,
+)
+from search.models.predict import (
+    predict_emotion,
+    predict_emotions,
+    probabilities,
+    raw_probabilities,
+)
+from search.models.probability_calibration import fit_temperature, tempered
 from spaces.errors import UserError
 from tests.models.conftest import CLASSES, drawing
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.models import serving
-from search.models.pictures import Picture, gather
+from search.models.images import Picture, gather
+from search.models.registry import serving
 from spaces.errors import UserError
 from tests.datasets.odd_pictures import ILL_TYPED, INK, NO_EXIF, NOTES, TRANSPARENT
 from tests.models.conftest import drawing

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from search.models import serving
-from search.models.opened import understand
-from search.models.predicting import raw_probabilities
+from search.models.classifier import understand
+from search.models.predict import raw_probabilities
+from search.models.registry import serving
 from search.training.batches import prediction_batch
 from search.training.composition import predict
 

@@ -7,10 +7,22 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.models import Model
 
-from search.models.opened import Labels
-from search.models.references import labels_of_run, locate, named, open_model
-from search.models.registry import Registered, Registration, promote, register, rollback, tag_versions
-from search.models.shelves import ClientShelf, SqliteShelf
+from search.models.classifier import Labels
+from search.models.registry.queries import ClientShelf, SqliteShelf
+from search.models.registry.references import (
+    labels_of_run,
+    locate,
+    named,
+    open_model,
+)
+from search.models.registry.registry import (
+    Registered,
+    Registration,
+    promote,
+    register,
+    rollback,
+    tag_versions,
+)
 from search.tracking import names
 from spaces.errors import UserError
 from tests.models.conftest import CLASSES

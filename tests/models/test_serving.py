@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from search.models.opened import Opened
-from search.models.predicting import predict_emotion
-from search.models.references import labels_of_run
-from search.models.registry import Registration, register
+from search.models.classifier import Opened
+from search.models.predict import predict_emotion
+from search.models.registry.references import labels_of_run
+from search.models.registry.registry import Registration, register
 from tests.models.conftest import drawing
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -6,10 +6,10 @@ import pytest
 from rich.console import Console
 from trained_study import EXPERIMENT, Trained
 
-from experiments.declaration.spec import Spec
-from experiments.operations import stages
-from experiments.operations.means import Means
-from experiments.operations.progress import Progress
+from experiments.schema.spec import Spec
+from experiments.workflows import search
+from experiments.workflows.context import Means
+from experiments.workflows.progress import Progress
 from search.workspace import Workspace
 
 
@@ -20,7 +20,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     file.write_text(EXPERIMENT)
     workspace = Workspace.at(folder / "runs")
     means = Means(workspace, workers=2)
-    finished = stages.search(Spec.load(file), means, Progress(Console(file=io.StringIO()), quiet=True))
+    finished = search.search(Spec.load(file), means, Progress(Console(file=io.StringIO()), quiet=True))
     assert finished.over
     assert not finished.waiting
     return Trained(workspace, finished.sentences)

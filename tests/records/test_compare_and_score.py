@@ -8,9 +8,9 @@ from mlflow import MlflowClient
 from trained_study import Trained
 
 import reports
-from experiments.operations.lookup import images_of, newest_study
-from experiments.operations.pairing import compare, write
-from experiments.operations.scoring import score
+from experiments.workflows.compare import compare, write
+from experiments.workflows.lookup import images_of, newest_study
+from experiments.workflows.score import score
 from reports.analysis import analyse
 from reports.rows import comparison_rows
 from reports.statistics import paired_difference

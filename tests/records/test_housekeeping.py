@@ -10,10 +10,10 @@ import pytest
 from mlflow import MlflowClient
 from trained_study import Trained
 
-from experiments.operations.holdings import Holding, find_study, holdings
-from experiments.operations.means import Means
-from experiments.operations.removal import registered, remove, unused
-from reports.study import load_study
+from experiments.workflows.context import Means
+from experiments.workflows.rm import registered, remove, unused
+from experiments.workflows.runs import Holding, find_study, holdings
+from reports.records.study import load_study
 from search.tracking import names
 from search.tracking.spool import Spool
 from search.workspace import Workspace

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from trained_study import Trained
 
-from experiments.operations.lookup import find_evaluation, images_of
-from experiments.operations.reproduction import likeness_of, reproduce
-from reports.predictions import Predictions
+from experiments.workflows.lookup import find_evaluation, images_of
+from experiments.workflows.reproduce import likeness_of, reproduce
+from reports.records.predictions import Predictions
 from search.tracking import names
-from search.tracking.conditions import conditions, differing
+from search.tracking.environment import conditions, differing
 from spaces.errors import UserError
 
 pytestmark = pytest.mark.trains

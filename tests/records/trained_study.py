@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from reports.study import Study, load_study
+from reports.records.study import Study, load_study
 from search.workspace import Workspace
 
 EXPERIMENT = """

@@ -7,7 +7,7 @@ from mlflow_study import write
 from simulated import START, Simulation
 
 from reports.analysis import Analysis, analyse
-from reports.study import load_study
+from reports.records.study import load_study
 
 STUDIES = (
     Simulation("joint", explore=16, leaders=3, seeds=4, images=400, epochs=8, unsealed=True),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reports.comparison import Evaluation
+from reports.inference.comparison import Evaluation
 
 CLASSES = 4
 

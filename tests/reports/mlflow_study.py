@@ -17,7 +17,7 @@ from PIL import Image
 from simulated import START, Candidate, Images, Simulation
 
 from search.tracking import names
-from search.training.gallery import telling, write_gallery
+from search.training.worst_images import telling, write_gallery
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 

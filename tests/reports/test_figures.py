@@ -11,12 +11,17 @@ import pytest
 
 from reports import style
 from reports.analysis import Analysis, analyse
-from reports.comparison import compare
-from reports.figures import SECTIONS, NothingToDraw, figure_names, load_figure
+from reports.figures import (
+    SECTIONS,
+    NothingToDraw,
+    figure_names,
+    load_figure,
+)
 from reports.figures.confusion import count
 from reports.figures.tuning import random_order
+from reports.inference.comparison import compare
 from reports.page import views
-from reports.study import load_study
+from reports.records.study import load_study
 
 NAMES = figure_names()
 

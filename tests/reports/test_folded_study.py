@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from experiments.operations.champion import confirmed, describe, tags_of
+from experiments.workflows.register import confirmed, describe, tags_of
 from reports import facts
 from reports.analysis import Analysis, analyse
 from reports.card.card import card_of
 from reports.card.parts import ModelFile
+from reports.records.study import load_study
 from reports.rows import comparison_rows
-from reports.study import load_study
 from reports.tables import tables
 from search.tracking import names
 

@@ -14,9 +14,9 @@ from reports import style
 from reports.analysis import analyse
 from reports.page.links import Links
 from reports.page.render import compute_figures, study_page
+from reports.records.store import local_artifact
+from reports.records.study import load_study
 from reports.rows import comparison_rows
-from reports.store import local_artifact
-from reports.study import load_study
 from reports.tables import tables
 from search.tracking import names
 from spaces.errors import UserError

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports import frames
+from reports.records import frames
 from reports.rows import COLUMNS
 from search.tracking import names
 

@@ -5,11 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from reports.comparison import Comparison, Pair, Row, Rule
-from reports.published import published_sentences
-from reports.sentences import sentences
+from reports.inference.comparison import (
+    Comparison,
+    Pair,
+    Row,
+    Rule,
+)
+from reports.inference.published import published_sentences
+from reports.inference.sentences import sentences
+from reports.inference.verdict import decide
 from reports.statistics import Estimate, Optimism, Probability
-from reports.verdict import decide
 
 QUESTION = "How many stages are enough?"
 LOOK = (

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from drawn_evaluations import drawn, evaluation
 
-from reports.comparison import Rule, compare
+from reports.inference.comparison import Rule, compare
+from reports.inference.verdict import decide
 from reports.statistics import paired_difference
-from reports.verdict import decide
 
 STUDY = drawn({"a": 0.6, "b": 0.6, "c": 0.1})
 

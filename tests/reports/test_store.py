@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.predictions import read_predictions
-from reports.store import MissingArtifactError, Run, open_store
-from reports.store_client import ClientStore
-from reports.store_sqlite import SqliteStore
+from reports.records.mlflow_client import ClientStore
+from reports.records.mlflow_sqlite import SqliteStore
+from reports.records.predictions import read_predictions
+from reports.records.store import MissingArtifactError, Run, open_store
 from search.tracking import names
 from spaces.errors import UserError
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import reports
-from reports import frames
 from reports.analysis import Analysis
 from reports.progress import progress
-from reports.store import Run
-from reports.study import load_study
+from reports.records import frames
+from reports.records.store import Run
+from reports.records.study import load_study
 from search.tracking import names
 from spaces.errors import UserError
 

@@ -15,8 +15,8 @@ from simulated import PUBLISHED
 from reports import columns, formats
 from reports.analysis import Analysis, analyse
 from reports.page import views
+from reports.records.study import load_study
 from reports.rows import comparison_rows
-from reports.study import load_study
 from reports.tables import Table, table_names, tables
 
 #: The columns that users' scripts rely on; their names and order never change.

@@ -5,9 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reports.store import MissingArtifactError
-from reports.thumbnails import read_gallery
-from search.training.gallery import EACH, LARGEST, telling, write_gallery
+from reports.records.store import MissingArtifactError
+from reports.records.thumbnails import read_gallery
+from search.training.worst_images import (
+    EACH,
+    LARGEST,
+    telling,
+    write_gallery,
+)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

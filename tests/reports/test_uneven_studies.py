@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 import reports
-from experiments.declaration.spec import Spec
-from experiments.operations import opening
+from experiments.schema.spec import Spec
+from experiments.workflows import unseal
 from reports import facts
 from reports.analysis import Analysis, _labels, analyse
 from reports.card.weaknesses import by_class, weaknesses
@@ -22,9 +22,9 @@ from reports.figures import load_figure
 from reports.page import views
 from reports.page.links import Links
 from reports.progress import progress
+from reports.records.store import Run
+from reports.records.study import Study, load_study
 from reports.rows import comparison_rows
-from reports.store import Run
-from reports.study import Study, load_study
 from reports.tables import Table, tables
 from search.tracking import names
 from search.unseal import Opening, frozen
@@ -166,11 +166,11 @@ def test_an_opened_test_set_names_candidates_as_the_report_does(
     tags = {**alike.run.tags, names.VERDICT_HASH: frozen(verdict.read_text())}
     study = replace(alike, run=replace(alike.run, tags=tags), store=SimpleNamespace(artifact=artifact))
     monkeypatch.setattr(reports, "load_study", lambda *asked: study)
-    monkeypatch.setattr(opening, "cached", lambda *asked: "images")
-    monkeypatch.setattr(opening, "tag_opened", lambda *asked: None)
-    monkeypatch.setattr(opening, "unseal", lambda *asked: Opening(1, dict.fromkeys(asked[3], (0.5,))))
+    monkeypatch.setattr(unseal, "cached", lambda *asked: "images")
+    monkeypatch.setattr(unseal, "tag_opened", lambda *asked: None)
+    monkeypatch.setattr(unseal, "unseal", lambda *asked: Opening(1, dict.fromkeys(asked[3], (0.5,))))
     means = SimpleNamespace(tracking=tracking_uri, workspace=SimpleNamespace(artifacts=tmp_path))
-    found = opening.open_test_set("grid", means, print).accuracies
+    found = unseal.open_test_set("grid", means, print).accuracies
     assert list(found) == [labels[candidate] for candidate in chosen]
     assert len(found) == 2
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from drawn_evaluations import drawn, evaluation
 
-from reports.comparison import Rule, compare
-from reports.verdict import decide
+from reports.inference.comparison import Rule, compare
+from reports.inference.verdict import decide
 
 SIZES = {"big": 2000, "small": 1000, "tiny": 500}
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from search.datasets.prepare import Prepared, prepare
-from search.execution.children import ForkServer
-from search.setting import Protocol, Setting
+from search.execution.fork_client import ForkServer
+from search.study.config import Protocol, Setting
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from search.execution.calibration import arrangements, best_threads, calibrate
-from search.execution.children import ForkServer
-from search.setting import Setting
+from search.execution.fork_client import ForkServer
+from search.study.config import Setting
+from search.workers.thread_benchmark import arrangements, best_threads, calibrate
 
 
 def test_one_thread_is_kept_unless_more_are_clearly_faster() -> None:

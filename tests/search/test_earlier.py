@@ -7,18 +7,23 @@ from typing import Any
 
 import pytest
 
-from experiments.operations.means import Means
-from experiments.operations.rehearsal import _beginning
-from search.earlier import identities
-from search.execution.protocol import Answer, Built
-from search.explore import Explore
-from search.setting import Setting
-from search.storage import open_storage
-from search.study import Study
+from experiments.workflows.context import Means
+from experiments.workflows.dry_run import _beginning
+from search.execution.messages import Answer, Built
+from search.study.config import Setting
+from search.study.evaluation import Outcome, Work
+from search.study.explore import Explore
+from search.study.storage import open_storage
+from search.study.study import Study
+from search.study.warm_start import identities
 from search.tracking import names
-from search.work import Outcome, Work
 from search.workspace import Workspace
-from spaces.domains import Categorical, Domain, Integer, Real
+from spaces.domains import (
+    Categorical,
+    Domain,
+    Integer,
+    Real,
+)
 from spaces.errors import UserError
 
 SettingFor = Callable[..., Setting]

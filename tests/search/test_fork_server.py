@@ -7,8 +7,13 @@ import sys
 import time
 from pathlib import Path
 
-from search.execution.children import Child, ForkServer, Spare
-from search.execution.protocol import Failed, Task, receive, send
+from search.execution.fork_client import Child, ForkServer, Spare
+from search.execution.messages import (
+    Failed,
+    Task,
+    receive,
+    send,
+)
 
 
 def _task(folder: Path) -> Task:
@@ -121,7 +126,7 @@ def test_a_server_that_dies_takes_its_children_along_and_is_replaced(tmp_path: P
 def test_nothing_outlives_a_coordinator_that_is_killed(tmp_path: Path) -> None:
     """kill -9 on the coordinator ends the server and its children within seconds."""
     program = (
-        "import sys, time; from pathlib import Path; from search.execution.children import ForkServer\n"
+        "import sys, time; from pathlib import Path; from search.execution.fork_client import ForkServer\n"
         f"server = ForkServer(Path({str(tmp_path / 'log')!r})); child = server.fork()\n"
         "server.wait_until_ready(240)\n"
         "while child.pid is None: time.sleep(0.01)\n"

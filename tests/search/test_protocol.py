@@ -6,8 +6,18 @@ from typing import Any
 
 import pytest
 
-from search.execution import protocol
-from search.execution.protocol import Answer, Built, Closing, Epoch, Failed, Infeasible, Result, Suggest, Task
+from search.execution import messages
+from search.execution.messages import (
+    Answer,
+    Built,
+    Closing,
+    Epoch,
+    Failed,
+    Infeasible,
+    Result,
+    Suggest,
+    Task,
+)
 
 TASK = Task(
     key="s/explore/0/0",
@@ -55,8 +65,8 @@ BUILT = Built(
 def test_a_message_arrives_as_it_was_sent(message: Any) -> None:
     """What one side sends is what the other receives."""
     ours, theirs = Pipe()
-    protocol.send(ours, message)
-    assert protocol.receive(theirs) == message
+    messages.send(ours, message)
+    assert messages.receive(theirs) == message
 
 
 def test_asking_returns_the_answer() -> None:
@@ -64,12 +74,12 @@ def test_asking_returns_the_answer() -> None:
     ours, theirs = Pipe()
 
     def serve() -> None:
-        assert protocol.receive(theirs) == Epoch(2, {})
-        protocol.answer(theirs, Answer.PRUNE)
+        assert messages.receive(theirs) == Epoch(2, {})
+        messages.answer(theirs, Answer.PRUNE)
 
     thread = threading.Thread(target=serve)
     thread.start()
-    assert protocol.ask(ours, Epoch(2, {})) == Answer.PRUNE
+    assert messages.ask(ours, Epoch(2, {})) == Answer.PRUNE
     thread.join()
 
 

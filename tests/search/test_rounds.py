@@ -7,9 +7,14 @@ import pytest
 
 from search.datasets.prepare import Prepared
 from search.datasets.splits import folds
-from search.execution.protocol import Task
-from search.execution.rounds import Judged, final_metrics, predictions, rounds
+from search.execution.messages import Task
 from search.training.fit import Trained
+from search.training.replicates import (
+    Judged,
+    final_metrics,
+    predictions,
+    rounds,
+)
 from spaces.errors import UserError
 
 

@@ -10,16 +10,16 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from benchmarks import small_study
-from search.execution.children import ForkServer
-from search.execution.coordinator import Coordinator
-from search.execution.protocol import Answer, Built, Epoch
-from search.explore import Explore
-from search.rungs import Asha
-from search.setting import Setting
-from search.storage import open_storage
-from search.study import Study
+from search.execution.fork_client import ForkServer
+from search.execution.messages import Answer, Built, Epoch
+from search.study.config import Setting
+from search.study.evaluation import Outcome, Work
+from search.study.explore import Explore
+from search.study.rungs import Asha
+from search.study.storage import open_storage
+from search.study.study import Study
 from search.tracking import names
-from search.work import Outcome, Work
+from search.workers.coordinator import Coordinator
 from search.workspace import Workspace
 from spaces.domains import Integer
 from spaces.errors import UserError

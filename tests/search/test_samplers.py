@@ -5,8 +5,15 @@ from importlib.util import find_spec
 import optuna
 import pytest
 
-from search.samplers import PRUNER_NAMES, SAMPLER_NAMES, make_pruner, make_sampler, require_usable, suggest
-from search.setting import Protocol
+from search.study.config import Protocol
+from search.study.samplers import (
+    PRUNER_NAMES,
+    SAMPLER_NAMES,
+    make_pruner,
+    make_sampler,
+    require_usable,
+    suggest,
+)
 from spaces.domains import Categorical
 from spaces.errors import UserError
 

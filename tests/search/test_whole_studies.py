@@ -10,12 +10,12 @@ import pytest
 from optuna.trial import TrialState
 
 from search.datasets.prepare import Prepared, prepare
-from search.execution.children import ForkServer
-from search.execution.coordinator import Coordinator
-from search.rehearsal import check_names, rehearse
-from search.setting import Protocol, Setting
-from search.storage import open_storage
-from search.study import Study
+from search.execution.fork_client import ForkServer
+from search.study.config import Protocol, Setting
+from search.study.storage import open_storage
+from search.study.study import Study
+from search.workers.coordinator import Coordinator
+from search.workers.dry_run import check_names, rehearse
 from search.workspace import Workspace
 from spaces.errors import UserError
 

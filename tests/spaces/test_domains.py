@@ -4,7 +4,13 @@ import json
 
 import pytest
 
-from spaces.domains import Categorical, Domain, Integer, Real, domain_from_dict
+from spaces.domains import (
+    Categorical,
+    Domain,
+    Integer,
+    Real,
+    domain_from_dict,
+)
 from spaces.errors import UserError
 
 DOMAINS = [

@@ -15,10 +15,21 @@ import numpy as np
 import pytest
 
 from spaces.counting import count, count_before_building
-from spaces.domains import Categorical, Domain, Integer, Value
+from spaces.domains import (
+    Categorical,
+    Domain,
+    Integer,
+    Value,
+)
 from spaces.errors import UserError
-from spaces.family import Family, InfeasibleArchitecture, family_names, fingerprint, load_family
-from spaces.hyperparameters import DrawnHyperParameters
+from spaces.family import (
+    Family,
+    InfeasibleArchitecture,
+    family_names,
+    fingerprint,
+    load_family,
+)
+from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
 
 # Keras 3.15 asks a TensorFlow variable for its array in a way that NumPy 2.4 is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

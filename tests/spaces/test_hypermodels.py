@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 
 from search.training.recipe import OPTIMIZERS
-from spaces.domains import Categorical, Domain, Integer, Real, Value
+from spaces.domains import (
+    Categorical,
+    Domain,
+    Integer,
+    Real,
+    Value,
+)
 from spaces.errors import UserError
 from spaces.family import InfeasibleArchitecture, family_names, load_family
-from spaces.hyperparameters import DrawnHyperParameters, domain_of, path_of
+from spaces.keras_tuner.hyperparameters import DrawnHyperParameters, domain_of, path_of
 from spaces.space import Realised, Space, _label
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

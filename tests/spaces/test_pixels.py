@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from spaces.pixels import takes_bytes
+from spaces.input_range import takes_bytes
 
 SHAPE = (32, 32, 3)
 

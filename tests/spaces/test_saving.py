@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from search.datasets.prepare import Prepared, prepare
-from search.execution.children import ForkServer
-from search.execution.probe import probe
-from search.execution.protocol import Task
+from search.execution.fork_client import ForkServer
+from search.execution.messages import Task
+from search.workers.probe import probe
 from spaces.errors import UserError
-from spaces.hyperparameters import DrawnHyperParameters
+from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
 from spaces.saving import require_saveable
 from spaces.space import Space
 
@@ -42,7 +42,7 @@ OPENS = f"""
 import sys
 from pathlib import Path
 import numpy as np
-from search.models.opened import acquaint, load
+from search.models.classifier import acquaint, load
 images = np.load(sys.argv[1])
 for file in map(Path, sys.argv[2:]):
     acquaint(file, f"{TO_KEEP}:{{file.stem}}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from spaces.sources import code_of
+from spaces.keras_tuner.source_digest import code_of
 
 
 def test_an_edited_file_is_other_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

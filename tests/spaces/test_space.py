@@ -3,10 +3,16 @@
 import keras_tuner
 import pytest
 
-from spaces.domains import Categorical, Domain, Integer, Real, Value
+from spaces.domains import (
+    Categorical,
+    Domain,
+    Integer,
+    Real,
+    Value,
+)
 from spaces.errors import UserError
 from spaces.family import InfeasibleArchitecture
-from spaces.hyperparameters import DrawnHyperParameters, domain_of
+from spaces.keras_tuner.hyperparameters import DrawnHyperParameters, domain_of
 from spaces.space import Space
 
 SHAPE = (32, 32, 1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spaces.errors import UserError
-from spaces.hyperparameters import DrawnHyperParameters
+from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
 from spaces.space import Realised, Space
 
 HERE = "tests.spaces.unruly_hypermodels"

@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 
 from search.training.augmentation import AUGMENTATIONS, Augmentation
-from search.training.augmentation_layer import AugmentationLayer
+from search.training.layers.augmentation import AugmentationLayer
 
 pytestmark = pytest.mark.trains  # trains nothing, but must hold for every backend
 

@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.training.checkpoint import STATE, Checkpoint, State, load, save
+from search.training.checkpoint import (
+    STATE,
+    Checkpoint,
+    State,
+    load,
+    save,
+)
 
 _SAVES_FOR_EVER = """
 import sys, itertools, pathlib, numpy as np

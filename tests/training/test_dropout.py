@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from search.training.packed_dropout import pack_masks
-from search.training.pooled_dropout import pool_masks
+from search.training.layers.packed_dropout import pack_masks
+from search.training.layers.pooled_dropout import pool_masks
 
 pytestmark = pytest.mark.trains  # on JAX, too
 

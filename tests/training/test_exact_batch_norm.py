@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from search.training.exact_batch_norm import ExactBatchNorm
+from search.training.layers.exact_batch_norm import ExactBatchNorm
 from tests.training.small_training import SHAPE, fit, labelled
 
 

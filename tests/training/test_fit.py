@@ -8,7 +8,7 @@ import pytest
 from small_training import CLASSES, convolutional, fit, labelled, linear, without_times
 
 from search.tracking import names
-from search.training import measures
+from search.training import metrics
 from search.training.augmentation import Augmentation
 from search.training.fit import Decision, Diverged
 from search.training.recipe import Recipe
@@ -46,7 +46,7 @@ def test_the_best_epochs_weights_are_kept_by_the_objective(objective: str) -> No
     trained = fit(linear(), wild, objective=objective)
     images, labels = labelled(96, 1)
     kept = trained.history[trained.best_epoch - 1]
-    assert measures.scores(labels, trained.predict(images)) == {
+    assert metrics.scores(labels, trained.predict(images)) == {
         name: kept[f"monitor_{name}"] for name in ("accuracy", "loss", "macro_f1")
     }
     quantity = {"val_accuracy": "accuracy"}.get(objective, objective)
@@ -72,7 +72,7 @@ def test_it_ends_when_told_with_the_kept_weights(answer: Decision, outcome: str,
     assert (trained.outcome, trained.epochs) == (outcome, 2)
     images, labels = labelled(96, 1)
     kept = trained.history[trained.best_epoch - 1]
-    assert measures.accuracy(labels, trained.predict(images)) == kept["monitor_accuracy"]
+    assert metrics.accuracy(labels, trained.predict(images)) == kept["monitor_accuracy"]
     assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]
 
 

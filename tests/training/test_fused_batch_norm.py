@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from small_training import regressed, reloaded
 
-from search.training.fused_batch_norm import fuse_batch_norms
+from search.training.layers.fused_batch_norm import fuse_batch_norms
 
 
 def network(**options):

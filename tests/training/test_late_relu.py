@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from small_training import regressed, reloaded
 
-from search.training.late_relu import pool_before_relu
+from search.training.layers.late_relu import pool_before_relu
 
 layers = keras.layers
 ON_TENSORFLOW = pytest.mark.skipif(

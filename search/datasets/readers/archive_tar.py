@@ -8,8 +8,8 @@ from itertools import groupby
 from pathlib import Path
 
 from search.datasets.archives import Member, catalogue_of, checked
-from search.datasets.catalogue import Catalogue, Raw, Source
-from search.datasets.reading import path_of, stamp_of_file
+from search.datasets.catalog import Catalogue, Raw, Source
+from search.datasets.find_reader import path_of, stamp_of_file
 from spaces.errors import UserError
 
 SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz")

@@ -9,9 +9,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from search.datasets.catalogue import TEST, TRAIN, VALIDATION, Catalogue, Raw, Source
+from search.datasets.catalog import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Catalogue,
+    Raw,
+    Source,
+)
+from search.datasets.find_reader import stamp_of_file
 from search.datasets.layout import known_classes
-from search.datasets.reading import stamp_of_file
 from spaces.errors import UserError
 
 SUFFIXES: Final = {

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
-from search.datasets.catalogue import Catalogue, Raw, Source
+from search.datasets.catalog import Catalogue, Raw, Source
 from search.datasets.layout import known_classes
 from spaces.errors import UserError
 
@@ -30,20 +30,19 @@ def accepts(source: Source) -> bool:
 
 def stamp(source: Source) -> str:
     """Return a digest of the options and of all files of the program that draws."""
-    from search.datasets import synthetic
+    from search.datasets.synthetic import dataset
 
-    main = Path(synthetic.__file__)
-    files = [main, *sorted(main.parent.glob("faces/*.py"))]
+    files = sorted(Path(dataset.__file__).parent.glob("*.py"))
     program = b"".join(file.read_bytes() for file in files)
     return hashlib.sha256(program + repr(sorted(options(str(source)).items())).encode()).hexdigest()
 
 
 def read(source: Source) -> Catalogue:
     """Draw the set. Its ids name the expression that was drawn, which a wrong label does not."""
-    from search.datasets import synthetic
+    from search.datasets.synthetic import dataset
 
-    drawn = synthetic.draw(**options(str(source)))  # type: ignore[arg-type]
-    names = synthetic.CLASS_NAMES
+    drawn = dataset.draw(**options(str(source)))  # type: ignore[arg-type]
+    names = dataset.CLASS_NAMES
     roles = [role for role, (_, labels, _) in drawn.items() for _ in labels]
     labels = [names[label] for _, numbers, _ in drawn.values() for label in numbers]
     images = [image for pixels, _, _ in drawn.values() for image in pixels]

@@ -12,10 +12,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from search.datasets.catalogue import TEST, TRAIN, VALIDATION, Catalogue, Raw, Source
-from search.datasets.damage import bear
+from search.datasets.catalog import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Catalogue,
+    Raw,
+    Source,
+)
+from search.datasets.find_reader import path_of, stamp_of_file
 from search.datasets.layout import known_classes
-from search.datasets.reading import path_of, stamp_of_file
+from search.datasets.unreadable import bear
 from spaces.errors import UserError
 
 USAGES: Final = {"Training": TRAIN, "PublicTest": VALIDATION, "PrivateTest": TEST}

@@ -5,10 +5,15 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from search.datasets.catalogue import Catalogue, Raw, Source
+from search.datasets.catalog import Catalogue, Raw, Source
+from search.datasets.find_reader import (
+    TABLES,
+    only_file,
+    path_of,
+    reader_for,
+)
 from search.datasets.layout import class_names, digest_of, place
 from search.datasets.readers.archive_tar import SUFFIXES as TARS
-from search.datasets.reading import TABLES, only_file, path_of, reader_for
 from spaces.errors import UserError
 
 DATA_SUFFIXES = (".zip", *TARS, *TABLES)

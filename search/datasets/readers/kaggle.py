@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from search.datasets.catalogue import Catalogue, Source
-from search.datasets.reading import reader_for
+from search.datasets.catalog import Catalogue, Source
+from search.datasets.find_reader import reader_for
 from spaces.errors import UserError
 
 PREFIX: Final = "kaggle:"

@@ -1,0 +1,218 @@
+"""What must agree across the sections of an experiment file: names, variants, recipe fields."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
+
+from experiments.schema.catalog import nearest
+from experiments.schema.cells import is_recipe
+from experiments.schema.sections import Range
+from search.training.recipe import Recipe
+from spaces.errors import UserError
+from spaces.family import Family, load_family
+from spaces.space import Space
+
+if TYPE_CHECKING:
+    from experiments.schema.spec import Spec
+
+#: With fewer pairs Wilcoxon's test cannot fall below its threshold of 0.1.
+FEWEST_STEPS = 5
+
+
+def check(spec: "Spec") -> None:
+    """Raise UserError at the first contradiction."""
+    if spec.search and spec.grid:
+        raise UserError("a file has [search] or [grid], not both; make two experiments of it.")
+    if spec.grid and not spec.cells:
+        raise UserError("the only cell of [grid] is the baseline; a grid needs one that differs from it.")
+    _agreed(spec)
+    arms = Space.parse(spec.space).families
+    _said_once(spec)
+    for recipe in _recipes(spec):
+        Recipe.from_dict(recipe)
+    for cell in (*spec.cells, *([spec.baseline_cell] if spec.baseline_cell else [])):
+        _one_candidate(cell, arms)
+    _known_names(spec)
+
+
+def _agreed(spec: "Spec") -> None:
+    """What several keys of [protocol] and [data] ask for must be possible at once."""
+    protocol, several = spec.protocol, spec.protocol.explore_seeds > 1
+    if protocol.pruner == "wilcoxon" and protocol.explore_seeds < FEWEST_STEPS:
+        raise UserError(
+            f'pruner = "wilcoxon" compares seeds, not epochs: ask for protocol.explore_seeds = {FEWEST_STEPS}'
+            " or more."
+        )
+    if several and protocol.pruner not in ("wilcoxon", "none"):
+        raise UserError(
+            f'protocol.explore_seeds = {protocol.explore_seeds} goes with pruner = "wilcoxon" (over seeds) '
+            f'or "none": "{protocol.pruner}" compares epochs of one training.'
+        )
+    if protocol.also_minimize and protocol.pruner != "none":
+        raise UserError(
+            'protocol.also_minimize needs pruner = "none": with two objectives no trial is surely behind.'
+        )
+    if protocol.also_minimize and protocol.sampler == "cmaes":
+        raise UserError(
+            'sampler = "cmaes" knows one objective: take tpe, nsga2, gp, qmc or random with '
+            "protocol.also_minimize."
+        )
+    if protocol.warm_start and (spec.grid or protocol.sampler == "grid"):
+        raise UserError(
+            "protocol.warm_start says what a search draws first, and a grid draws nothing: leave it out."
+        )
+    if protocol.hours is not None and spec.grid:
+        raise UserError(
+            "protocol.hours is a budget of a search, and every cell of a [grid] is trained on every seed: "
+            "leave it out, and take fewer cells, seeds or epochs if it must be short."
+        )
+    if spec.data.folds and not spec.grid:
+        raise UserError(
+            "data.folds needs a [grid]: a search would choose its leaders by the images that later "
+            "judge them."
+        )
+    if spec.data.folds and protocol.final == "retrain":
+        raise UserError(
+            'protocol.final = "retrain" leaves out the validation part, which data.folds trains on too: set '
+            'it to "keep".'
+        )
+    ranges = [name for name, entry in spec.search.items() if not isinstance(entry, list)]
+    if protocol.sampler == "grid" and not spec.grid and (ranges or not spec.search):
+        raise UserError(
+            'sampler = "grid" tries every combination of the lists in [search]'
+            + (f': "{ranges[0]}" is no list.' if ranges else ", and there is none.")
+            + " Write a [grid] instead to train each cell on every seed at once."
+        )
+
+
+def families(space: Sequence[str]) -> tuple[Family, ...]:
+    """The families that a space names; a hypermodel ("package.module:build") is none."""
+    names = dict.fromkeys(arm.partition(".")[0] for arm in space if ":" not in arm)
+    return tuple(load_family(name) for name in names)
+
+
+def counts(space: Sequence[str]) -> dict[str, str]:
+    """Which count a list decides, over all families of a space: {"kernels": "conv_stages", ...}."""
+    return {name: count for family in families(space) for name, count in family.counts.items()}
+
+
+def hyperparameters(family: Family) -> frozenset[str]:
+    """What a family's hyperparameters are called: its fields, its counts, and NAME_1 for the items of a list.
+
+    That is a convention, and a test holds every family to it.
+    """
+    types = get_type_hints(family.architecture)
+    own = (field.name for field in fields(family.architecture))
+    numbered = (f"{name}_1" if get_origin(types[name]) is tuple else name for name in own)
+    return frozenset([*numbered, *family.counts.values()])
+
+
+def _said_once(spec: "Spec") -> None:
+    varied = "[grid]" if spec.grid else "[search]"
+    for name in spec.varied:
+        if name in spec.fix or name in spec.fixed:
+            raise UserError(f'"{name}" is in [fix] and in {varied}; keep one.')
+        if is_recipe(name) and name.removeprefix("recipe.") in spec.recipe:
+            raise UserError(f'"{name}" is in [recipe] and in {varied}; keep one.')
+
+
+def _recipes(spec: "Spec") -> Iterator[dict[str, Any]]:
+    """Every value of a recipe field that the file asks for, in a recipe; of a range, both ends."""
+    yield dict(spec.recipe)
+    sections: tuple[Mapping[str, Any], ...] = (spec.search, *spec.grid, spec.baseline or {})
+    for section in sections:
+        for name, entry in section.items():
+            for value in _values(entry) if is_recipe(name) else ():
+                yield {**spec.recipe, name.removeprefix("recipe."): value}
+
+
+def _values(entry: Any) -> Sequence[Any]:
+    if isinstance(entry, Range):
+        return (entry.low, entry.high)
+    return entry if isinstance(entry, list) else (entry,)
+
+
+def _one_candidate(cell: Mapping[str, Any], arms: Sequence[str]) -> None:
+    """A variant is a whole architecture; without one, several families need a word on which it is."""
+    if "variant" in cell:
+        beside = [name for name in cell if name != "variant" and not is_recipe(name)]
+        if beside:
+            raise UserError(f'a variant is a whole architecture: "{beside[0]}" cannot be set beside it.')
+        if "." not in str(cell["variant"]):
+            raise UserError(f'a variant is written "family.name". Received: "{cell["variant"]}".')
+        Space.parse(cell["variant"])
+    elif len(arms) > 1 and cell.get("family") not in arms:
+        raise UserError(
+            f"every cell and [baseline] need a variant or one family of {', '.join(arms)}. "
+            f'Received: "{cell.get("family", "none")}".'
+        )
+
+
+def _known_names(spec: "Spec") -> None:
+    """Refuse a hyperparameter that no family of the space has; a hypermodel's are known once it is built."""
+    if any(":" in arm for arm in spec.space):
+        return
+    for name in dict.fromkeys(name for settings in _settings(spec) for name in settings):
+        if not is_recipe(name) and name not in ("family", "variant"):
+            _known_name(name, spec)
+
+
+def _settings(spec: "Spec") -> tuple[Mapping[str, Any], ...]:
+    return (spec.fixed, spec.search, *spec.cells, spec.baseline_cell or {})
+
+
+def _known_name(name: str, spec: "Spec") -> None:
+    arms, plain = _arms_meant(name, spec.space), name.rpartition("/")[2]
+    meant = families([arm for arm in arms if "." not in arm])
+    if not meant:
+        raise UserError(
+            f'"{name}" has nothing to set: {", ".join(arms)} is a whole architecture; write its family into '
+            "space."
+        )
+    known = frozenset[str]().union(*(hyperparameters(family) for family in meant))
+    if plain in known or _is_item(name, meant, spec):
+        return
+    if f"{plain}_1" in known:
+        raise UserError(f'"{name}" is a list: write its items, {plain}_1, {plain}_2, ...')
+    near = nearest(plain, known).removesuffix("_1")
+    raise UserError(f'unknown hyperparameter "{name}"; the nearest valid one is "{near}".')
+
+
+def _arms_meant(name: str, space: Sequence[str]) -> Sequence[str]:
+    """The arms that a name is for: all, or of "family=inception/modules" the one that it says."""
+    condition, _, plain = name.rpartition("/")
+    if not condition:
+        return space
+    if len(space) == 1:
+        raise UserError(f'"{name}" says which family, and {space[0]} is the only one: write "{plain}".')
+    conditions = {f"family={arm}": arm for arm in space}
+    if condition not in conditions:
+        near = nearest(condition, conditions)
+        raise UserError(f'unknown family in "{name}"; the nearest valid name is "{near}/{plain}".')
+    return [conditions[condition]]
+
+
+def _is_item(name: str, meant: Sequence[Family], spec: "Spec") -> bool:
+    """Whether it is an item of a list, such as "kernels_2". Raises UserError where no list has so many."""
+    stem, _, number = name.rpartition("/")[2].rpartition("_")
+    having = [family for family in meant if f"{stem}_1" in hyperparameters(family)]
+    if not having or not number.isdecimal():
+        return False
+    most = max(_longest(stem, family, spec) for family in having)
+    if number != str(int(number)) or not 1 <= int(number) <= most:
+        last = f" to {stem}_{most}" if most < math.inf else f", {stem}_2, ..."
+        raise UserError(f'unknown hyperparameter "{name}"; there are {stem}_1{last}.')
+    return True
+
+
+def _longest(stem: str, family: Family, spec: "Spec") -> float:
+    """How many items a list of the family may have: as many as it draws, or as the file says of its count."""
+    count = family.counts.get(stem, "")
+    entries = [
+        settings.get(name, 0)
+        for settings in _settings(spec)
+        for name in (count, f"family={family.name}/{count}")
+    ]
+    said = [value for entry in entries for value in _values(entry) if isinstance(value, int)]
+    return max([family.longest().get(stem, math.inf), *said])

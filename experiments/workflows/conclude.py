@@ -1,0 +1,87 @@
+"""The end of a study: its verdict frozen, its page kept, its champion registered."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from experiments.schema.spec import Spec
+from experiments.workflows.context import Means
+from search.tracking import names
+from search.tracking.delivery import Delivery
+from search.tracking.recorder import Recorder
+
+
+def conclude(spec: Spec, means: Means, recorder: Recorder, delivery: Delivery) -> tuple[str, ...]:
+    """Freeze the verdict of a study that is over, count the look, log the page; the verdict's sentences.
+
+    None where MLflow goes away meanwhile: the next search concludes.
+    """
+    import reports
+
+    own = (spec.name, means.tracking, recorder.study_key)
+    study = reports.load_study(*own)
+    if not _confirmed(study).any():
+        return (_nothing(study),)
+    number, seen = _look(study)
+    recorder.study_files({}, {names.LOOKS: str(number), names.SEEN: seen})
+    if delivery.drain(60):  # the verdict is drawn at the level of this look
+        return ()
+    verdict = reports.verdict_of(*own)
+    text = json.dumps(verdict.to_dict(), indent=1, sort_keys=True)
+    recorder.study_files(
+        {names.VERDICT_JSON: text, f"{names.VERDICTS}/look_{number}.json": text},
+        {names.VERDICT_HASH: verdict.hash()},
+    )
+    if delivery.drain(60):
+        return ()
+    recorder.study_files({names.REPORT_HTML: reports.self_contained(*own)})
+    delivery.drain(60)
+    return (*reports.sentences_of(*own), *_trimmed(spec, means, recorder.study_key, verdict))
+
+
+def _trimmed(spec: Spec, means: Means, study_id: str, verdict: Any) -> tuple[str, ...]:
+    """Keep the models within the protocol's budget; a sentence if any had to go."""
+    if spec.protocol.keep_models_mb is None:
+        return ()
+    from mlflow import MlflowClient
+
+    import reports
+    from experiments.workflows.model_budget import keep_within
+
+    study, client = reports.load_study(spec.name, means.tracking, study_id), MlflowClient(means.tracking)
+    told = keep_within(spec.protocol.keep_models_mb, study, verdict, client)
+    return (told,) if told else ()
+
+
+def _look(study: Any) -> tuple[int, str]:
+    """Which look at the validation results this is, and a digest of what is seen.
+
+    Looking again at the same evaluations is no new look; one evaluation more is.
+    """
+    confirmed = study.evaluations.key[_confirmed(study)]
+    seen = hashlib.sha256("\n".join(sorted(confirmed)).encode()).hexdigest()[:16]
+    tags = study.run.tags
+    before = int(tags.get(names.LOOKS, "0"))
+    return (before, seen) if before and tags.get(names.SEEN) == seen else (before + 1, seen)
+
+
+def _confirmed(study: Any) -> Any:
+    """Which rows of the evaluations are confirmed."""
+    done = study.evaluations
+    return (done.stage == names.CONFIRM) & (done.state == names.COMPLETE)
+
+
+def _nothing(study: Any) -> str:
+    """Why a study ends without a verdict."""
+    ended = study.evaluations.state.value_counts()
+    states = ", ".join(f"{count} {state}" for state, count in ended.items())
+    return f"No candidate could be confirmed, so there is no verdict ({states}): the report says why."
+
+
+def report(experiments: list[str], tracking: str, out: Path, ui_url: str | None = None) -> Path:
+    """Write the pages and tables of these experiments; the path of the page to open."""
+    import reports
+
+    page: Path = reports.build(experiments, tracking, out, ui_url=ui_url)
+    return page

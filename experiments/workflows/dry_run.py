@@ -1,0 +1,172 @@
+"""`candor search --dry-run`: the study as it would be, printed. Only the cache of images is written."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+
+from experiments.schema.spec import Spec
+from experiments.workflows.context import Means
+from experiments.workflows.resolve import prepare_data, setting_of
+from experiments.workflows.search import size, threads_for
+from search.execution.devices import environments
+from search.execution.fork_client import ForkServer
+from search.execution.retry import BrokenStudy
+from search.study.config import Setting
+from search.study.samplers import require_usable
+from search.study.storage import absent, open_storage
+from search.study.warm_start import leads, nothing_there
+from search.workers.dry_run import Candidate, Rehearsal, rehearse
+from spaces.domains import Categorical, Domain, Integer
+
+_SHOWN = 12
+
+
+def dry_run(spec: Spec, means: Means, say: Callable[[str], None]) -> Rehearsal:
+    """Say what the study would be and how long it would take here. Raises UserError and BrokenStudy."""
+    server = ForkServer(means.workspace.logs / "children.log")
+    server.start()
+    try:
+        setting = setting_of(spec, prepare_data(spec, means.workspace, say))
+        require_usable(setting.protocol)
+        if spec.protocol.threads == "auto":
+            setting = replace(setting, threads=threads_for(setting, means, server, say))
+        workers = len(environments(means.workers, setting.threads, means.gpu_share))
+        for line in (*_study(setting, workers), *_splits(setting), *_beginning(setting, means)):
+            say(line)
+        if not server.wait_until_ready(180):
+            raise BrokenStudy(f"Keras could not be loaded: see {means.workspace.logs / 'children.log'}")
+        found = rehearse(server, setting, workers)
+    finally:
+        server.close()
+    for line in (*_space(setting, found), *_cost(setting, found, workers)):
+        say(line)
+    return found
+
+
+def _study(setting: Setting, workers: int) -> list[str]:
+    plural = "s" if workers > 1 else ""
+    return [
+        f"{setting.experiment}: {setting.question}",
+        f"study {setting.study}: {workers} worker{plural}, {setting.precision}, "
+        f"{setting.threads} thread{'s' if setting.threads > 1 else ''} each",
+    ]
+
+
+def _beginning(setting: Setting, means: Means) -> list[str]:
+    """What an earlier study hands over. Raises UserError where it does not."""
+    if setting.protocol.warm_start is None:
+        return []
+    storage_url = means.storage or means.workspace.storage_url
+    if absent(storage_url):
+        raise nothing_there(setting)
+    with closing(open_storage(storage_url)) as storage:
+        handed_over = leads(storage, setting, f"{setting.experiment}-{setting.study}/explore")
+    study = str(handed_over[0]["from"]).partition("/")[0]
+    return [f"begins with {len(handed_over)} of study {study}, by its own monitor images"]
+
+
+def _splits(setting: Setting) -> list[str]:
+    data, fraction = setting.data, setting.protocol.monitor_fraction
+    train, validation, test = (data.counts[part] for part in ("train", "validation", "test"))
+    monitor = round(train * fraction)
+    lines = [f"data: {data.name}, {size(data)}, {len(data.class_names)} classes, digest {data.digest[:12]}"]
+    if setting.folds:
+        lines.append(f"  {setting.folds} folds of {train + validation:,} images, drawn anew by every seed")
+    else:
+        lines.append(f"  train {train - monitor:,}, monitor {monitor:,}, validation {validation:,}")
+    lines.append(f"  split digest {data.split_digest[:12]}")
+    sealed = f"test {test:,}, sealed, digest {data.test_digest[:12]}" if data.test_digest else "no test part"
+    return [*lines, f"  {sealed}"]
+
+
+def _space(setting: Setting, found: Rehearsal) -> list[str]:
+    shown = [_described(one, _varying(found)) for one in found.candidates[:_SHOWN]]
+    rest = len(found.candidates) - len(shown)
+    tail = [f"  and {rest} more"] if rest > 0 else []
+    if setting.cells:
+        cells = len(setting.cells) + (setting.baseline is not None)
+        return [f"grid: {cells} cells{_infeasible(found)}", *shown, *tail]
+    names = [f"  {name}: {_range(domain)}" for name, domain in sorted(found.domains.items())]
+    return [
+        f"space: {len(found.domains)} hyperparameters met, {_size_of(found.domains)}{_infeasible(found)}",
+        *names,
+        "built as a try:",
+        *shown,
+        *tail,
+    ]
+
+
+def _varying(found: Rehearsal) -> list[str]:
+    """Fields of the recipe in which candidates differ."""
+    recipes = [one.recipe for one in found.candidates]
+    return [name for name in recipes[0] if any(recipe[name] != recipes[0][name] for recipe in recipes)]
+
+
+def _described(one: Candidate, varying: Sequence[str]) -> str:
+    recipe = "".join(f", {name.replace('_', ' ')} {_value(one.recipe[name])}" for name in varying)
+    return (
+        f"  {one.label}{recipe}: {one.parameters:,} parameters, {one.macs / 1e6:,.1f} M multiply-adds, "
+        f"at most {duration(one.seconds)} a training"
+    )
+
+
+def _value(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _infeasible(found: Rehearsal) -> str:
+    tried = len(found.candidates) + found.infeasible
+    return f"; {found.infeasible} of {tried} tried are infeasible" if found.infeasible else ""
+
+
+def _range(domain: Domain) -> str:
+    if isinstance(domain, Categorical):
+        return ", ".join(map(str, domain.choices))
+    step = f" in steps of {domain.step:g}" if domain.step not in (None, 1) else ""
+    return f"{domain.low:g} to {domain.high:g}{step}{', logarithmic' if domain.log else ''}"
+
+
+def _size_of(domains: Mapping[str, Domain]) -> str:
+    """Products within each family, added up, times what all have in common."""
+    ways: dict[str, int] = defaultdict(lambda: 1)
+    for name, domain in domains.items():
+        family = name.partition("/")[0] if name.startswith("family=") else ""
+        ways[family] *= _values(domain) or 1
+    whole = ways.pop("", 1) * (sum(ways.values()) or 1)
+    continuous = sum(not _values(domain) for domain in domains.values())
+    count = f"{whole:,}" if whole < 1e6 else f"{whole:.1e}"
+    return f"at most {count} candidates" + (f" times {continuous} continuous ranges" if continuous else "")
+
+
+def _values(domain: Domain) -> int:
+    """How many values there are; 0: a continuum."""
+    if isinstance(domain, Categorical):
+        return len(domain.choices)
+    if isinstance(domain, Integer):
+        return (domain.high - domain.low) // domain.step + 1
+    return round((domain.high - domain.low) / domain.step) + 1 if domain.step else 0
+
+
+def _cost(setting: Setting, found: Rehearsal, workers: int) -> list[str]:
+    protocol = setting.protocol
+    stages = " and ".join(f"{count} in {stage}" for stage, count in found.evaluations)
+    several = f", {setting.folds} trainings each" if setting.folds else ""
+    if protocol.explore_seeds > 1:
+        several = f", {protocol.explore_seeds} trainings each in explore"
+    short = protocol.hours is not None and found.seconds > protocol.hours * 3600
+    budget = f"; the budget of {protocol.hours:g} hours may end explore before" if short else ""
+    return [
+        f"evaluations: at most {stages}{several}, of at most {protocol.epochs} epochs",
+        f"time: at most {duration(found.seconds)} with {workers} worker{'s' if workers > 1 else ''}, less "
+        f"what early stopping and pruning save{budget}",
+        "Nothing was written but the cache of images and a log.",
+    ]
+
+
+def duration(seconds: float) -> str:
+    """As a person says it."""
+    for unit, name in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,143 @@
+"""`candor rm`: a study goes from everywhere, its own run last, so that a removal cut off can be repeated."""
+
+import contextlib
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from optuna.trial import TrialState
+
+from experiments.workflows.context import Means
+from experiments.workflows.runs import Holding
+from reports.records.store import local_folder
+from search.study.storage import Storage, open_storage
+from search.tracking import names
+from search.tracking.erase import erase, registered_from, unregister
+from search.tracking.spool import REFUSED, Spool
+from spaces.errors import UserError
+
+
+def registered(held: Holding, tracking_uri: str) -> list[str]:
+    """What of the registry a removal takes with it: "version 2 (champion)"."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri)
+    versions = registered_from(client, held.experiment, {run.run_id for run in held.runs})
+    aliases = client.get_registered_model(held.experiment).aliases if versions else {}
+    told = []
+    for version in versions:
+        own = [alias for alias, number in aliases.items() if str(number) == str(version.version)]
+        told.append(f"version {version.version}" + (f" ({', '.join(own)})" if own else ""))
+    return told
+
+
+@contextmanager
+def unused(held: Holding, means: Means) -> Iterator[Storage]:
+    """Optuna's storage, while nobody evaluates anything of the study. Raises UserError."""
+    _check_place(held, means)
+    lock = means.workspace.lock(0) if means.storage is None else contextlib.nullcontext()
+    with lock:
+        storage = open_storage(means.storage or means.workspace.storage_url, means.grace_seconds)
+        for study in _studies(held, storage):
+            frozen = storage.get_all_trials(study, deepcopy=False, states=(TrialState.RUNNING,))
+            alive = {trial._trial_id for trial in frozen} - storage.stale(study)
+            if storage.shared and alive:
+                count = len(alive)
+                raise UserError(
+                    f"study {held.study} is being worked on ({count} evaluations): stop its workers first"
+                )
+        yield storage
+
+
+def _check_place(held: Holding, means: Means) -> None:
+    """A workspace that was copied names the files of the one that it is a copy of."""
+    folder = local_folder(held.parent.artifact_uri)
+    if means.tracking_uri is None and folder and not folder.is_relative_to(means.workspace.folder):
+        raise UserError(
+            f"the files of study {held.study} lie in {folder.parents[1]}, outside of this workspace: "
+            "remove it there, or delete this copy of the workspace as a whole"
+        )
+
+
+def remove(held: Holding, means: Means, storage: Storage, say: Callable[[str], None]) -> None:
+    """Remove a study from the workspace, Optuna and MLflow, and let the databases shrink.
+
+    That its test set was opened is not forgotten: these runs stay, without the study.
+    """
+    from mlflow import MlflowClient
+
+    _remove_files(held, means)
+    for study in _studies(held, storage):
+        storage.delete_study(study)
+    client = MlflowClient(means.tracking)
+    openings = [run.run_id for run in held.runs if run.tags.get(names.KIND) == names.UNSEALING_KIND]
+    run_ids = [run.run_id for run in held.runs if run.run_id not in openings]
+    for run_id in openings:
+        client.set_tag(run_id, names.STUDY, f"removed {held.study}")
+    unregister(client, registered_from(client, held.experiment, run_ids))
+    for_good = erase(client, held.experiment_id, [*run_ids, held.parent.run_id])
+    _remove_shells(held, means)
+    if openings:
+        say("That its test set was opened stays in MLflow: every look at it counts.")
+    if not for_good:
+        say("The tracking server keeps the rows of deleted runs until `mlflow gc` is run there.")
+    for url in (means.tracking, means.storage or means.workspace.storage_url):
+        _shrink(url)
+
+
+def _studies(held: Holding, storage: Storage) -> list[int]:
+    """Optuna's studies: the stages of this one."""
+    prefix = f"{held.experiment}-{held.study}/"
+    return [s._study_id for s in storage.get_all_studies() if s.study_name.startswith(prefix)]
+
+
+def _remove_files(held: Holding, means: Means) -> None:
+    from reports.build import forget
+
+    workspace = means.workspace
+    for folder in workspace.checkpoints.glob(f"{held.study}-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    for folder in workspace.spool.glob(f"{held.experiment}*"):
+        _empty_spool(folder, held.study)
+    if held.newest:
+        forget(workspace.reports, held.experiment)
+
+
+def _empty_spool(folder: Path, study: str) -> None:
+    """Records of the study that MLflow has not taken are not to bring it back."""
+    try:
+        spool = Spool(folder)
+    except BlockingIOError:  # another process has it: of another study, or it would not have come to this
+        return
+    for path in spool.pending():
+        key = str(json.loads(path.read_text())["content"].get("key", ""))
+        if key.partition("/")[0] == study:
+            spool.remove(spool.read(path))
+    if not spool.pending() and not (folder / REFUSED).exists():
+        shutil.rmtree(folder)
+    spool.close()
+
+
+def _remove_shells(held: Holding, means: Means) -> None:
+    """The empty folders that MLflow leaves behind."""
+    for run in (held.parent, *held.runs):
+        folder = local_folder(run.artifact_uri)
+        if folder is not None and folder.parent.name == run.run_id:
+            shutil.rmtree(folder.parent, ignore_errors=True)
+    folder = means.workspace.artifacts / held.experiment
+    for path in [*(folder / "models").glob("*"), folder / "models", folder]:
+        if path.is_dir() and not any(path.rglob("*.*")):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _shrink(url: str) -> None:
+    """Give a SQLite file's free pages back to the disk; not while somebody reads it."""
+    if url.startswith("sqlite:///"):
+        with (
+            contextlib.suppress(sqlite3.OperationalError),
+            contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=1)) as database,
+        ):
+            database.execute("VACUUM")

@@ -1,0 +1,114 @@
+"""What a workspace holds: its studies with their sizes on disk, and how to name one."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports.records.store import (
+    Run,
+    Store,
+    local_folder,
+    open_store,
+)
+from reports.records.study import studies
+from search.tracking import names
+from search.workspace import Workspace
+from spaces.errors import UserError
+
+_SHORTEST = 4
+_STATES = {"FINISHED": "finished", "RUNNING": "running", "SCHEDULED": "running"}
+_OF_RUN = re.compile(r"^run_id: ['\"]?([0-9a-f]{32})", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Holding:
+    """One study and the bytes that it takes in the workspace. newest: of its experiment's studies."""
+
+    experiment: str
+    experiment_id: str  # MLflow's
+    study: str
+    parent: Run
+    runs: tuple[Run, ...]  # evaluations and openings of the test set
+    newest: bool
+    sizes: Mapping[str, int]  # artifacts, models, checkpoints, spool, reports
+
+    @property
+    def state(self) -> str:
+        """In a word."""
+        return _STATES.get(self.parent.status, "stopped")
+
+    @property
+    def evaluations(self) -> int:
+        """How many, finished or not."""
+        return sum(run.tags.get(names.KIND) == names.EVALUATION_KIND for run in self.runs)
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return sum(self.sizes.values())
+
+
+def holdings(workspace: Workspace, tracking_uri: str) -> list[Holding]:
+    """Every study that MLflow knows, by experiment, the one last worked on first."""
+    if tracking_uri.startswith("sqlite:///") and not Path(tracking_uri.removeprefix("sqlite:///")).is_file():
+        return []
+    store = open_store(tracking_uri)
+    return [
+        holding
+        for experiment, number in store.experiments().items()
+        for holding in _of_experiment(store, workspace, experiment, number)
+    ]
+
+
+def find_study(text: str, held: Sequence[Holding]) -> Holding:
+    """The study of this id, or the only one of the experiment of this name. Raises UserError."""
+    own = [one for one in held if one.experiment == text]
+    if len(own) > 1:
+        known = ", ".join(one.study for one in own)
+        raise UserError(f"{text} has {len(own)} studies, newest first {known}: say which one by its id")
+    meant = own or [one for one in held if len(text) >= _SHORTEST and one.study.startswith(text)]
+    if len(meant) > 1:
+        raise UserError(f"{text} is the beginning of {len(meant)} study ids: give more of it")
+    if not meant:
+        known = ", ".join(f"{one.experiment} ({one.study})" for one in held) or "none"
+        raise UserError(f"there is no study {text}; there is {known}")
+    return meant[0]
+
+
+def _of_experiment(store: Store, workspace: Workspace, experiment: str, number: str) -> Iterator[Holding]:
+    for place, parent in enumerate(studies(store, number)):
+        study = parent.tags.get(names.STUDY, "")
+        runs = [run for run in store.runs(number, {names.STUDY: study}) if run.run_id != parent.run_id]
+        sizes = _sizes(workspace, experiment, study, [parent, *runs], newest=place == 0)
+        yield Holding(experiment, number, study, parent, tuple(runs), place == 0, sizes)
+
+
+def _sizes(
+    workspace: Workspace, experiment: str, study: str, runs: Sequence[Run], *, newest: bool
+) -> dict[str, int]:
+    folders = [folder for run in runs if (folder := local_folder(run.artifact_uri)) is not None]
+    logged = logged_models(workspace, experiment, {run.run_id for run in runs})
+    return {
+        "artifacts": sum(map(size_of, folders)),
+        "models": sum(map(size_of, logged)),
+        "checkpoints": sum(map(size_of, workspace.checkpoints.glob(f"{study}-*"))),
+        "spool": sum(map(size_of, workspace.spool.glob(f"{experiment}*/files/{study}-*"))),
+        "reports": size_of(workspace.reports / experiment) if newest else 0,
+    }
+
+
+def logged_models(workspace: Workspace, experiment: str, run_ids: set[str]) -> list[Path]:
+    """The folders of registered models that come from these runs."""
+    files = (workspace.artifacts / experiment / "models").glob("*/artifacts/MLmodel")
+    return [file.parent for file in files if set(_OF_RUN.findall(file.read_text())) & run_ids]
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder; 0 if it is gone."""
+    try:
+        if path.is_file():
+            return path.stat().st_size
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    except FileNotFoundError:  # a study that runs removes what it has delivered
+        return 0

@@ -1,0 +1,191 @@
+"""One study as it stands in MLflow: what it was, its evaluations, their histories and predictions."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from reports.records import frames
+from reports.records.predictions import Predictions, read_predictions
+from reports.records.store import (
+    MissingArtifactError,
+    Run,
+    Store,
+    open_store,
+)
+from search.tracking import names
+from spaces.errors import UserError
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's records. The frames are described in docs/reports.md; all are computed on first use."""
+
+    experiment: str
+    experiment_id: str  # MLflow's
+    study_id: str
+    run: Run  # the parent run
+    others: tuple[Run, ...]  # parent runs of the experiment's other studies, the latest first
+    about: Mapping[str, Any]  # study.json, {} when it is missing
+    runs: Mapping[str, Run]  # every evaluation and unsealing by run id
+    openings: int  # how often this study's test set was opened, over all experiments
+    store: Store = field(repr=False)
+    notes: tuple[str, ...] = ()  # what could not be read
+
+    @cached_property
+    def evaluations(self) -> pd.DataFrame:
+        """One row per evaluation: identity, state, facts, final metrics."""
+        return frames.counted_once(frames.evaluations(self._of_kind(names.EVALUATION_KIND)))
+
+    @cached_property
+    def confirmations(self) -> pd.DataFrame:
+        """The confirm evaluations that count, and what each belongs to: see frames.confirmations."""
+        return frames.confirmations(self.evaluations)
+
+    @cached_property
+    def unsealings(self) -> pd.DataFrame:
+        """The same columns for evaluations on the test set; empty before unsealing."""
+        return frames.evaluations(self._of_kind(names.UNSEALING_KIND))
+
+    @cached_property
+    def settings(self) -> pd.DataFrame:
+        """Parameters of every evaluation by run id, columns `arch.*` and `recipe.*`."""
+        return frames.settings(self._of_kind(names.EVALUATION_KIND))
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """Every epoch of every evaluation: run_id, epoch and names.EPOCH_METRICS. Large for large studies."""
+        return self.history_of(list(self.evaluations.run_id))
+
+    def history_of(
+        self, run_ids: Sequence[str], metrics: Sequence[str] = names.EPOCH_METRICS
+    ) -> pd.DataFrame:
+        """The epochs of these evaluations, one row per run and epoch, one column per metric."""
+        points = self.store.history(run_ids, metrics)
+        points = points.drop_duplicates(["run_id", "metric", "step"], keep="last")
+        wide = points.pivot(index=["run_id", "step"], columns="metric", values="value")
+        wide = wide.reindex(columns=list(metrics)).rename_axis(columns=None).reset_index()
+        return wide.rename(columns={"step": "epoch"})
+
+    def predictions(self, run_id: str) -> Predictions:
+        """Predictions of one evaluation on its ranking split; raises MissingArtifactError with the reason."""
+        return read_predictions(self.store.artifact(self.runs[run_id], names.PREDICTIONS_NPZ))
+
+    @cached_property
+    def audit(self) -> Path | None:
+        """The page with what was found in the data, None where the study has none."""
+        try:
+            return self.store.artifact(self.run, names.AUDIT_HTML)
+        except MissingArtifactError:
+            return None
+
+    @property
+    def protocol(self) -> Mapping[str, Any]:
+        """The experiment's protocol; {} when study.json is missing."""
+        return self.about.get("protocol") or {}
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """What the data was; {} when study.json is missing."""
+        return self.about.get("data") or {}
+
+    @property
+    def folds(self) -> int:
+        """How many folds of train and validation together judge; 0 where validation is a part of its own."""
+        return int(self.data.get("folds") or 0)
+
+    @property
+    def running(self) -> bool:
+        """Whether the study's own run is still open in MLflow."""
+        return self.run.status in ("RUNNING", "SCHEDULED")
+
+    @property
+    def looks(self) -> int:
+        """How often the validation results were looked at, this verdict included: at least 1."""
+        text = self.run.tags.get(names.LOOKS, "")
+        return max(int(text) if text.isdigit() else 0, 1)
+
+    def _of_kind(self, kind: str) -> list[Run]:
+        return [run for run in self.runs.values() if run.tags.get(names.KIND) == kind]
+
+
+def load_study(experiment: str, tracking_uri: str, study: str | None = None) -> Study:
+    """An experiment's study that was last worked on, or the one with this id. Raises UserError for none."""
+    store = open_store(tracking_uri)
+    experiments = store.experiments()
+    if experiment not in experiments:
+        raise UserError(_unknown(experiment, list(experiments), tracking_uri))
+    parents = studies(store, experiments[experiment])
+    chosen = [run for run in parents if study in (None, run.tags.get(names.STUDY))]
+    if not chosen:
+        wanted = f"no study {study}" if study else "no study yet"
+        known = ", ".join(run.tags.get(names.STUDY, "?") for run in parents) or "none"
+        raise UserError(f"Experiment {experiment} has {wanted} in {tracking_uri}; studies found: {known}.")
+    return _read(store, experiment, experiments, chosen[0], parents)
+
+
+def studies(store: Store, experiment_id: str) -> list[Run]:
+    """The parent runs of an experiment's studies, the one that was last worked on first."""
+    parents = store.runs(experiment_id, {names.KIND: names.STUDY_KIND})[::-1]
+    return sorted(parents, key=_resumed, reverse=True)
+
+
+def _resumed(run: Run) -> int:
+    text = run.tags.get(names.RESUMED, "")
+    return int(text) if text.isdigit() else run.started or 0
+
+
+def experiments_with_studies(tracking_uri: str) -> list[str]:
+    """Names of the experiments that hold at least one study, sorted."""
+    store = open_store(tracking_uri)
+    found = store.experiments()
+    return [name for name, number in found.items() if store.runs(number, {names.KIND: names.STUDY_KIND})]
+
+
+def _read(
+    store: Store, experiment: str, experiments: Mapping[str, str], parent: Run, parents: Sequence[Run]
+) -> Study:
+    study_id = parent.tags.get(names.STUDY, "")
+    children = store.runs(experiments[experiment], {names.STUDY: study_id})
+    about, notes = _about(store, parent)
+    return Study(
+        experiment=experiment,
+        experiment_id=experiments[experiment],
+        study_id=study_id,
+        run=parent,
+        others=tuple(run for run in parents if run.run_id != parent.run_id),
+        about=about,
+        runs={run.run_id: run for run in children if run.run_id != parent.run_id},
+        openings=_openings(store, experiments, parent.tags.get(names.TEST_DIGEST, "")),
+        store=store,
+        notes=notes,
+    )
+
+
+def _about(store: Store, parent: Run) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    try:
+        held = json.loads(store.artifact(parent, names.STUDY_JSON).read_text(encoding="utf-8"))
+        return (held, ()) if isinstance(held, dict) else ({}, (f"{names.STUDY_JSON} is no table.",))
+    except (MissingArtifactError, OSError, ValueError) as error:
+        return {}, (f"What this study was is not known in full: {error}.",)
+
+
+def _openings(store: Store, experiments: Mapping[str, str], test_digest: str) -> int:
+    """Openings of this test set: distinct (study, frozen verdict) pairs over all experiments."""
+    if not test_digest:
+        return 0
+    tags = {names.KIND: names.UNSEALING_KIND, names.TEST_DIGEST: test_digest}
+    runs = [run for number in experiments.values() for run in store.runs(number, tags)]
+    return len({(run.tags.get(names.STUDY), run.tags.get(names.VERDICT_HASH)) for run in runs})
+
+
+def _unknown(experiment: str, known: list[str], tracking_uri: str) -> str:
+    near = get_close_matches(experiment, known, 1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    held = ", ".join(name for name in known if name != "Default") or "none"
+    return f"MLflow at {tracking_uri} holds no experiment {experiment}; experiments found: {held}.{hint}"

@@ -1,0 +1,59 @@
+"""The audit that a person asks for: of one data set, or of several against each other."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+from search.datasets.audit.collection import Collection
+from search.datasets.audit.files import PAGE, write_audit
+from search.datasets.audit.findings import sentences
+from search.datasets.duplicates.between_sets import compare
+from search.datasets.prepare import prepare
+from search.datasets.prepared import Prepared
+from spaces.errors import UserError
+
+
+def audit(
+    sources: Sequence[str],
+    cache: Path,
+    out: Path,
+    say: Callable[[str], None] = print,
+    *,
+    image_size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    limit: int | None = None,
+) -> Path:
+    """Audit the sources, each alone and every two against each other, into the folder `out`; return the page.
+
+    Lists of a single source lie beside the page, those of several in a folder for each. The findings are also
+    said as sentences. Raises UserError for what `prepare` refuses and where `out` cannot be written.
+    """
+    if not sources:
+        raise UserError("Nothing to audit: name at least one data set.")
+    sets = [
+        prepare(source, cache, image_size=image_size, channels=channels, limit=limit, say=say)
+        for source in sources
+    ]
+    collections = [Collection.of(_distinct(prepared, number, sets)) for number, prepared in enumerate(sets)]
+    pairs = []
+    for one, other in combinations(collections, 2):
+        say(f"data: comparing {one.prepared.name} with {other.prepared.name}")
+        pairs.append(compare(one, other))
+    try:
+        write_audit(collections, pairs, out)
+    except OSError as error:
+        raise UserError(f"The audit cannot be written to {out}: {error.strerror}.") from error
+    for collection in collections:
+        for sentence in sentences(collection.prepared.audit, collection.prepared.name):
+            say(sentence)
+    for across in pairs:
+        for sentence in across.sentences():
+            say(sentence)
+    return out / PAGE
+
+
+def _distinct(prepared: Prepared, number: int, sets: Sequence[Prepared]) -> Prepared:
+    """Give sets of one name different ones, since files are named after them."""
+    same = [index for index, other in enumerate(sets) if other.name == prepared.name]
+    return prepared if len(same) == 1 else replace(prepared, name=f"{prepared.name}-{number + 1}")

@@ -1,0 +1,77 @@
+"""What an audit leaves behind: a self-contained page, audit.json and CSV lists.
+
+It shows test images, their labels and their twins, and never a prediction.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from search.datasets.audit.collection import Collection
+from search.datasets.audit.findings import sentences
+from search.datasets.audit.galleries import galleries, gallery_across
+from search.datasets.audit.lists import write_across, write_lists
+from search.datasets.duplicates.between_sets import Across
+from search.datasets.prepared import Prepared
+
+PAGE: Final = "audit.html"
+_TEMPLATE: Final = Path(__file__).with_name("page.html")
+
+
+def write_audit(collections: Sequence[Collection], pairs: Sequence[Across], out: Path) -> None:
+    """Write the page, audit.json and the lists into `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    for collection in collections:
+        folder = out if len(collections) == 1 else out / collection.prepared.name
+        folder.mkdir(exist_ok=True)
+        write_lists(collection, folder)
+    for across in pairs:
+        write_across(across, out / f"{across.one.prepared.name}_and_{across.other.prepared.name}.csv")
+    facts = {
+        "sets": [_facts(collection.prepared) for collection in collections],
+        "across": [across.to_dict() for across in pairs],
+    }
+    (out / "audit.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
+    (out / PAGE).write_text(_page(collections, pairs), encoding="utf-8")
+
+
+def _facts(prepared: Prepared) -> dict[str, Any]:
+    shown = (
+        "name",
+        "source",
+        "synthetic",
+        "class_names",
+        "image_shape",
+        "counts",
+        "digest",
+        "notes",
+        "audit",
+    )
+    return {name: getattr(prepared, name) for name in shown}
+
+
+def _page(collections: Sequence[Collection], pairs: Sequence[Across]) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["thousands"] = lambda number: f"{number:,}"
+    environment.filters["percent"] = lambda share: f"{100 * share:.1f}%"
+    template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(
+        sets=[
+            {
+                "prepared": collection.prepared,
+                "audit": collection.prepared.audit,
+                "sentences": sentences(collection.prepared.audit, collection.prepared.name),
+                "galleries": galleries(collection),
+            }
+            for collection in collections
+        ],
+        pairs=[
+            {"across": across, "facts": across.to_dict(), "gallery": gallery_across(across)}
+            for across in pairs
+        ],
+    )

@@ -1,0 +1,214 @@
+"""Near twins: one picture stored twice, resized, recompressed, a little brighter, cropped or mirrored.
+
+Coarse to fine. All pairs are compared as 12x12 thumbnails without their coarse shapes (all faces share
+those), in blocked float32 matrix products. What is alike there is aligned and compared at 24, 48, ... pixels
+a side, up to the full size, and dropped where the likeness does not hold.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.datasets.duplicates.alignment import (
+    Overlay,
+    detail,
+    likeness,
+    refine,
+    resampled,
+    smooth,
+)
+
+THUMBNAIL: Final = 12
+LARGEST: Final = 96  # pixels a side; larger images are verified at this size
+SMALLEST: Final = 24  # smaller images have too little detail to verify anything
+CANDIDATE: Final = 0.73  # correlation of thumbnails; a crop of 4% on each side keeps it in 94% of faces
+PASSING: Final = 0.88  # correlation of detail, aligned, at the sizes between
+PICTURE: Final = 0.96  # correlation of the pictures, aligned, at full size
+DETAIL: Final = 0.92  # correlation of their detail, aligned, at full size
+FLAT: Final = 3.0  # standard deviation, of 255; an image below is (nearly) constant and shows nothing
+#: Candidates of one image that are looked at more closely: the best ones. Within a set, few are enough, since
+#: twins of twins are twins; between sets, each image is asked about by itself.
+WITHIN: Final = 8
+BETWEEN: Final = 32
+_BLOCK: Final = 2048  # thumbnails in a product
+_PAIRS: Final = 512  # pairs aligned at once, of images up to 96x96; of larger ones, fewer
+_READ: Final = 128  # images in memory at once, while thumbnails are made; again, fewer of larger ones
+_STEPS: Final = (3, 2)  # at the thumbnail's size, and at each larger one
+
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Verified twins, m of them: rows, the correlation of their detail, and whether one is mirrored."""
+
+    one: Rows
+    other: Rows
+    likeness: NDArray[np.float32]
+    mirrored: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.one)
+
+    def of(self, rows: Rows) -> "Pairs":
+        """Return some of the pairs."""
+        return Pairs(self.one[rows], self.other[rows], self.likeness[rows], self.mirrored[rows])
+
+
+def flat(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Say of images (n, h, w, c) which are constant or nearly so."""
+    step = _at_once(_READ, images)
+    blocks = (images[start : start + step] for start in range(0, len(images), step))
+    return np.concatenate([block.reshape(len(block), -1).std(1) < FLAT for block in blocks])
+
+
+def near_pairs(
+    images: NDArray[np.uint8], others: NDArray[np.uint8] | None = None, rows: Rows | None = None
+) -> Pairs:
+    """Return the near twins among `images` (n, h, w, c), or between them and `others` (of any other size).
+
+    Only `rows` of `images` are looked at, if given. Constant images take part in none. Images smaller than 24
+    pixels have none. Images may be memory maps: few are in memory at a time.
+    """
+    rows = np.arange(len(images)) if rows is None else rows
+    side = min(*images.shape[1:3], *(others.shape[1:3] if others is not None else ()), LARGEST)
+    if side < SMALLEST or not len(rows):
+        return _joined([])
+    pool, theirs = (images, rows) if others is None else (others, np.arange(len(others)))
+    thumbnails = _thumbnails(images, rows)
+    candidates = _candidates(thumbnails, None if others is None else _thumbnails(pool, theirs))
+    return _joined(
+        [
+            _verified(images, pool, rows[one], theirs[other], mirrored, side)
+            for mirrored, one, other in candidates
+        ]
+    )
+
+
+def _candidates(
+    thumbnails: NDArray[np.float32], others: NDArray[np.float32] | None
+) -> Iterator[tuple[bool, Rows, Rows]]:
+    """Yield (mirrored, rows, rows) that are alike as thumbnails; within one set, each pair once."""
+    against = thumbnails if others is None else others
+    flipped = against.reshape(-1, THUMBNAIL, THUMBNAIL)[:, :, ::-1].reshape(len(against), -1)
+    for mirrored, right in ((False, against), (True, np.ascontiguousarray(flipped))):
+        found = []
+        for start in range(0, len(thumbnails), _BLOCK):
+            first = start if others is None else 0
+            one, other = _alike(thumbnails[start : start + _BLOCK], right[first:], one_set=others is None)
+            found.append((one + start, other + first))
+        yield mirrored, *(np.concatenate(rows) for rows in zip(*found, strict=True))  # type: ignore[misc]
+
+
+def _alike(left: NDArray[np.float32], right: NDArray[np.float32], one_set: bool) -> tuple[Rows, Rows]:
+    """Return the pairs of thumbnails above the threshold, the best few for each on the left.
+
+    If both are `one_set` from the same row on, each image is paired with later ones only.
+    """
+    rows: Rows = np.empty(0, np.int64)
+    columns: Rows = np.empty(0, np.int64)
+    values: NDArray[np.float32] = np.empty(0, np.float32)
+    for start in range(0, len(right), 4 * _BLOCK):
+        product: NDArray[np.float32] = left @ right[start : start + 4 * _BLOCK].T
+        one, other = np.divmod(np.flatnonzero(product > CANDIDATE), product.shape[1])
+        if one_set:
+            later = other + start > one
+            one, other = one[later], other[later]
+        rows, columns = np.concatenate([rows, one]), np.concatenate([columns, other + start])
+        values = np.concatenate([values, product[one, other]])
+        # After each block: where many images are alike, nearly all pairs are above the threshold.
+        best = _best(rows, values, WITHIN if one_set else BETWEEN)
+        rows, columns, values = rows[best], columns[best], values[best]
+    return rows, columns
+
+
+def _best(rows: Rows, values: NDArray[np.float32], most: int) -> Rows:
+    """Return where the highest values of each row are, `most` of a row, ordered by row and value."""
+    order: Rows = np.lexsort((-values, rows))
+    ordered = rows[order]
+    return order[np.arange(len(order)) - np.searchsorted(ordered, ordered) < most]
+
+
+def _thumbnails(images: NDArray[np.uint8], rows: Rows) -> NDArray[np.float32]:
+    """Return (n, 144) of length one, or of length zero for flat images, for the rows."""
+    thumbnails = np.zeros((len(rows), THUMBNAIL * THUMBNAIL), np.float32)
+    step = _at_once(_READ, images)
+    for start in range(0, len(rows), step):
+        block = images[rows[start : start + step]]
+        small = detail(resampled(_gray(block), THUMBNAIL)).reshape(len(block), -1)
+        small -= small.mean(1, keepdims=True)
+        length = np.linalg.norm(small, axis=1, keepdims=True)
+        small /= np.maximum(length, np.float32(1e-6))
+        thumbnails[start : start + step] = np.where(flat(block)[:, None], np.float32(0), small)
+    return thumbnails
+
+
+def _verified(
+    images: NDArray[np.uint8],
+    others: NDArray[np.uint8],
+    one: Rows,
+    other: Rows,
+    mirrored: bool,
+    side: int,
+) -> Pairs:
+    """Return the pairs whose likeness holds up to the full size."""
+    found = []
+    step = _at_once(_PAIRS, images, others)
+    for start in range(0, len(one), step):
+        i, j = one[start : start + step], other[start : start + step]
+        kept, score = _holding(_gray(images[i]), _gray(others[j])[:, :, :: -1 if mirrored else 1], side)
+        found.append(Pairs(i[kept], j[kept], score, np.full(len(kept), mirrored)))
+    return _joined(found)
+
+
+def _holding(one: NDArray[np.uint8], other: NDArray[np.uint8], side: int) -> tuple[Rows, NDArray[np.float32]]:
+    """Return which pairs of gray images (m, h, w) are twins, and the correlation of their detail."""
+    kept, overlay = np.arange(len(one)), Overlay.identity(len(one))
+    score = np.zeros(len(one), np.float32)
+    for size in _sizes(side):
+        moving, still = (smooth(resampled(images[kept], size)) for images in (one, other))
+        overlay = refine(moving, still, overlay, _STEPS[size > THUMBNAIL])
+        picture, score = likeness(moving, still, overlay)
+        full = size == side
+        holds = np.flatnonzero((score >= DETAIL) & (picture >= PICTURE) if full else score >= PASSING)
+        kept, overlay, score = kept[holds], overlay.of(holds), score[holds]
+        if not len(kept):
+            break
+    return kept, score
+
+
+def _at_once(most: int, *images: NDArray[np.uint8]) -> int:
+    """How many images are in memory at once: `most` of up to 96x96, and of larger ones as many pixels."""
+    pixels = max(int(some.shape[1]) * int(some.shape[2]) for some in images)
+    return max(1, min(most, most * LARGEST**2 // pixels))
+
+
+def _sizes(side: int) -> list[int]:
+    """Return the sizes at which pairs are compared: 12, 24, 48, ... and the full one."""
+    sizes = [THUMBNAIL]
+    while 2 * sizes[-1] < side:
+        sizes.append(2 * sizes[-1])
+    return [*sizes, side]
+
+
+def _gray(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return images (n, h, w, c) as luma (n, h, w), by the weights of ITU-R BT.601."""
+    if images.shape[-1] == 1:
+        return images[..., 0]
+    return np.rint(images @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.uint8)
+
+
+def _joined(pairs: list[Pairs]) -> Pairs:
+    if not pairs:
+        none = np.empty(0, np.int64)
+        return Pairs(none, none, np.empty(0, np.float32), np.empty(0, np.bool_))
+    return Pairs(
+        np.concatenate([found.one for found in pairs]),
+        np.concatenate([found.other for found in pairs]),
+        np.concatenate([found.likeness for found in pairs]),
+        np.concatenate([found.mirrored for found in pairs]),
+    )

@@ -1,0 +1,229 @@
+"""The coordinator's side of the fork server: start children, talk to them, learn how they ended."""
+
+import contextlib
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a child ended. peak_mib: its largest resident set."""
+
+    code: int  # exit code, or minus the signal's number
+    peak_mib: float
+
+    def __str__(self) -> str:
+        if self.code >= 0:
+            return f"exit code {self.code}"
+        return f"killed by {signal.Signals(-self.code).name}"
+
+
+_OBEY_SECONDS = 5
+#: Compiled steps of a thousand networks or so; the least recently used go first.
+_COMPILED_BYTES = 2**29
+_SERVER_DIED = Ending(-signal.SIGKILL, 0.0)
+
+
+class Child:
+    """One forked process. `pipe` speaks the trial protocol."""
+
+    def __init__(self, server: "ForkServer", identity: int, pipe: Connection) -> None:
+        self.pipe = pipe
+        self._server = server
+        self._identity = identity
+        self.pid: int | None = None  # known shortly after the fork
+        self._ending: Ending | None = None
+        self._ended = threading.Event()
+
+    def kill(self) -> None:
+        """End it now (SIGKILL)."""
+        self._server.request({"kill": self._identity})
+
+    def end(self) -> None:
+        """See to it that it is gone. A server that does not obey is hung, and goes too."""
+        self.kill()
+        if self.wait(_OBEY_SECONDS) is None:
+            self._server.kill()
+            self.wait(_OBEY_SECONDS)
+        self.pipe.close()
+
+    def wait(self, seconds: float | None = None) -> Ending | None:
+        """How it ended; None when it has not within the time given."""
+        self._ended.wait(seconds)
+        return self._ending
+
+    def ended(self, ending: Ending) -> None:
+        """Take note of the ending: called by the server's reader."""
+        self._ending = ending
+        self._ended.set()
+
+
+class ForkServer:
+    """Starts the server process when a child is first asked for, and again should it die.
+
+    body: the module whose `run(pipe)` a child runs. inherit: open files that the server and its children
+    keep; a lock among them is held until the last of them is gone. compiled: where JAX keeps the steps that
+    it compiled, so that seeds of one architecture share them; None: each child compiles its own.
+    """
+
+    def __init__(
+        self,
+        log: Path,
+        body: str = "search.training.evaluate",
+        inherit: Sequence[int] = (),
+        compiled: Path | None = None,
+    ) -> None:
+        self._log = log
+        self._body = body
+        self._inherit = tuple(inherit)
+        self._shared = shared(compiled) if compiled else {}
+        self._lock = threading.Lock()
+        self._children: dict[int, Child] = {}
+        self._identities = itertools.count()
+        self._control: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._listener: threading.Thread | None = None
+        self._ready = threading.Event()
+
+    def start(self) -> None:
+        """Begin to import Keras in the background; returns at once."""
+        with self._lock:
+            self._ensure_running()
+
+    def wait_until_ready(self, seconds: float | None = None) -> bool:
+        """Whether Keras is imported. False also when the server could not start: see its log."""
+        return self._ready.wait(seconds) and self._control is not None
+
+    def fork(self) -> Child:
+        """A new child, ready to be sent its task."""
+        ours, theirs = socket.socketpair()
+        with self._lock, theirs:
+            control = self._ensure_running()
+            identity = next(self._identities)
+            child = Child(self, identity, Connection(ours.detach()))
+            self._children[identity] = child
+            try:
+                socket.send_fds(control, [json.dumps({"fork": identity}).encode()], [theirs.fileno()])
+            except OSError:  # the server has just died: its listener ends this child as it ends the others
+                self._children.pop(identity, None)
+                child.ended(_SERVER_DIED)
+        return child
+
+    def request(self, message: dict[str, int]) -> None:
+        """Send a request; a server that is gone has killed its children already."""
+        if self._control is not None:
+            with contextlib.suppress(OSError):
+                self._control.send(json.dumps(message).encode())
+
+    def kill(self) -> None:
+        """End a server that does not obey; the next child starts another."""
+        if self._process is not None:
+            self._process.kill()
+
+    def close(self) -> None:
+        """End the server and every child."""
+        if self._control is not None:
+            with contextlib.suppress(OSError):
+                self._control.shutdown(socket.SHUT_RDWR)
+        if self._listener is not None:
+            self._listener.join(10)
+
+    def _ensure_running(self) -> socket.socket:
+        if self._control is not None:
+            return self._control
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with theirs, self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "search.execution.fork_server", str(theirs.fileno()), self._body],
+                pass_fds=[theirs.fileno(), *self._inherit],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**self._shared, **os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUNBUFFERED": "1"},
+            )
+        self._control = ours
+        self._ready.clear()
+        self._listener = threading.Thread(
+            target=self._listen, args=(ours, self._process), name="fork-server", daemon=True
+        )
+        self._listener.start()
+        return ours
+
+    def _listen(self, control: socket.socket, process: subprocess.Popen[bytes]) -> None:
+        """Pass on what the server says until it is gone; then every child is gone with it."""
+        while True:
+            try:
+                packet = control.recv(4096)
+            except OSError:
+                packet = b""
+            if not packet:
+                break
+            message = json.loads(packet)
+            if "ready" in message:
+                self._ready.set()
+            elif "forked" in message:
+                self._children[message["forked"]].pid = message["pid"]
+            elif "ended" in message:
+                ending = Ending(os.waitstatus_to_exitcode(message["status"]), message["peak_kib"] / 1024)
+                self._children.pop(message["ended"]).ended(ending)
+        process.kill()  # it has closed its end: whatever is left of it is of no use
+        process.wait()
+        control.close()
+        with self._lock:
+            if self._control is control:
+                self._control = None
+                self._ready.set()
+            orphans = list(self._children.values())
+            self._children.clear()
+        for child in orphans:
+            child.ended(_SERVER_DIED)
+
+
+def shared(compiled: Path) -> dict[str, str]:
+    """What JAX reads as it is imported; a user's own settings go before. Its bound needs filelock."""
+    if find_spec("filelock") is None:
+        return {}
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(compiled),
+        "JAX_COMPILATION_CACHE_MAX_SIZE": str(_COMPILED_BYTES),
+    }
+
+
+class Spare:
+    """A child that is forked before there is a task for it: by then it is ready."""
+
+    def __init__(self, server: ForkServer) -> None:
+        self._server = server
+        self._child: Child | None = None
+
+    def prepare(self) -> None:
+        """Fork one, unless there is one that lives."""
+        if self._child is None or self._child.wait(0) is not None:
+            self.end()
+            self._child = self._server.fork()
+
+    def take(self) -> Child:
+        """The child that was prepared, or another."""
+        self.prepare()
+        child, self._child = self._child, None
+        assert child is not None  # noqa: S101
+        return child
+
+    def end(self) -> None:
+        """See to it that none is left."""
+        if self._child is not None:
+            self._child.end()
+            self._child = None

@@ -1,0 +1,64 @@
+"""Many pictures, in batches and in little memory: what is in each, or in each of its faces."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.models.classifier import Opened
+from search.models.drawing import Seen
+from search.models.face_detection import Face, find_faces
+from search.models.images import Picture
+from search.models.predict import prediction, probabilities
+from spaces.errors import UserError
+
+_AT_ONCE: Final = 256  # pictures in memory
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One picture and what was seen: itself, or its faces. mistake: why it could not be looked at."""
+
+    picture: Picture
+    seen: tuple[Seen, ...] = ()
+    inputs: tuple[NDArray[np.uint8], ...] = ()  # what the network was given for each of `seen`
+    mistake: str = ""
+
+
+def look(opened: Opened, pictures: Iterable[Picture], faces: bool = False) -> Iterator[Looked]:
+    """Label pictures, or the faces in them. A picture that is none is told as such; the others go on."""
+    waiting = iter(pictures)
+    while chunk := list(islice(waiting, _AT_ONCE)):
+        yield from _label(opened, [_prepared(opened, picture, faces) for picture in chunk])
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    picture: Picture
+    faces: tuple[Face | None, ...] = ()
+    images: tuple[NDArray[np.uint8], ...] = ()
+    mistake: str = ""
+
+
+def _prepared(opened: Opened, picture: Picture, faces: bool) -> _Prepared:
+    try:
+        if not faces:
+            return _Prepared(picture, (None,), (picture.pixels(opened.image_shape),))
+        upright = picture.upright()
+        found = tuple(find_faces(upright))
+        crops = (Picture(picture.name, face.crop(upright)) for face in found)
+        return _Prepared(picture, found, tuple(crop.pixels(opened.image_shape) for crop in crops))
+    except UserError as error:
+        return _Prepared(picture, mistake=str(error))
+
+
+def _label(opened: Opened, chunk: list[_Prepared]) -> Iterator[Looked]:
+    images = [image for one in chunk for image in one.images]
+    stack = np.stack(images) if images else np.zeros((0, *opened.image_shape), np.uint8)
+    rows = iter(probabilities(opened, stack))
+    for one in chunk:
+        seen = tuple(Seen(prediction(opened, one.picture.name, next(rows)), face) for face in one.faces)
+        yield Looked(one.picture, seen, one.images, one.mistake)

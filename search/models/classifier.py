@@ -1,0 +1,178 @@
+"""A network ready to name what is in a picture: loaded safely, its input and output understood."""
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.tracking import names
+from spaces.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
+
+SUFFIX: Final = ".keras"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a model file does not say: the names of its classes, in order, and its temperature."""
+
+    class_names: tuple[str, ...]
+    temperature: float = 1.0
+
+    @classmethod
+    def read(cls, path: Path) -> "Labels":
+        """From the file that `text` makes. Raises UserError where it is another."""
+        try:
+            known: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return cls(tuple(map(str, known["class_names"])), float(known.get("temperature", 1.0)))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f'{path} is no file of labels: it needs "class_names", a list') from error
+
+    def text(self, **more: Any) -> str:
+        """As JSON, with whatever else is to be known."""
+        known = {"class_names": list(self.class_names), "temperature": self.temperature, **more}
+        return json.dumps(known, indent=1, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A loaded network.
+
+    Attributes:
+        network: images (n, *image_shape) to probabilities (n, classes).
+        labels: its classes and its temperature.
+        image_shape: height, width, channels (1 or 3).
+        scale: what pixels from 0 to 255 are multiplied by before the network sees them; 1 where it
+            rescales them itself.
+        name: what a person calls it.
+    """
+
+    network: "keras.Model"
+    labels: Labels
+    image_shape: tuple[int, int, int]
+    scale: float
+    name: str
+
+    def inputs(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        """What the network is given for these images, (n, *image_shape)."""
+        return images if self.scale == 1.0 else images.astype(np.float32) * np.float32(self.scale)
+
+
+def open_file(path: Path, labels: Labels | None = None, name: str | None = None) -> Opened:
+    """Open a `.keras` file. Nothing in it is executed: what asks for that is refused.
+
+    Without labels, those in `labels.json` beside it are taken, else classes are numbered. Raises UserError.
+    """
+    called = name or str(path)
+    beside = path.with_name(names.LABELS_JSON)
+    if labels is None and beside.is_file():
+        labels = Labels.read(beside)
+    return understand(load(path, called), labels, called)
+
+
+def acquaint(path: Path, family: str) -> None:
+    """Let Keras know the classes of its own that a model kept by a study has from its hypermodel.
+
+    family: of the run that kept it. It imports the module of a hypermodel: never for a file from elsewhere.
+    Raises UserError.
+    """
+    if ":" not in family:
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return  # `load` says what is wrong with it
+    from spaces.keras_tuner.custom_objects import know_own_classes
+
+    know_own_classes(config, family)
+
+
+def load(path: Path, called: str) -> "keras.Model":
+    """The Keras model of a file. Raises UserError where it is none, broken, or asks to run code."""
+    if not path.is_file():
+        raise UserError(f"the model {called} does not exist: check the path")
+    if path.suffix != SUFFIX:
+        raise UserError(f"{called} is no {SUFFIX} file: save the model with model.save('name{SUFFIX}')")
+    if not zipfile.is_zipfile(path):  # Keras would say that it does not exist
+        raise UserError(_refusal(called, "such a file is a zip archive, and this is none"))
+    import keras
+
+    try:
+        return keras.saving.load_model(path, safe_mode=True, compile=False)
+    except Exception as error:  # whatever a file from elsewhere makes Keras raise
+        raise UserError(_refusal(called, str(error))) from error
+
+
+def _refusal(called: str, reason: str) -> str:
+    if "safe_mode" in reason or "unsafe" in reason.lower() or "Lambda" in reason:
+        return (
+            f"{called} asks for code of its own to be run when it is loaded (a Lambda layer, say), which is "
+            "refused: build it from Keras' layers alone"
+        )
+    if "Could not locate" in reason or "register_keras_serializable" in reason:
+        return f"{called} has a layer that is not one of Keras' own: build it from Keras' layers alone"
+    return f"{called} is broken, or no Keras model ({' '.join(reason.split())[:120]}): save or fetch it again"
+
+
+def understand(network: "keras.Model", labels: Labels | None, called: str) -> Opened:
+    """What goes into a network and what comes out. Raises UserError where that is no image classifier."""
+    shape = _image_shape(network, called)
+    classes = _classes(network, called)
+    labels = labels or Labels(tuple(f"class {number}" for number in range(classes)))
+    given, different = len(labels.class_names), len(set(labels.class_names))
+    if not given == different == classes:
+        count = f"{different} different" if given == classes else f"{given}"
+        raise UserError(
+            f"{called} tells {classes} classes apart, but {count} names were given "
+            f"({', '.join(labels.class_names)}): name each class once, in the model's order"
+        )
+    return Opened(network, labels, shape, 1.0 if _rescales(network) else 1 / 255, called)
+
+
+def _image_shape(network: "keras.Model", called: str) -> tuple[int, int, int]:
+    shape = network.input_shape
+    if not isinstance(shape, tuple) or len(shape) != 4:
+        raise UserError(
+            f"{called} does not take one image (height, width, channels) at a time: its input is {shape}"
+        )
+    _, height, width, channels = shape
+    if channels not in (1, 3) or not height or not width:
+        raise UserError(
+            f"{called} takes images of {height} x {width} with {channels} channels: Candor can give it gray "
+            "(1) or RGB (3) images of a fixed size"
+        )
+    return int(height), int(width), int(channels)
+
+
+def _classes(network: "keras.Model", called: str) -> int:
+    shape = network.output_shape
+    if not isinstance(shape, tuple) or len(shape) != 2 or not shape[1] or shape[1] < 2:
+        raise UserError(f"{called} gives no probabilities of two classes or more: its output is {shape}")
+    return int(shape[1])
+
+
+def _rescales(network: "keras.Model") -> bool:
+    """Whether it takes pixels from 0 to 255: says so by its type, or has a layer that rescales them.
+
+    Without either, the usual habit is assumed: pixels divided by 255.
+    """
+    import keras
+
+    if keras.backend.is_int_dtype(network.inputs[0].dtype):
+        return True
+    return any(
+        isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization) for layer in _layers(network)
+    )
+
+
+def _layers(network: "keras.Model") -> Sequence[Any]:
+    """Every layer, those of networks inside it too."""
+    return list(network._flatten_layers(include_self=False, recursive=True))

@@ -1,0 +1,101 @@
+"""A model as a file to take elsewhere, checked against what Keras itself answers."""
+
+import json
+import shutil
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.models.classifier import Opened, open_file
+from search.models.predict import raw_probabilities
+from search.tracking import names
+from spaces.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
+
+FORMATS: Final = ("keras", "onnx")
+_BATCH: Final = 256
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written. largest_difference: of one probability, over all images that were compared."""
+
+    path: Path
+    images: int
+    largest_difference: float
+    changed_labels: int
+
+
+def export(opened: Opened, source: Path, form: str, folder: Path, images: NDArray[np.uint8]) -> Exported:
+    """Write the model and its labels into a folder, and compare on these images, (n, *image_shape).
+
+    source: the `.keras` file that was opened. Raises UserError where a format cannot be had here.
+    """
+    if form not in FORMATS:
+        raise UserError(f'"{form}" is no format: choose one of {", ".join(FORMATS)}')
+    expected = raw_probabilities(opened, images)
+    answer = {"keras": _to_keras, "onnx": _to_onnx}[form](opened, source, folder / f"model.{form}")
+    (folder / names.LABELS_JSON).write_text(
+        opened.labels.text(image_shape=opened.image_shape), encoding="utf-8"
+    )
+    found = np.concatenate([answer(images[at : at + _BATCH]) for at in range(0, len(images), _BATCH)])
+    return Exported(
+        path=folder / f"model.{form}",
+        images=len(images),
+        largest_difference=float(np.abs(found - expected).max()),
+        changed_labels=int((found.argmax(axis=1) != expected.argmax(axis=1)).sum()),
+    )
+
+
+Answer = Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]
+
+
+def _to_keras(opened: Opened, source: Path, path: Path) -> Answer:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, path)
+    again = open_file(path, opened.labels)
+    return lambda images: raw_probabilities(again, images)
+
+
+def _to_onnx(opened: Opened, source: Path, path: Path) -> Answer:
+    import keras
+
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime
+    except ImportError as error:
+        raise UserError(
+            f"{error.name} is not installed: in Candor's folder, .venv/bin/pip install -e '.[onnx]'"
+        ) from error
+    if keras.backend.backend() != "tensorflow":
+        raise UserError("ONNX is written through TensorFlow: unset KERAS_BACKEND for this command")
+    network = in_float32(opened.network)
+    shape = opened.image_shape
+    network(np.zeros((1, *shape), opened.inputs(np.zeros((1, *shape), np.uint8)).dtype))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tf2onnx looks for names that numpy had before version 2
+        network.export(str(path), format="onnx", verbose=False)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda images: np.asarray(session.run(None, {name: opened.inputs(images)})[0])
+
+
+def in_float32(network: "keras.Model") -> "keras.Model":
+    """The same network and weights, computed in float32: ONNX runtimes know no convolution in bfloat16."""
+    import keras
+
+    described = json.dumps(keras.saving.serialize_keras_object(network))
+    if "mixed_bfloat16" not in described and "mixed_float16" not in described:
+        return network
+    plain = described.replace("mixed_bfloat16", "float32").replace("mixed_float16", "float32")
+    same = keras.saving.deserialize_keras_object(json.loads(plain), safe_mode=True)
+    same.set_weights(network.get_weights())
+    return same

@@ -1,0 +1,73 @@
+"""One evaluation in a worker's hands, and how it ended."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import optuna
+
+from search.execution.messages import Built, Task, Value
+from spaces.domains import Domain
+
+#: States of an outcome that is none: to go on later; taken over by another machine.
+STOPPED = "stopped"
+LOST = "lost"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an evaluation ended. state: one of names.STATES, STOPPED or LOST."""
+
+    state: str
+    reason: str = ""
+    score: float = float("nan")
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    violations: Mapping[str, float] = field(default_factory=dict)  # relative: value / budget - 1
+
+
+@dataclass
+class Work:
+    """One evaluation in a worker's hands."""
+
+    stage: str
+    slot: int  # its place in the study's plan
+    seed: int
+    key: str
+    baseline: bool
+    task: Task
+    study: optuna.Study  # this worker's view of it
+    trial_id: int  # Optuna's
+    begun: float  # when it was first claimed, in seconds since the epoch
+    resumed: int = 0  # after so many epochs it goes on that had paused
+    attempts: int = 0
+    built: Built | None = None
+    known: Outcome | None = None  # of a duplicate: what its twin had
+    trained_seconds: float = 0.0  # over the epochs heard of, restored ones too
+    stood: dict[str, tuple[Domain, Value]] = field(default_factory=dict)  # asked for, and not drawn
+    unsure: bool = False  # whether the storage holds draws of which its answer was lost
+    read: bool = False  # whether Optuna has read the trial of which it is to take draws
+    looked: float = field(default_factory=time.monotonic)  # when it was last seen to be this process's own
+
+    @property
+    def time(self) -> int:
+        """When the last epoch ended, in milliseconds: the same whenever an epoch is told again."""
+        return int(1000 * (self.begun + self.trained_seconds))
+
+    @cached_property
+    def trial(self) -> optuna.Trial:
+        """What Optuna draws and prunes with. Read when first asked for: it takes Optuna several questions."""
+        self.study._thread_local.cached_all_trials = None  # as `ask` does, which would read the whole plan
+        return optuna.Trial(self.study, self.trial_id)
+
+    @property
+    def writable(self) -> optuna.Trial:
+        """The trial, after Optuna's cache has read it: of others it takes no values."""
+        if not self.read:
+            self.study.get_trials(deepcopy=False)
+            self.read = True
+        return self.trial
+
+    def read_again(self) -> None:
+        """Let Optuna read the trial anew before it is used once more."""
+        self.__dict__.pop("trial", None)

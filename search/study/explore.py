@@ -1,0 +1,327 @@
+"""The first stage: a sampler draws candidates; monitor decides who becomes a leader."""
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, cast
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search.execution.messages import (
+    RESULT,
+    Answer,
+    Built,
+    Value,
+)
+from search.study.config import Setting
+from search.study.evaluation import Outcome, Work
+from search.study.repeats import twin
+from search.study.rungs import (
+    PAUSED,
+    Asha,
+    last_of_each_slot,
+    plan_to_resume,
+)
+from search.study.samplers import SHARED_NAMES, learn, make_pruner
+from search.study.stage import Direction, Stage, Wait
+from search.study.warm_start import LEADS, plain
+from search.tracking import names
+from spaces.domains import Domain, domain_from_dict
+from spaces.errors import UserError
+
+#: States that use up one of the study's trials. Infeasible and duplicate draws cost next to nothing.
+COUNTED = (names.COMPLETE, names.PRUNED, names.DIVERGED, names.FAILED)
+DUPLICATES_IN_A_ROW = 20
+INFEASIBLE_PER_TRIAL = 20
+
+
+class Explore(Stage):
+    """Trials up to the protocol's total, shared equally among families; the baseline first.
+
+    After it come the leads of an earlier study, where the experiment asks for them.
+    The first has the cores of two workers, of which one waits: people wait for the first answer, too.
+    An arm is a family or variant of which the space holds several; a space of one is one arm.
+    """
+
+    name = names.EXPLORE
+    learns = True
+
+    def __init__(
+        self,
+        setting: Setting,
+        *args: Any,
+        leads: Sequence[Mapping[str, Any]] = (),
+        hours_left: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        protocol = setting.protocol
+        pruner = make_pruner(protocol.pruner, protocol.pruner_options, protocol.epochs)
+        self._asha = pruner if isinstance(pruner, Asha) else None
+        self.ended_because = ""
+        super().__init__(setting, *args, **kwargs)
+        self.leads = tuple(leads)
+        if leads:
+            self.origin = str(leads[0]["from"]).partition("/")[0]
+            self.study.set_user_attr(LEADS, list(leads))
+        if protocol.also_minimize is None:  # Optuna prunes by one objective alone
+            self.prunes_by = "seed" if protocol.explore_seeds > 1 else "epoch"
+        self._arms = (setting.space,) if isinstance(setting.space, str) else tuple(setting.space)
+        self._grid = _grid(setting) if protocol.sampler == "grid" else None
+        self._hours_left = hours_left
+
+    def directions(self) -> list[Direction]:
+        """The objective's, and that of a size beside it."""
+        objective = super().directions()
+        return [*objective, "minimize"] if self.setting.protocol.also_minimize else objective
+
+    def values(self, outcome: Outcome) -> list[float]:
+        """The score, and the size beside it."""
+        size = self.setting.protocol.also_minimize
+        return [outcome.score, *([outcome.metrics[size]] if size else [])]
+
+    def trials(self, *states: TrialState) -> list[FrozenTrial]:
+        """One for each slot, the last: what had paused and goes on is one trial."""
+        if self._asha is None:
+            return super().trials(*states)
+        last = last_of_each_slot(super().trials()).values()
+        return [trial for trial in last if not states or trial.state in states]
+
+    def keeps(self, work: Work) -> bool:
+        """Where trainings pause: those that may go on."""
+        if self._asha is None or self.ended_because:
+            return False
+        trials = self.trials()
+        own = next(trial for trial in trials if trial.user_attrs["slot"] == work.slot)
+        return own.last_step is not None and self._asha.may_go_on(self.study, trials, own)
+
+    def needed(self) -> list[FrozenTrial]:
+        """Those of trials that are open, and of those that have paused, until explore is over."""
+        paused = [] if self.ended_because else [t for t in self.trials() if t.user_attrs.get(PAUSED)]
+        return [*super().needed(), *paused]
+
+    def _count(self) -> int:
+        return sum(state in COUNTED for state in _states(self.trials()))
+
+    def total(self) -> int:
+        """The protocol's."""
+        return self.setting.protocol.trials
+
+    def plan_next(self) -> type[Wait] | None:
+        """One more trial, unless the total is reached or about to be."""
+        trials, total = self.trials(), self.total()
+        states = _states(trials)
+        done = sum(s in COUNTED for s in states)
+        running = sum(t.state == TrialState.RUNNING for t in trials)
+        reason = self._reason_to_end(trials, done, total)
+        used_up = self._grid is not None and _without_baseline(trials) >= len(self._grid)
+        all_drawn = bool(reason) or used_up or done + running >= total
+        aside = self._stands_aside()
+        if not aside and (paused := self._to_resume(trials, running, all_drawn)):
+            self.enqueue(paused.user_attrs["slot"], 0, drawn=paused.params, **plan_to_resume(paused))
+            return None
+        self.ended_because = reason
+        if reason:
+            return None
+        if all_drawn or aside:
+            return Wait
+        first = not trials and self.setting.baseline is not None
+        place = self._baseline() if first else self._place(trials)
+        threads = {} if trials else {"threads": self.threads_of_two()}
+        self.enqueue(len(trials), 0, **place, **threads)
+        return None
+
+    def _to_resume(self, trials: list[FrozenTrial], running: int, all_drawn: bool) -> FrozenTrial | None:
+        """What had paused and goes on now.
+
+        Elsewhere than where its checkpoint lies it would begin again, so that this is left for when all have
+        been drawn. Then so many go on that there are as many leaders as asked for.
+        """
+        if self._asha is None or (self._hours_left is not None and self._hours_left() <= 0):
+            return None
+        for paused in self._asha.to_resume(self.study, trials):
+            if all_drawn or self.folder_of(paused.user_attrs["key"]).exists():
+                return paused
+        complete = _states(trials).count(names.COMPLETE)
+        if all_drawn and complete + running < self.setting.protocol.leaders:
+            return self._asha.best_paused(self.study, trials)
+        return None
+
+    def _work(self, study: optuna.Study, trial: int, begun: float, attributes: Mapping[str, Any]) -> Work:
+        """What goes on is not what it was when it paused."""
+        work = super()._work(study, trial, begun, attributes)
+        result = self.folder_of(work.key) / RESULT
+        if work.resumed and result.exists() and _epochs(result) <= work.resumed:
+            result.unlink()
+        return work
+
+    def _stands_aside(self) -> bool:
+        """Whether an evaluation of this process has the cores of the worker that asks."""
+        share = self.setting.threads
+        running = [work.task.threads for work in self.running()]
+        return sum(running) > share * len(running) and sum(running) >= share * self.workers
+
+    def _baseline(self) -> dict[str, Any]:
+        """What the plan says of the baseline; it counts as a trial of its arm."""
+        cell = self.setting.baseline or {}
+        named = str(cell.get("family") or cell.get("variant", ""))
+        arm = next((arm for arm in self._arms if named in (arm, named.partition(".")[0])), self._arms[0])
+        return {"baseline": True, "arm": arm}
+
+    def _place(self, trials: list[FrozenTrial]) -> dict[str, Any]:
+        """What the plan says of the next trial: a cell of the grid, a lead, or the arm whose turn it is."""
+        number = _without_baseline(trials)
+        if self._grid is not None:
+            return {"cell": self._grid[number]}
+        return dict(self.leads[number]) if number < len(self.leads) else {"arm": self._turn(trials)}
+
+    def _reason_to_end(self, trials: list[FrozenTrial], done: int, total: int) -> str:
+        if done >= total:
+            return f"all {total} trials are done"
+        if self._grid is not None:
+            running = len(trials) - len(_states(trials))
+            used_up = _without_baseline(trials) >= len(self._grid) and not running
+            return f"all {len(self._grid)} cells of the grid are done" if used_up else ""
+        closed = self._closed(trials)
+        if len(closed) == len(self._arms):
+            several = len(self._arms) > 1
+            return "; ".join(f"{arm}: {why}" if several else why for arm, why in closed.items())
+        if self._hours_left is not None and self._hours_left() <= 0:
+            return "the hours left are needed to confirm the leaders"
+        return ""
+
+    def _closed(self, trials: list[FrozenTrial]) -> dict[str, str]:
+        """The arms from which nothing more is drawn, and why."""
+        share = -(-self.total() // len(self._arms))
+        told = {arm: _exhausted(_states(_of_arm(trials, arm)), share) for arm in self._arms}
+        return {arm: why for arm, why in told.items() if why}
+
+    def _turn(self, trials: list[FrozenTrial]) -> str:
+        """The arm with the smallest share so far; what costs next to nothing counts for little."""
+        closed = self._closed(trials)
+        spent = {arm: _share(_of_arm(trials, arm)) for arm in self._arms if arm not in closed}
+        return min(spent, key=lambda arm: spent[arm])
+
+    def task_fields(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """The baseline is fixed, the family of an arm is given, everything else is drawn."""
+        protocol = self.setting.protocol
+        fields: dict[str, Any] = {
+            "rounds": protocol.explore_seeds,
+            "keep_model": protocol.keep_models == "all",
+        }
+        if attributes.get("baseline") and self.setting.baseline is not None:
+            return fields | cell_fields(self.setting, self.setting.baseline)
+        if "cell" in attributes:
+            return fields | cell_fields(self.setting, attributes["cell"])
+        if len(self._arms) > 1:
+            return fields | {"fix": {**self.setting.fix, "family": attributes["arm"]}}
+        return fields
+
+    def suggest(self, work: Work, name: str, domain: Domain) -> Value:
+        """Drawn by the sampler; what a baseline or the lists of a grid do not name stands at its default."""
+        if self._draws(work):
+            return super().suggest(work, name, domain)
+        assert domain.default is not None  # noqa: S101  whoever declares a hyperparameter gives one
+        work.stood[name] = domain, domain.default
+        return domain.default
+
+    def draw(self, work: Work, name: str, domain: Domain) -> Value:
+        """An earlier study's lead has the values that it had there; what this space has not, is drawn."""
+        value = work.trial.user_attrs.get("values", {}).get(plain(name))
+        if value is None or not domain.contains(value):
+            return super().draw(work, name, domain)
+        learn(work.writable, name, domain, value)
+        return cast("Value", value)
+
+    def _draws(self, work: Work) -> bool:
+        return self._grid is None and not work.baseline
+
+    def built(self, work: Work, built: Built) -> Answer:
+        """Refuse what was drawn before: its value is known. Raises UserError: see `_tell_sampler`."""
+        work.built = built
+        if work.baseline and self._grid is None:
+            self._tell_sampler(work, built)
+        with self.exclusive():
+            work.known = twin(self.trials(), work, built)
+            if work.known is None:
+                work.trial.set_user_attr("fingerprint", built.candidate_fingerprint)
+        return Answer.GO if work.known is None else Answer.DUPLICATE
+
+    def _tell_sampler(self, work: Work, built: Built) -> None:
+        """Let the sampler learn from the baseline, where it is something that could have been drawn.
+
+        Raises UserError where it is not and the sampler draws only names that all trials have: then it would
+        draw none, and all would be random.
+        """
+        stood = dict(work.stood)
+        for path, one in built.stood.items():
+            if not {path, one["name"]} & {*self.setting.fix, "family"}:
+                stood[path] = domain_from_dict(one["domain"]), one["value"]
+        for field, domain in self.setting.recipe_domains.items():
+            stood[names.RECIPE + field] = domain_from_dict(domain), built.recipe[field]
+        outside = [name for name, (domain, value) in stood.items() if not domain.contains(value)]
+        if not outside and "variant" not in (self.setting.baseline or {}):
+            for name, (domain, value) in stood.items():
+                learn(work.writable, name, domain, value)
+        elif self.setting.protocol.sampler in SHARED_NAMES and len(self._arms) == 1:
+            what = f"has {outside[0]} outside of the search" if outside else "is a variant"
+            raise UserError(
+                f'sampler "{self.setting.protocol.sampler}" would draw at random, since the baseline {what}: '
+                'give [baseline] values that the search has, or take sampler "tpe"'
+            )
+
+
+def _epochs(result: Path) -> float:
+    """How many a training had when it wrote its result."""
+    return float(json.loads(result.read_text())["metrics"][names.EPOCHS])
+
+
+def _of_arm(trials: list[FrozenTrial], arm: str) -> list[FrozenTrial]:
+    return [trial for trial in trials if trial.user_attrs.get("arm") == arm]
+
+
+def _share(trials: list[FrozenTrial]) -> float:
+    """How many trials an arm has had."""
+    states = _states(trials)
+    trained = sum(state in COUNTED for state in states)
+    return len(trials) - len(states) + trained + (len(states) - trained) / INFEASIBLE_PER_TRIAL
+
+
+def _exhausted(states: list[str], share: int) -> str:
+    """Why an arm that is to have so many trials has no more to give; "" if it has."""
+    last = states[-DUPLICATES_IN_A_ROW:]
+    if len(last) == DUPLICATES_IN_A_ROW and set(last) == {names.DUPLICATE}:
+        return f"the last {DUPLICATES_IN_A_ROW} draws were known already: the space is used up"
+    count = states.count(names.INFEASIBLE)
+    if count >= INFEASIBLE_PER_TRIAL * share:
+        return f"{count} draws were infeasible: the budget is too small for the space"
+    return ""
+
+
+def _without_baseline(trials: list[FrozenTrial]) -> int:
+    return sum(not t.user_attrs.get("baseline") for t in trials)
+
+
+def _grid(setting: Setting) -> tuple[Mapping[str, Any], ...]:
+    """Every combination of the lists that are searched, in each family if there are several."""
+    axes = {name: domain["choices"] for name, domain in setting.domains.items()}
+    axes |= {names.RECIPE + name: domain["choices"] for name, domain in setting.recipe_domains.items()}
+    if not isinstance(setting.space, str):
+        axes["family"] = setting.space
+    return tuple(dict(zip(axes, values, strict=True)) for values in product(*axes.values()))
+
+
+def _states(trials: list[FrozenTrial]) -> list[str]:
+    """The states of the trials that are over."""
+    return [t.user_attrs["state"] for t in trials if t.state.is_finished()]
+
+
+def cell_fields(setting: Setting, cell: Mapping[str, Any]) -> dict[str, Any]:
+    """The task of a fixed cell: a variant or hyperparameters of the space, and recipe fields."""
+    recipe = {k.removeprefix(names.RECIPE): v for k, v in cell.items() if k.startswith(names.RECIPE)}
+    values = {k: v for k, v in cell.items() if k != "variant" and not k.startswith(names.RECIPE)}
+    fields: dict[str, Any] = {"recipe": {**setting.recipe, **recipe}, "recipe_domains": {}}
+    if "variant" in cell:
+        return fields | {"space": cell["variant"], "fix": {}, "domains": {}}
+    return fields | {"fix": {**setting.fix, **values}}

@@ -1,0 +1,166 @@
+"""The course of one training: what happens between two epochs."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from search.training.batches import ShuffledBatches
+from search.training.checkpoint import Checkpoint, State
+from search.training.composition import Composition, predict
+from search.training.decision import Decision, Diverged
+from search.training.metrics import scores
+from search.training.schedule import Schedule
+
+Report = Callable[[int, dict[str, float]], Decision]
+
+_OUTCOMES: Final = {Decision.CONTINUE: "complete", Decision.PRUNE: "pruned", Decision.STOP: "stopped"}
+
+
+class Course(keras.callbacks.Callback):  # type: ignore[misc]
+    """Measures, decides, reports and saves after every epoch; sets what changes before it.
+
+    Args:
+        settle: makes the model ready to predict, before it is measured.
+
+    Attributes:
+        history: every epoch so far, as reported.
+    """
+
+    def __init__(
+        self,
+        models: Composition,
+        batches: ShuffledBatches,
+        monitor: tuple[NDArray[np.uint8], NDArray[np.integer[Any]]],
+        schedule: Schedule,
+        report: Report,
+        checkpoint: Checkpoint | None,
+        settle: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self.models = models
+        self.batches = batches
+        self.monitor = monitor
+        self.schedule = schedule
+        self.report = report
+        self.checkpoint = checkpoint
+        self.settle = settle
+        self.history: list[dict[str, float]] = []
+        self._answer = Decision.CONTINUE
+        self._kept: list[NDArray[Any]] = []
+        self._step_seconds: list[float] = []
+        self._started = 0.0
+
+    @property
+    def epochs(self) -> int:
+        """How many are done."""
+        return len(self.history)
+
+    @property
+    def ended(self) -> bool:
+        """Whether no epoch should follow."""
+        return self._answer is not Decision.CONTINUE or self.schedule.over(self.history)
+
+    @property
+    def outcome(self) -> str:
+        """How it ended: complete, pruned or stopped."""
+        return _OUTCOMES[self._answer]
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Set this epoch's order, learning rate and strength of augmentation."""
+        self._started = time.perf_counter()
+        self.batches.epoch = epoch
+        self.models.training.optimizer.learning_rate = self.schedule.learning_rate(self.history)
+        self.models.strength.assign(self.schedule.strength(self.history))
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Measure on monitor, keep the weights if they are the best, report, save."""
+        self._step_seconds.append(time.perf_counter() - self._started)
+        self.settle()
+        metrics = self._measure(logs)
+        if not math.isfinite(metrics["train_loss"] + metrics["monitor_loss"]):
+            raise Diverged(epoch + 1)
+        self.history.append(metrics)
+        if self.schedule.best_epoch(self.history) == self.epochs:
+            self._kept = _copies(self.models.inference.weights)
+        self._answer = self.report(self.epochs, dict(metrics))
+        self.model.stop_training = self.ended
+        self._save(metrics["epoch_seconds"])
+
+    def _measure(self, logs: Mapping[str, float]) -> dict[str, float]:
+        images, labels = self.monitor
+        monitor = scores(labels, predict(self.models.inference, images))
+        return {
+            "train_loss": float(logs["loss"]),
+            "train_accuracy": float(logs["accuracy"]),
+            "monitor_loss": monitor["loss"],
+            "monitor_accuracy": monitor["accuracy"],
+            "learning_rate": self.schedule.learning_rate(self.history),
+            "epoch_seconds": time.perf_counter() - self._started,
+            "monitor_macro_f1": monitor["macro_f1"],
+        }
+
+    def _save(self, seconds: float) -> None:
+        if self.checkpoint is None:
+            return
+        self.checkpoint.worked(seconds, self._state)
+        if self.ended:
+            self.checkpoint.save(self._state)
+
+    def _state(self) -> State:
+        arrays = {name: _copies(variables) for name, variables in self._variables().items()}
+        return State({**arrays, "kept": self._kept}, {"identity": self._identity(), "history": self.history})
+
+    def _variables(self) -> dict[str, list[keras.Variable]]:
+        """All that an epoch changes: weights, generators of random numbers, the optimizer's state."""
+        training = self.models.training
+        return {"model": training.variables, "optimizer": training.optimizer.variables}
+
+    def _identity(self) -> dict[str, Any]:
+        """What a checkpoint must share with the training that takes it up."""
+        recipe = self.schedule.recipe.to_dict()
+        shapes = [list(v.shape) for v in self.models.training.variables]
+        known = {**asdict(self.schedule), "recipe": recipe, "seed": self.batches.seed, "shapes": shapes}
+        identity: dict[str, Any] = json.loads(json.dumps(known))  # as a checkpoint gives it back
+        return identity
+
+    def resume(self) -> None:
+        """Take up the checkpoint's state, if there is one, and report its epochs again.
+
+        Raises:
+            ValueError: when it belongs to another training.
+        """
+        if self.checkpoint is None or (state := self.checkpoint.load()) is None:
+            return
+        if state.record["identity"] != self._identity():
+            folder = self.checkpoint.folder
+            raise ValueError(f"the checkpoint in {folder} is another training's: delete it to start anew")
+        self.models.training.optimizer.build(self.models.training.trainable_variables)
+        for name, variables in self._variables().items():
+            for variable, array in zip(variables, state.arrays[name], strict=True):
+                variable.assign(array)
+        self._kept = list(state.arrays["kept"])
+        self.history = state.record["history"]
+        for epoch, metrics in enumerate(self.history, start=1):
+            self._answer = self.report(epoch, dict(metrics))
+
+    def keep_best(self) -> None:
+        """Give the network the weights of the best epoch."""
+        self.models.inference.set_weights(self._kept)
+
+    def images_per_second(self) -> float:
+        """Of the training steps: see `Trained`."""
+        steady = self._step_seconds[1:] or self._step_seconds
+        return len(steady) * self.batches.images / sum(steady) if steady else 0.0
+
+
+def _copies(variables: list[keras.Variable]) -> list[NDArray[Any]]:
+    """The values now. bfloat16, which npz cannot hold, as float32, which holds each of its values."""
+    arrays = [np.asarray(variable).copy() for variable in variables]
+    return [array.astype(np.float32) if array.dtype.name == "bfloat16" else array for array in arrays]

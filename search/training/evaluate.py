@@ -1,0 +1,310 @@
+"""One evaluation in a process of its own: draw, build, train, measure, write, answer.
+
+Follow one image here: memory map -> augmentation and network -> probabilities -> measures.
+The fork server imports this module, and Keras with it, once; no operation runs before the fork.
+"""
+
+import dataclasses
+import json
+import os
+import resource
+import time
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from search.datasets.prepare import Prepared
+from search.execution import messages
+from search.execution.atomic_files import disk_is_full, settle, write_whole
+from search.execution.messages import (
+    REPEATED,
+    RESULT,
+    Answer,
+    Built,
+    Closing,
+    Epoch,
+    Failed,
+    Infeasible,
+    Result,
+    Suggest,
+    Task,
+    Value,
+    ask,
+    receive,
+    send,
+)
+from search.tracking import names
+from search.tracking.environment import conditions
+from search.training.fit import (
+    Decision,
+    Diverged,
+    Trained,
+    train,
+)
+from search.training.recipe import Recipe
+from search.training.replicates import (
+    Judged,
+    Round,
+    final_metrics,
+    judge,
+    predictions,
+    rounds,
+    telling_images,
+)
+from search.training.worst_images import write_gallery
+from spaces.domains import Domain, domain_from_dict
+from spaces.errors import UserError
+from spaces.family import InfeasibleArchitecture, fingerprint
+from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
+from spaces.outline import outline
+from spaces.saving import require_saveable
+from spaces.space import Realised, Space
+
+_DECISIONS = {Answer.GO: Decision.CONTINUE, Answer.PRUNE: Decision.PRUNE, Answer.STOP: Decision.STOP}
+_OUTCOMES = {Answer.GO: "complete", Answer.PRUNE: "pruned", Answer.STOP: "stopped"}
+
+
+def run(pipe: Connection) -> None:
+    """Serve one task from the pipe; whatever goes wrong is told to the coordinator."""
+    try:
+        _evaluate(pipe, receive(pipe))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the coordinator has hung up: nobody is left to tell
+    except Diverged as error:
+        send(pipe, Failed("diverged", str(error)))
+    except UserError as error:
+        send(pipe, Failed("user", str(error)))
+    except MemoryError as error:
+        send(pipe, Failed("memory", f"out of memory: {error}"))
+    except Exception as error:
+        kind = "disk" if disk_is_full(error) else "error"
+        send(pipe, Failed(kind, f"{type(error).__name__}: {error}", traceback.format_exc()))
+
+
+def _evaluate(pipe: Connection, task: Task) -> None:
+    folder = Path(task.folder)
+    finished = folder / RESULT
+    os.environ.update(task.environment)
+    _use(task.precision, task.threads)
+    keras.utils.set_random_seed(task.seed)
+    dataset = Prepared.open(Path(task.dataset))
+    try:
+        realised, recipe, hp = _candidate(pipe, task, dataset)
+    except InfeasibleArchitecture as error:
+        send(pipe, _infeasible(error))
+        return
+    built = _built(realised, recipe, hp)
+    if ask(pipe, built) != Answer.GO or task.describe_only:
+        return
+    if finished.exists():  # trained to the end before, told to nobody
+        send(pipe, Result(**json.loads(finished.read_text())))
+        return
+    if task.keep_model:
+        require_saveable(realised.model)
+    _write_record(folder / "artifacts", task, dataset, built)
+    result = _train_and_measure(pipe, task, dataset, realised, recipe)
+    if result.outcome != "stopped" and not task.sample:
+        settle(folder / "artifacts", files=True)
+        write_whole(finished, json.dumps(dataclasses.asdict(result)))
+    send(pipe, result)
+
+
+def _use(precision: str, threads: int) -> None:
+    """Fix threads and precision. TensorFlow reads these variables at its first operation."""
+    for variable in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
+        os.environ[variable] = str(threads)
+    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    keras.config.set_dtype_policy(precision)
+
+
+def _candidate(
+    pipe: Connection, task: Task, dataset: Prepared
+) -> tuple[Realised, Recipe, DrawnHyperParameters | None]:
+    """The candidate of this task: fixed by the plan, or drawn through the pipe, with what it was drawn by."""
+    space = Space.parse(task.space)
+    classes = len(dataset.class_names)
+    if task.candidate is not None:
+        realised = space.rebuild(
+            task.candidate["family"], task.candidate["architecture"], dataset.image_shape, classes
+        )
+        _require_the_same(task.candidate, realised)
+        return realised, _decided(task.candidate["recipe"], realised), None
+
+    def suggest(name: str, domain: Domain) -> Value:
+        value: Value = ask(pipe, Suggest(name, domain.to_dict()))
+        return value
+
+    recipe = dict(task.recipe)
+    for field, domain in task.recipe_domains.items():
+        recipe[field] = suggest(names.RECIPE + field, domain_from_dict(domain))
+    narrowed = {name: domain_from_dict(domain) for name, domain in task.domains.items()}
+    hp = DrawnHyperParameters(suggest, fixed=task.fix, domains=narrowed)
+    realised = space.realise(
+        hp,
+        dataset.image_shape,
+        classes,
+        max_parameters=task.max_parameters,
+        max_macs=task.max_macs,
+    )
+    return realised, _decided(recipe, realised), hp
+
+
+def _require_the_same(candidate: Mapping[str, Any], realised: Realised) -> None:
+    """Refuse another network of the same values: the hypermodel was changed, or it builds by chance."""
+    then, now = candidate.get("parameters", realised.parameters), realised.parameters
+    if then != now:
+        raise UserError(
+            f"{realised.family} builds another network than when it was explored ({then:,} parameters, now "
+            f"{now:,}): it was changed, or it builds by chance; a change needs a new study"
+        )
+
+
+def _decided(recipe: Mapping[str, Any], realised: Realised) -> Recipe:
+    """The recipe with what a hypermodel decides of its own training in place of it."""
+    known = {field.name for field in dataclasses.fields(Recipe)}
+    return Recipe.from_dict({**recipe, **{k: v for k, v in realised.training.items() if k in known}})
+
+
+def _infeasible(error: InfeasibleArchitecture) -> Infeasible:
+    return Infeasible(str(error), error.violation, error.parameters, error.macs)
+
+
+def _built(realised: Realised, recipe: Recipe, hp: DrawnHyperParameters | None) -> Built:
+    architecture = {"family": realised.family, **realised.architecture}
+    return Built(
+        family=realised.family,
+        variant=realised.variant,
+        label=realised.label,
+        architecture=realised.architecture,
+        facts=realised.facts,
+        recipe=recipe.to_dict(),
+        architecture_fingerprint=fingerprint(architecture),
+        candidate_fingerprint=fingerprint({"architecture": architecture, "recipe": recipe.to_dict()}),
+        parameters=realised.parameters,
+        macs=realised.macs,
+        unmet=sorted(hp.unmet) if hp else [],
+        stood={path: one._asdict() | {"domain": one.domain.to_dict()} for path, one in hp.stood.items()}
+        if hp
+        else {},
+    )
+
+
+def _write_record(artifacts: Path, task: Task, dataset: Prepared, built: Built) -> None:
+    """What it takes to train this evaluation again, before it is trained: a diverged one has it too."""
+    record = {name: getattr(task, name) for name in REPEATED}
+    record |= {
+        "candidate": built.candidate(),
+        "data": {"digest": dataset.digest, "split_digest": dataset.split_digest},
+        "conditions": conditions(keras.backend.backend(), task.precision, task.threads),
+    }
+    artifacts.mkdir(parents=True, exist_ok=True)
+    (artifacts / names.EVALUATION_JSON).write_text(json.dumps(record, indent=1, sort_keys=True))
+
+
+def _train_and_measure(
+    pipe: Connection, task: Task, dataset: Prepared, realised: Realised, recipe: Recipe
+) -> Result:
+    started = time.perf_counter()
+    planned = rounds(task, dataset)
+    history: list[dict[str, float]] = []
+    trainings: list[Trained] = []
+    judged: list[Judged] = []
+    outcome = "complete"
+    for number, one in enumerate(planned):
+        network = realised if number == 0 else _again(task, dataset, realised, one.seed)
+        trained = _train(pipe, task, network, recipe, one, number, len(history))
+        trainings.append(trained)
+        history += [{**row, "epoch": len(history) + n} for n, row in enumerate(trained.history, start=1)]
+        outcome = trained.outcome
+        if not task.sample and (outcome != "complete" or number == len(planned) - 1):
+            send(pipe, Closing())
+        if outcome != "complete" or task.sample:
+            break
+        judged.append(judge(one, trained))
+        if len(planned) > 1:
+            outcome = _OUTCOMES[ask(pipe, messages.Round(number + 1, _score(trained, task.objective)))]
+            if outcome != "complete":
+                break
+    metrics = {
+        names.BEST_EPOCH: _mean(one.best_epoch for one in trainings),
+        names.EPOCHS: _mean(one.epochs for one in trainings),
+        names.PARAMETERS: float(realised.parameters),
+        names.MACS: float(realised.macs),
+        names.IMAGES_PER_SECOND: _mean(one.images_per_second for one in trainings),
+    }
+    if outcome != "stopped" and not task.sample:
+        artifacts = Path(task.folder) / "artifacts"
+        _write_history(artifacts / names.HISTORY_CSV, history)
+        if task.validate:
+            (artifacts / names.LAYERS_JSON).write_text(json.dumps(outline(realised.model)))
+        if outcome == "complete":
+            metrics |= final_metrics(judged, validated=task.validate)
+            np.savez_compressed(artifacts / names.PREDICTIONS_NPZ, **predictions(judged))
+            if task.validate:
+                write_gallery(artifacts / names.GALLERY_PNG, *telling_images(judged))
+            if task.keep_model:  # of several, the first: what they promise is one network's worth
+                trainings[0].inference_model.save(artifacts / names.MODEL_KERAS)
+    metrics[names.PEAK_RSS_MIB] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    metrics[names.SECONDS] = time.perf_counter() - started
+    return Result(outcome, _mean(_score(one, task.objective) for one in trainings), metrics)
+
+
+def _train(
+    pipe: Connection,
+    task: Task,
+    realised: Realised,
+    recipe: Recipe,
+    one: Round,
+    number: int,
+    epochs_before: int,
+) -> Trained:
+    """One training. What a hypermodel decides of epochs and order is honoured within the protocol."""
+
+    def report(epoch: int, metrics: Mapping[str, float]) -> Decision:
+        return _DECISIONS[ask(pipe, Epoch(epochs_before + epoch, dict(metrics)))]
+
+    return train(
+        realised.model,
+        recipe,
+        (one.training.images, one.training.labels),
+        (one.monitor.images, one.monitor.labels),
+        num_classes=realised.model.output_shape[-1],
+        epochs=min(task.epochs, realised.training.get("epochs", task.epochs)),
+        patience=task.patience,
+        objective=task.objective,
+        seed=one.seed,
+        checkpoint=Path(task.folder) / ("checkpoint" if number == 0 else f"checkpoint-{number + 1}"),
+        report=report,
+        rates=tuple(task.rates or ()),
+        shuffle=bool(realised.training.get("shuffle", True)),
+    )
+
+
+def _again(task: Task, dataset: Prepared, realised: Realised, seed: int) -> Realised:
+    """The same architecture with the first weights of another seed."""
+    keras.utils.set_random_seed(seed)
+    return Space.parse(task.space).rebuild(
+        realised.family, realised.architecture, dataset.image_shape, len(dataset.class_names)
+    )
+
+
+def _score(trained: Trained, objective: str) -> float:
+    """The objective's monitor twin at the kept epoch; NaN before the first epoch is over."""
+    kept = next((row for row in trained.history if row["epoch"] == trained.best_epoch), {})
+    return float(kept.get({"val_accuracy": "monitor_accuracy"}.get(objective, f"monitor_{objective}"), "nan"))
+
+
+def _mean(numbers: Iterable[float]) -> float:
+    return float(np.mean(list(numbers)))
+
+
+def _write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
+    columns = ("epoch", *names.EPOCH_METRICS)
+    lines = [",".join(columns)]
+    lines += [",".join(repr(row[column]) for column in columns) for row in history]
+    path.write_text("\n".join(lines) + "\n")

@@ -1,0 +1,44 @@
+"""What a worker slot claims, one evaluation after the other, and the next one early where that may be."""
+
+import threading
+from concurrent.futures import Executor, Future
+from functools import partial
+
+from search.execution.retry import Patience
+from search.study.evaluation import STOPPED, Outcome, Work
+from search.study.stage import Stage, Wait
+
+
+class Claims:
+    """The claims of one slot.
+
+    While a child writes down what came of its evaluation, the next one is claimed beside it: not sooner,
+    since who holds what it does not yet train keeps it from others, and only in a stage that does not learn.
+    """
+
+    def __init__(
+        self, stage: Stage, worker: int, patience: Patience, stopping: threading.Event, beside: Executor
+    ) -> None:
+        self._stage = stage
+        self._stopping = stopping
+        self._beside = beside
+        self._claim = partial(patience.insist, partial(stage.claim, worker))
+        self._early: Future[Work | type[Wait] | None] | None = None
+
+    def ahead(self) -> None:
+        """Claim the next one now, in the background."""
+        if self._early is None and not self._stage.learns and not self._stopping.is_set():
+            self._early = self._beside.submit(self._claim)
+
+    def take(self) -> Work | type[Wait] | None:
+        """The next evaluation: see `Stage.claim`."""
+        early, self._early = self._early, None
+        work = early.result() if early is not None else None
+        # That there was none is no news: the slot's own evaluation was under way.
+        return work if isinstance(work, Work) else self._claim()
+
+    def give_back(self) -> None:
+        """Leave what was claimed and not taken to whoever comes next."""
+        early, self._early = self._early, None
+        if early is not None and early.exception() is None and isinstance(work := early.result(), Work):
+            self._stage.finish(work, Outcome(STOPPED))

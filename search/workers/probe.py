@@ -1,0 +1,67 @@
+"""A conversation with a child that leads to no evaluation: what a candidate is, how fast it trains."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from search.execution.fork_client import ForkServer
+from search.execution.messages import (
+    Answer,
+    Built,
+    Epoch,
+    Failed,
+    Infeasible,
+    Result,
+    Suggest,
+    Task,
+    Value,
+    answer,
+    receive,
+    send,
+)
+from search.execution.retry import BrokenStudy
+from spaces.domains import Domain, domain_from_dict
+from spaces.errors import UserError
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What a child said. domains: of the names that it asked for; built: None where it was infeasible."""
+
+    domains: dict[str, Domain]
+    built: Built | None = None
+    result: Result | None = None
+    reason: str = ""
+
+
+def probe(server: ForkServer, task: Task, choose: Callable[[str, Domain], Value]) -> Probed:
+    """Let a child do the task, with the values that `choose` gives for names and domains.
+
+    Raises UserError for a mistake of the user's that the child met, BrokenStudy where it breaks down.
+    """
+    child = server.fork()
+    domains: dict[str, Domain] = {}
+    built: Built | None = None
+    try:
+        send(child.pipe, task)
+        while True:
+            match receive(child.pipe):
+                case Suggest(name, domain):
+                    domains[name] = domain_from_dict(domain)
+                    answer(child.pipe, choose(name, domains[name]))
+                case Built() as message:
+                    built = message
+                    answer(child.pipe, Answer.GO)
+                    if task.describe_only:
+                        return Probed(domains, built)
+                case Epoch():
+                    answer(child.pipe, Answer.GO)
+                case Result() as result:
+                    return Probed(domains, built, result)
+                case Infeasible(reason):
+                    return Probed(domains, reason=reason)
+                case Failed(kind, message):
+                    raise UserError(message) if kind == "user" else BrokenStudy(message)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        raise BrokenStudy("a child that was to try the space died") from None
+    finally:
+        child.end()

@@ -1,0 +1,88 @@
+"""Classes of a hypermodel's own in the config of a model, and how Keras finds them when it opens that.
+
+Imports Keras: only processes that build or open networks may import this module.
+"""
+
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import keras
+
+from spaces.errors import UserError
+from spaces.keras_tuner import hypermodels
+
+#: Packages whose classes and functions Keras finds by itself.
+FOUND: Final = frozenset({"keras", "keras_hub", "keras_cv", "keras_nlp", "builtins"})
+#: What Keras writes into the config of every layer.
+_OF_KERAS: Final = frozenset({"name", "trainable", "dtype"})
+
+
+def know_own_classes(config: Any, family: str) -> None:
+    """Import the module of a hypermodel, "package.module:name", if Keras needs it to open what that made.
+
+    config: of a model that a study kept. Never of a file from elsewhere, for what is imported runs. Raises
+    UserError where something of the config is not there any more.
+    """
+    wanted = list(_foreign(config))
+    if not wanted:
+        return
+    module = family.partition(":")[0]
+    try:
+        hypermodels.imported(family)
+    except UserError:
+        raise
+    except Exception as error:  # whatever somebody's module raises
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(f"{module}, which built a kept model, cannot be imported ({reason}).") from error
+    introduce(config)
+    for part in wanted:
+        if keras.saving.get_registered_object(_name(part)) is None:
+            raise UserError(
+                f"A kept model needs {_name(part)} of {part['module']}, which Keras does not find after "
+                f"importing {module}: bring the module back to what it was when the study ran."
+            )
+
+
+def introduce(config: Any) -> None:
+    """Let Keras find the classes of a config that are not its own, in modules that are imported already.
+
+    It imports none. For the whole process: whoever opens the file later, or a copy, need not be told.
+    """
+    for part in _foreign(config):
+        kind = getattr(sys.modules.get(part["module"]), part["class_name"], None)
+        if isinstance(kind, type) and hasattr(kind, "from_config"):
+            keras.saving.get_custom_objects()[_name(part)] = _Revived(kind)
+
+
+@dataclass(frozen=True)
+class _Revived:
+    """A class as Keras makes it from a config, also one that takes nothing of what Keras itself adds."""
+
+    kind: Any
+
+    def from_config(self, config: Mapping[str, Any]) -> Any:
+        try:
+            return self.kind.from_config({**config})
+        except TypeError:
+            takes = inspect.signature(self.kind.__init__).parameters
+            own = {key: value for key, value in config.items() if key in takes or key not in _OF_KERAS}
+            return self.kind.from_config(own)
+
+
+def _foreign(config: Any) -> Iterator[Mapping[str, Any]]:
+    """Every class and function of a config that is not Keras' own."""
+    if isinstance(config, list):
+        for one in config:
+            yield from _foreign(one)
+    elif isinstance(config, dict):
+        module, name = config.get("module"), config.get("class_name")
+        if isinstance(module, str) and isinstance(name, str) and module.partition(".")[0] not in FOUND:
+            yield config
+        yield from _foreign(list(config.values()))
+
+
+def _name(part: Mapping[str, Any]) -> str:
+    return str(part.get("registered_name") or part["class_name"])
