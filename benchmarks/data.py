@@ -1,4 +1,4 @@
-"""How long data take: to read once, to start again, to search for twins; and which twins are found.
+"""How long data take: to read once, to start again, to search for duplicates; and which duplicates are found.
 
     python -m benchmarks.data FER2013.ZIP      the real images (any source that `candor search` takes)
     python -m benchmarks.data                  the synthetic set alone
@@ -67,7 +67,7 @@ def conditions() -> None:
 
 
 def reading(source: str, folder: Path) -> None:
-    """Time the steps from a source to its twins, then a first and a second start."""
+    """Time the steps from a source to its duplicates, then a first and a second start."""
     print(f"{'step':<44}{'wall s':>9}{'cpu s':>9}  result")
     catalogue = timed(
         "list the source", lambda: reader_for(source).read(source), lambda c: f"{len(c.ids):,} images"
@@ -79,11 +79,11 @@ def reading(source: str, folder: Path) -> None:
         lambda found: "x".join(map(str, found.pixels.shape)),
     ).pixels
     digests = [image.tobytes() for image in images]
-    same = timed("exact twins", lambda: exact_pairs(digests), lambda pairs: f"{len(pairs):,} pairs")
+    same = timed("exact duplicates", lambda: exact_pairs(digests), lambda pairs: f"{len(pairs):,} pairs")
     first = np.unique(grouped(len(images), same), return_index=True)[1]
     unique = images[first]
     timed(
-        "near twins",
+        "near duplicates",
         lambda: near_pairs(unique),
         lambda pairs: f"{len(pairs):,} pairs, {int(pairs.mirrored.sum()):,} of them mirrored",
     )
@@ -102,7 +102,7 @@ def start(source: str, cache: Path) -> str:
 
 
 def planted() -> None:
-    """Show the share of planted near twins that is found, and the false pairs among different faces."""
+    """Show the share of planted near duplicates that is found, and the false pairs among different faces."""
     faces = draw(train=FALSE, validation=1, test=1, seed=1)["train"][0][..., 0]
     originals = faces[:PLANTED]
     print(f"\n{'planted in synthetic faces':<44}{'found':>9}{'wrong':>9}")

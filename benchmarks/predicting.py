@@ -23,7 +23,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from search.models.classifier import understand
+from search.models.classifier import as_classifier
 from search.models.predict import predict_emotions
 from search.training.composition import compose
 from search.training.recipe import Recipe
@@ -58,7 +58,7 @@ def first_answers(model: Path, picture: Path, times: int) -> list[float]:
 
 def ratios(model: keras.Model, images: np.ndarray, rounds: int) -> tuple[list[float], float]:
     """Speed of `predict_emotions` in shares of `model.predict`, and images/s of the latter."""
-    opened = understand(model, None, "benchmark")
+    opened = as_classifier(model, None, "benchmark")
     pictures = list(images)
     found, speeds = [], []
     for number in range(rounds + 1):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from search.datasets.prepare import Part, Prepared
-from search.models.classifier import acquaint, load
+from search.models.classifier import load, register_own_classes
 from search.sealed import sealed_test
 from search.tracking import names
 from search.training import metrics
@@ -119,7 +119,7 @@ def _open(writer: "Writer", run: "Run") -> "keras.Model":
     """The model that a run kept. Raises UserError where Keras cannot open it."""
     with TemporaryDirectory() as folder:
         path = Path(writer.client.download_artifacts(run.info.run_id, names.MODEL_KERAS, folder))
-        acquaint(path, run.data.tags.get(names.FAMILY, ""))
+        register_own_classes(path, run.data.tags.get(names.FAMILY, ""))
         return load(path, f"the model of {run.info.run_name}")
 
 

@@ -1,4 +1,4 @@
-"""`candor audit`: twins, leaks, conflicts and flat images, before a single epoch."""
+"""`candor audit`: duplicates, leaks, conflicts and flat images, before a single epoch."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +21,7 @@ def command(
     limit: Annotated[int | None, typer.Option("--limit", help="So many images of each set.")] = None,
     workspace: Workspace = Path("runs"),
 ) -> None:
-    """Find twins within and across splits and sets, label conflicts, flat images, missing classes."""
+    """Find duplicates within and across splits and sets, label conflicts, flat images, missing classes."""
     from search.datasets.audit.audit import audit
     from search.workspace import Workspace as Place
 

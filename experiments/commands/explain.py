@@ -42,11 +42,11 @@ def command(
         )
     part = validation_images(place, origin.tags)
     with without_chatter():
-        opened = open_model(model, tracking)
-        drawn = sheet(opened, np.asarray(part.images), part.labels)
+        classifier = open_model(model, tracking)
+        drawn = sheet(classifier, np.asarray(part.images), part.labels)
     path = out or place.reports / origin.experiment / names.EXPLANATIONS_PNG
     save(drawn, path)
     if path.name == names.EXPLANATIONS_PNG:
         client_of(tracking).log_artifact(origin.study_run_id, str(path))
         report([origin.experiment], tracking, place.reports)
-    typer.echo(f"{opened.name}: {path}")
+    typer.echo(f"{classifier.name}: {path}")

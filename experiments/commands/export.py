@@ -33,14 +33,14 @@ def command(
     found = locate(model, tracking)
     origin = origin_of(model, tracking)
     with without_chatter():
-        opened = open_file(found.path, found.labels, found.version)
+        classifier = open_file(found.path, found.labels, found.version)
         if origin is not None:
             images, which = np.asarray(validation_images(place, origin.tags).images), "validation"
         else:  # of a file from elsewhere nobody knows the images
             random = np.random.default_rng(0)
-            images, which = random.integers(0, 256, (256, *opened.image_shape)).astype(np.uint8), "random"
-        done = export(opened, found.path, form, out, images)
-    typer.echo(f"{opened.name} is in {done.path}, its class names are beside it.")
+            images, which = random.integers(0, 256, (256, *classifier.image_shape)).astype(np.uint8), "random"
+        done = export(classifier, found.path, form, out, images)
+    typer.echo(f"{classifier.name} is in {done.path}, its class names are beside it.")
     changed = {0: "no label", 1: "1 label"}.get(done.changed_labels, f"{done.changed_labels} labels")
     typer.echo(
         f"Checked against Keras on {done.images:,} {which} images: the largest difference of a probability "

@@ -9,8 +9,8 @@ import typer
 from experiments.options import ModelReference, TrackingUri, Workspace
 
 if TYPE_CHECKING:
-    from search.models.batches import Looked
-    from search.models.classifier import Opened
+    from search.models.batches import LabelledPicture
+    from search.models.classifier import Classifier
 
 PANEL = "Models"
 
@@ -44,7 +44,7 @@ def command(
 
     from experiments.workflows import prediction_output
     from experiments.workflows.quiet import without_chatter
-    from search.models.batches import look
+    from search.models.batches import label_pictures
     from search.models.classifier import Labels
     from search.models.images import gather
     from search.models.registry.references import open_model
@@ -57,24 +57,24 @@ def command(
     found = gather(pictures)
     tracking = tracking_uri or Place(workspace.resolve()).tracking_uri
     with without_chatter():
-        opened = open_model(model, tracking, labels)
+        classifier = open_model(model, tracking, labels)
     mistakes: list[str] = []
     stems: set[str] = set()
 
-    def notice(one: "Looked") -> None:
+    def notice(one: "LabelledPicture") -> None:
         if one.mistake:
             mistakes.append(one.mistake)
             typer.echo(f"candor: {one.mistake}", err=True)
         else:
-            _save(one, _own_stem(one.picture.name, stems), opened, save, explain)
+            _save(one, _own_stem(one.picture.name, stems), classifier, save, explain)
 
-    looked = prediction_output.noticing(look(opened, found, faces), notice)
+    labelled = prediction_output.noticing(label_pictures(classifier, found, faces), notice)
     if json:
-        prediction_output.as_json(looked, sys.stdout, opened)
+        prediction_output.as_json(labelled, sys.stdout, classifier)
     elif csv:
-        prediction_output.as_csv(looked, sys.stdout, opened)
+        prediction_output.as_csv(labelled, sys.stdout, classifier)
     else:
-        prediction_output.for_people(looked, sys.stdout)
+        prediction_output.for_people(labelled, sys.stdout)
     if mistakes:
         raise typer.Exit(2)
 
@@ -89,19 +89,23 @@ def _own_stem(name: str, taken: set[str]) -> str:
 
 
 def _save(
-    one: "Looked", stem: str, opened: "Opened", pictures: Path | None, explanations: Path | None
+    one: "LabelledPicture",
+    stem: str,
+    classifier: "Classifier",
+    pictures: Path | None,
+    explanations: Path | None,
 ) -> None:
     from search.models import drawing
     from search.models.occlusion import importance, overlay
 
     if pictures is not None:
-        drawing.save(drawing.annotated(one.picture.upright(), one.seen), pictures / f"{stem}.png")
+        drawing.save(drawing.annotated(one.picture.upright(), one.regions), pictures / f"{stem}.png")
     if explanations is None:
         return
-    for number, (seen, image) in enumerate(zip(one.seen, one.inputs, strict=True), start=1):
-        label = opened.labels.class_names.index(seen.prediction.label)
-        face = f"-face{number}" if seen.face else ""
+    for number, (region, image) in enumerate(zip(one.regions, one.inputs, strict=True), start=1):
+        label = classifier.labels.class_names.index(region.prediction.label)
+        face = f"-face{number}" if region.face else ""
         drawing.save(
-            overlay(image, importance(opened, image, label)),
-            explanations / f"{stem}{face}-{seen.prediction.label}.png",
+            overlay(image, importance(classifier, image, label)),
+            explanations / f"{stem}{face}-{region.prediction.label}.png",
         )

@@ -14,10 +14,10 @@ from PIL import Image
 from experiments.workflows.lookup import images_of, newest_study
 from experiments.workflows.predictors import (
     Side,
-    answers_of,
     class_names,
     flat,
     folded,
+    predictions_of,
 )
 from reports.pair import (
     SHOWN,
@@ -116,7 +116,7 @@ def _answers(side: Side, data: Prepared, part: Part) -> tuple[Predictions, list[
     stored = side.stored()
     if stored is not None and _same_images(side, data) and np.array_equal(stored.ids, np.sort(part.ids)):
         return stored, []
-    return answers_of(side.opened(), data, part, of_study=side.recorded is not None)
+    return predictions_of(side.classifier(), data, part, of_study=side.recorded is not None)
 
 
 def _same_images(side: Side, data: Prepared) -> bool:

@@ -5,68 +5,72 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO
 
-from search.models.batches import Looked
-from search.models.classifier import Opened
-from search.models.drawing import Seen
+from search.models.batches import LabelledPicture
+from search.models.classifier import Classifier
+from search.models.drawing import Region
 
 
-def for_people(looked: Iterable[Looked], out: TextIO) -> None:
+def for_people(labelled: Iterable[LabelledPicture], out: TextIO) -> None:
     """A line for each picture or face: the label, how sure, and the two next ones."""
-    for one in looked:
-        if not one.seen and not one.mistake:
+    for one in labelled:
+        if not one.regions and not one.mistake:
             print(f"{one.picture.name}: no face found", file=out)
-        for number, seen in enumerate(one.seen, start=1):
-            place = f", face {number} at {seen.face.left},{seen.face.top}" if seen.face else ""
-            print(f"{one.picture.name}{place}: {_ranked(seen)}", file=out, flush=True)
+        for number, region in enumerate(one.regions, start=1):
+            place = f", face {number} at {region.face.left},{region.face.top}" if region.face else ""
+            print(f"{one.picture.name}{place}: {_ranked(region)}", file=out, flush=True)
 
 
-def _ranked(seen: Seen) -> str:
-    first, *others = sorted(seen.prediction.probabilities.items(), key=lambda pair: -pair[1])
+def _ranked(region: Region) -> str:
+    first, *others = sorted(region.prediction.probabilities.items(), key=lambda pair: -pair[1])
     rest = ", ".join(f"{label} {probability:.2f}" for label, probability in others[:2])
     return f"{first[0]} {first[1]:.2f} ({rest})"
 
 
-def as_json(looked: Iterable[Looked], out: TextIO, opened: Opened) -> None:
+def as_json(labelled: Iterable[LabelledPicture], out: TextIO, classifier: Classifier) -> None:
     """One document: the model, and an entry for each picture."""
     pictures = [
         {"picture": one.picture.name, **({"error": one.mistake} if one.mistake else _entry(one))}
-        for one in looked
+        for one in labelled
     ]
-    known = {"model": opened.name, "temperature": opened.labels.temperature, "pictures": pictures}
+    known = {"model": classifier.name, "temperature": classifier.labels.temperature, "pictures": pictures}
     json.dump(known, out, indent=1, ensure_ascii=False)
     print(file=out)
 
 
-def _entry(one: Looked) -> dict[str, object]:
-    if len(one.seen) == 1 and one.seen[0].face is None:
-        return _answer(one.seen[0])
-    return {"faces": [_answer(seen) for seen in one.seen]}
+def _entry(one: LabelledPicture) -> dict[str, object]:
+    if len(one.regions) == 1 and one.regions[0].face is None:
+        return _answer(one.regions[0])
+    return {"faces": [_answer(region) for region in one.regions]}
 
 
-def _answer(seen: Seen) -> dict[str, object]:
+def _answer(region: Region) -> dict[str, object]:
     box = (
-        {} if seen.face is None else {"box": [seen.face.left, seen.face.top, seen.face.side, seen.face.side]}
+        {}
+        if region.face is None
+        else {"box": [region.face.left, region.face.top, region.face.side, region.face.side]}
     )
-    said = seen.prediction
+    said = region.prediction
     return {**box, "label": said.label, "confidence": said.confidence, "probabilities": said.probabilities}
 
 
-def as_csv(looked: Iterable[Looked], out: TextIO, opened: Opened) -> None:
+def as_csv(labelled: Iterable[LabelledPicture], out: TextIO, classifier: Classifier) -> None:
     """A row for each picture or face; box columns are empty for whole pictures."""
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(["picture", "left", "top", "side", "label", "confidence", *opened.labels.class_names])
-    for one in looked:
-        for seen in one.seen:
-            face = seen.face
+    table.writerow(["picture", "left", "top", "side", "label", "confidence", *classifier.labels.class_names])
+    for one in labelled:
+        for region in one.regions:
+            face = region.face
             box = ["", "", ""] if face is None else [face.left, face.top, face.side]
-            said = seen.prediction
+            said = region.prediction
             table.writerow(
                 [one.picture.name, *box, said.label, said.confidence, *said.probabilities.values()]
             )
 
 
-def noticing(looked: Iterable[Looked], notice: Callable[[Looked], None]) -> Iterator[Looked]:
-    """Pass every picture on, after `notice` has seen it."""
-    for one in looked:
+def noticing(
+    labelled: Iterable[LabelledPicture], notice: Callable[[LabelledPicture], None]
+) -> Iterator[LabelledPicture]:
+    """Pass every picture on, after `notice` got it."""
+    for one in labelled:
         notice(one)
         yield one

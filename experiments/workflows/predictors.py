@@ -14,10 +14,10 @@ from reports.records.store import MissingArtifactError
 from search.datasets.prepared import Part, Prepared
 from search.models.classifier import (
     SUFFIX,
+    Classifier,
     Labels,
-    Opened,
-    acquaint,
     open_file,
+    register_own_classes,
 )
 from search.models.images import Picture, stacked
 from search.models.predict import raw_probabilities
@@ -58,7 +58,7 @@ class Side:
         except MissingArtifactError:
             return None
 
-    def opened(self) -> Opened:
+    def classifier(self) -> Classifier:
         """Its model, loaded. Raises UserError where there is none, or it has seen the validation images."""
         if self.located is not None:
             return open_file(self.located.path, self.located.labels, self.text)
@@ -75,7 +75,7 @@ class Side:
                 f"run {self.text} kept no model, and its stored answers are to other images: only leaders "
                 'keep theirs, or all with protocol.keep_models = "all"'
             ) from None
-        acquaint(path, self.recorded.run.tags.get(names.FAMILY, ""))
+        register_own_classes(path, self.recorded.run.tags.get(names.FAMILY, ""))
         classes = class_names(self.recorded)
         return open_file(path, Labels(classes) if classes else None, self.name)
 
@@ -99,24 +99,24 @@ def _data_of(recorded: Recorded) -> dict[str, Any]:
     return data
 
 
-def answers_of(
-    opened: Opened, data: Prepared, part: Part, *, of_study: bool = False
+def predictions_of(
+    classifier: Classifier, data: Prepared, part: Part, *, of_study: bool = False
 ) -> tuple[Predictions, list[str]]:
     """What a network says of the images of a part, classes in the data's order, and remarks on it.
 
     Raises UserError where it tells other classes apart. Images are resized and recoloured to what it takes.
     """
-    order, notes = _order(opened, data.class_names)
+    order, notes = _order(classifier, data.class_names)
     images = np.asarray(part.images)
-    if opened.image_shape != data.image_shape:
+    if classifier.image_shape != data.image_shape:
         notes.append(
-            f"{opened.name} takes images of {_size(opened.image_shape)}: those of {_size(data.image_shape)} "
-            "were resized or recoloured for it."
+            f"{classifier.name} takes images of {_size(classifier.image_shape)}: those of "
+            f"{_size(data.image_shape)} were resized or recoloured for it."
         )
-        images = stacked((Picture("image", flat(image)) for image in images), opened.image_shape)
+        images = stacked((Picture("image", flat(image)) for image in images), classifier.image_shape)
     if not of_study:
         notes.append(
-            f"Whether {opened.name} was trained on some of these images is not known: if it was, its "
+            f"Whether {classifier.name} was trained on some of these images is not known: if it was, its "
             f"number is "
             "too high."
         )
@@ -124,27 +124,27 @@ def answers_of(
     return Predictions(
         ids=np.asarray(part.ids)[ranked].astype(str),
         labels=np.asarray(part.labels)[ranked],
-        probabilities=raw_probabilities(opened, images)[:, order][ranked],
+        probabilities=raw_probabilities(classifier, images)[:, order][ranked],
         groups=np.asarray(part.groups)[ranked],
         has_twin=np.asarray(part.has_twin)[ranked],
     ), notes
 
 
-def _order(opened: Opened, classes: tuple[str, ...]) -> tuple[list[int], list[str]]:
+def _order(classifier: Classifier, classes: tuple[str, ...]) -> tuple[list[int], list[str]]:
     """Where the data's classes stand among the network's outputs."""
-    own = opened.labels.class_names
+    own = classifier.labels.class_names
     if len(own) != len(classes):
         raise UserError(
-            f"{opened.name} tells {len(own)} classes apart, the images have {len(classes)} "
+            f"{classifier.name} tells {len(own)} classes apart, the images have {len(classes)} "
             f"({', '.join(classes)}): they cannot be compared"
         )
     if set(own) == set(classes):
         return [own.index(name) for name in classes], []
     if own != tuple(f"class {number}" for number in range(len(own))):
         raise UserError(
-            f"{opened.name} tells {', '.join(own)} apart, the images are labelled {', '.join(classes)}"
+            f"{classifier.name} tells {', '.join(own)} apart, the images are labelled {', '.join(classes)}"
         )
-    note = f"{opened.name} does not name its classes: taken to be {', '.join(classes)}, in this order."
+    note = f"{classifier.name} does not name its classes: taken to be {', '.join(classes)}, in this order."
     return list(range(len(classes))), [note]
 
 

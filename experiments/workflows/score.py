@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.workflows.lookup import images_of, newest_study
-from experiments.workflows.predictors import answers_of, folded
+from experiments.workflows.predictors import folded, predictions_of
 from reports.records.predictions import Predictions
 from reports.statistics import accuracy_interval
 from search.models.classifier import open_file
@@ -54,11 +54,11 @@ def score(
             f"that has "
             "not seen it: a finished model has no place in its table"
         )
-    opened = open_file(file)
+    classifier = open_file(file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     data = images_of(recorded, workspace, None, say)
-    answers, notes = answers_of(opened, data, data.validation())
-    new = _record(MlflowClient(tracking_uri), recorded, file, digest, answers, _counts(opened.network))
+    answers, notes = predictions_of(classifier, data, data.validation())
+    new = _record(MlflowClient(tracking_uri), recorded, file, digest, answers, _counts(classifier.network))
     found = accuracy_interval(answers.correct[None].astype(float), groups=answers.groups)
     return Scored(file.stem, found.estimate, found.low, found.high, len(answers.ids), new, tuple(notes))
 

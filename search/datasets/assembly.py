@@ -1,4 +1,4 @@
-"""From decoded images to an entry of the cache: ordered by id, twins found, parts decided, digests taken."""
+"""From decoded images to an entry of the cache: ordered by id, compared, split, digested."""
 
 import hashlib
 from collections.abc import Iterable
@@ -19,13 +19,13 @@ from search.datasets.catalog import (
     Catalogue,
 )
 from search.datasets.decode import Images
-from search.datasets.duplicates.groups import MOST, Twins, find_twins
+from search.datasets.duplicates.groups import MOST, Duplicates, find_duplicates
 from search.datasets.duplicates.near import flat
 from search.datasets.prepared import (
     AUDIT,
+    DUPLICATES,
     FOLDERS,
     PURGED,
-    TWINS,
     Part,
     Prepared,
 )
@@ -70,15 +70,15 @@ def assemble(
     train.
     """
     ordered = Ordered.of(catalogue, decoded)
-    twins = find_twins(ordered.images, ordered.digests)
+    duplicates = find_duplicates(ordered.images, ordered.digests)
     audit = {"policy": leaks} | findings(
-        ordered.roles, ordered.labels, twins, flat(ordered.images), catalogue.class_names
+        ordered.roles, ordered.labels, duplicates, flat(ordered.images), catalogue.class_names
     )
     if leaks == "refuse":
         refuse(audit, source)
-    parts, notes = _parts(ordered, twins.groups, seed, leaks)
+    parts, notes = _parts(ordered, duplicates.groups, seed, leaks)
     _check_classes(ordered, parts, catalogue.class_names, source)
-    _write_parts(ordered, twins, parts, folder)
+    _write_parts(ordered, duplicates, parts, folder)
     prepared = Prepared(
         folder=folder,
         name=catalogue.name,
@@ -90,7 +90,7 @@ def assemble(
         digest=_digest(ordered, catalogue.class_names),
         split_digest=_hash(f"{part}/{name}" for part, name in zip(parts, ordered.ids, strict=True)),
         test_digest=_test_digest(ordered, catalogue.class_names),
-        notes=(*catalogue.notes, *decoded.notes, *notes, *_say_limits(twins)),
+        notes=(*catalogue.notes, *decoded.notes, *notes, *_say_limits(duplicates)),
         audit=audit | {"purged": int((parts == PURGED).sum())},
     )
     prepared.write()
@@ -106,7 +106,9 @@ def _parts(
     purge = (parts == TRAIN) & np.isin(groups, groups[parts != TRAIN])
     if leaks == "purge-train" and purge.any():
         parts[purge] = PURGED
-        notes.append(f"{int(purge.sum()):,} training images with a twin in an evaluation part were purged.")
+        notes.append(
+            f"{int(purge.sum()):,} training images with a duplicate in an evaluation part were purged."
+        )
     if not (parts == VALIDATION).any():
         train = np.flatnonzero(parts == TRAIN)
         _, carved = carve(ordered.labels[train], groups[train], CARVED, seed, ordered.ids[train])
@@ -123,29 +125,30 @@ def _check_classes(
     if not left.all():
         raise UserError(
             f"{source} has no training image left of the class {class_names[int(left.argmin())]!r}, once "
-            f"{int((parts == PURGED).sum()):,} twins of evaluation images are purged: give more images, or "
-            f"splits that do not repeat each other."
+            f"{int((parts == PURGED).sum()):,} duplicates of evaluation images are purged: give more images, "
+            f"or splits that do not repeat each other."
         )
     if not (parts == VALIDATION).any():
         raise UserError(f"{source} has too few images to carve a validation part from train: give more.")
 
 
-def _write_parts(ordered: Ordered, twins: Twins, parts: NDArray[np.str_], folder: Path) -> None:
-    has_twin = crossing(twins.groups, np.where(parts == PURGED, TRAIN, parts))
+def _write_parts(ordered: Ordered, duplicates: Duplicates, parts: NDArray[np.str_], folder: Path) -> None:
+    has_twin = crossing(duplicates.groups, np.where(parts == PURGED, TRAIN, parts))
     for part in np.unique(parts).tolist():
         rows = np.flatnonzero(parts == part)
-        whole = Part(ordered.images, ordered.labels, ordered.ids, twins.groups, has_twin)
+        whole = Part(ordered.images, ordered.labels, ordered.ids, duplicates.groups, has_twin)
         whole.write(rows, folder / FOLDERS[part])
-    twins.write(folder / TWINS)
+    duplicates.write(folder / DUPLICATES)
 
 
-def _say_limits(twins: Twins) -> list[str]:
+def _say_limits(duplicates: Duplicates) -> list[str]:
     notes = []
-    if len(twins.groups) > MOST:
-        notes.append(f"Only exact twins were looked for: there are more than {MOST:,} images.")
-    if twins.look_alikes:
+    if len(duplicates.groups) > MOST:
+        notes.append(f"Only exact duplicates were looked for: there are more than {MOST:,} images.")
+    if duplicates.look_alikes:
         notes.append(
-            f"{twins.look_alikes:,} images are alike in large numbers: only exact twins count there."
+            f"{duplicates.look_alikes:,} images are alike in large numbers: only exact duplicates "
+            f"count there."
         )
     return notes
 

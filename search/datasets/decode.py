@@ -25,7 +25,7 @@ from search.datasets.image_file import (
     size_of,
 )
 from search.datasets.prepared import new_array
-from search.datasets.unreadable import bear
+from search.datasets.unreadable import leave_out
 from spaces.errors import UserError
 
 MAX_BYTES: Final = 32 * 2**30  # decoded; the training path holds the whole set in memory
@@ -105,7 +105,7 @@ def _collect(
         if index != kept:
             pixels[index] = pixels[kept]
     height, width, channels = pixels.shape[1:]
-    notes = bear(sorted(broken), len(rows), "images", catalogue.name)
+    notes = leave_out(sorted(broken), len(rows), "images", catalogue.name)
     return Images(
         rows=np.asarray(rows, dtype=np.int64)[good],
         pixels=pixels[: len(good)],

@@ -38,8 +38,8 @@ def prepare(
     `image_size` is (height, width) and `channels` 1 or 3; both default to what most images have. `limit`
     images are drawn with the shares of splits and classes kept. `classes` leaves all other classes out.
     `seed` draws the subset, and validation where the source has none. `leaks` is the policy for evaluation
-    images that have a twin in train: `purge-train` drops the twin, `report` keeps it, `refuse` raises. Raises
-    UserError for whatever is wrong with the source.
+    images that have a duplicate in train: `purge-train` drops the duplicate, `report` keeps it, `refuse`
+    raises. Raises UserError for whatever is wrong with the source.
     """
     _check(image_size, channels, limit, leaks)
     cache = cache.absolute()

@@ -15,12 +15,12 @@ from spaces.errors import UserError
 
 MANIFEST: Final = "prepared.json"
 SEALED: Final = (
-    "sealed"  # the folder of the test part; `search.sealed` opens it for models, the audit for twins
+    "sealed"  # the folder of the test part; `search.sealed` opens it for models, the audit for duplicates
 )
-PURGED: Final = "purged"  # training images taken out because an evaluation image is their twin
+PURGED: Final = "purged"  # training images taken out because an evaluation image is their duplicate
 #: part -> its folder in an entry; together they hold every image of the source
 FOLDERS: Final = {"train": "train", PURGED: PURGED, "validation": "validation", "test": SEALED}
-TWINS: Final = "twins.npz"  # what was found among all images in the order of their ids
+DUPLICATES: Final = "twins.npz"  # what was found among all images in the order of their ids
 _BLOCK: Final = 1024
 AUDIT: Final = "audit"  # the folder of the audit's page and lists
 #: What file systems say that cannot set room aside.
@@ -32,8 +32,9 @@ class Part:
     """One split of n images, sorted by id.
 
     `images`: uint8 (n, h, w, c), a memory map shared by all processes. `labels`: int64 (n,). `ids`: text
-    (n,). `groups`: int64 (n,), twins share a number, over all parts. `has_twin`: bool (n,), a twin lies in
-    another part of the source (in train, if this is an evaluation part, even where it was purged from there).
+    (n,). `groups`: int64 (n,), duplicates share a number, over all parts. `has_twin`: bool (n,), a duplicate
+    lies in another part of the source (in train, if this is an evaluation part, even where it was purged
+    from there).
     """
 
     images: NDArray[np.uint8]

@@ -1,4 +1,4 @@
-"""Draw parts of a set: stratified, twins on one side, a function of ids and seed, not of file order."""
+"""Draw parts of a set: stratified, duplicates on one side, a function of ids and seed, not of file order."""
 
 import hashlib
 from collections import defaultdict
@@ -18,8 +18,9 @@ def carve(
     """Divide images into (rest, carved), two sorted arrays of row numbers; `carved` is near `fraction` of
     each class.
 
-    `labels`, `groups`, `ids`: shape (n,). Images of one group (twins) land on one side. A group belongs to
-    the class of its first image in the order of ids, and comes up in the order of a hash of (seed, that id).
+    `labels`, `groups`, `ids`: shape (n,). Images of one group (duplicates) land on one side. A group belongs
+    to the class of its first image in the order of ids, and comes up in the order of a hash of (seed,
+    that id).
     Every class that has two groups has images on both sides.
     """
     strata = _strata(labels, groups, seed, ids).values()
@@ -41,7 +42,7 @@ def folds(
     for label, stratum in sorted(_strata(labels, groups, seed, ids).items()):
         if len(stratum) < count:
             raise UserError(
-                f"Class {label} has {len(stratum)} images that are no twins of each other: too few for "
+                f"Class {label} has {len(stratum)} images that are no duplicates of each other: too few for "
                 f"{count} folds."
             )
         of_class = np.zeros(count, dtype=np.int64)

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from search.models.classifier import Opened
-from search.models.drawing import Seen
+from search.models.classifier import Classifier
+from search.models.drawing import Region
 from search.models.face_detection import Face, find_faces
 from search.models.images import Picture
 from search.models.predict import prediction, probabilities
@@ -19,20 +19,25 @@ _AT_ONCE: Final = 256  # pictures in memory
 
 
 @dataclass(frozen=True)
-class Looked:
-    """One picture and what was seen: itself, or its faces. mistake: why it could not be looked at."""
+class LabelledPicture:
+    """One picture and its labelled regions: the whole picture, or its faces.
+
+    mistake: why it could not be read.
+    """
 
     picture: Picture
-    seen: tuple[Seen, ...] = ()
-    inputs: tuple[NDArray[np.uint8], ...] = ()  # what the network was given for each of `seen`
+    regions: tuple[Region, ...] = ()
+    inputs: tuple[NDArray[np.uint8], ...] = ()  # what the network was given for each region
     mistake: str = ""
 
 
-def look(opened: Opened, pictures: Iterable[Picture], faces: bool = False) -> Iterator[Looked]:
+def label_pictures(
+    classifier: Classifier, pictures: Iterable[Picture], faces: bool = False
+) -> Iterator[LabelledPicture]:
     """Label pictures, or the faces in them. A picture that is none is told as such; the others go on."""
     waiting = iter(pictures)
     while chunk := list(islice(waiting, _AT_ONCE)):
-        yield from _label(opened, [_prepared(opened, picture, faces) for picture in chunk])
+        yield from _label(classifier, [_prepared(classifier, picture, faces) for picture in chunk])
 
 
 @dataclass(frozen=True)
@@ -43,22 +48,24 @@ class _Prepared:
     mistake: str = ""
 
 
-def _prepared(opened: Opened, picture: Picture, faces: bool) -> _Prepared:
+def _prepared(classifier: Classifier, picture: Picture, faces: bool) -> _Prepared:
     try:
         if not faces:
-            return _Prepared(picture, (None,), (picture.pixels(opened.image_shape),))
+            return _Prepared(picture, (None,), (picture.pixels(classifier.image_shape),))
         upright = picture.upright()
         found = tuple(find_faces(upright))
         crops = (Picture(picture.name, face.crop(upright)) for face in found)
-        return _Prepared(picture, found, tuple(crop.pixels(opened.image_shape) for crop in crops))
+        return _Prepared(picture, found, tuple(crop.pixels(classifier.image_shape) for crop in crops))
     except UserError as error:
         return _Prepared(picture, mistake=str(error))
 
 
-def _label(opened: Opened, chunk: list[_Prepared]) -> Iterator[Looked]:
+def _label(classifier: Classifier, chunk: list[_Prepared]) -> Iterator[LabelledPicture]:
     images = [image for one in chunk for image in one.images]
-    stack = np.stack(images) if images else np.zeros((0, *opened.image_shape), np.uint8)
-    rows = iter(probabilities(opened, stack))
+    stack = np.stack(images) if images else np.zeros((0, *classifier.image_shape), np.uint8)
+    rows = iter(probabilities(classifier, stack))
     for one in chunk:
-        seen = tuple(Seen(prediction(opened, one.picture.name, next(rows)), face) for face in one.faces)
-        yield Looked(one.picture, seen, one.images, one.mistake)
+        regions = tuple(
+            Region(prediction(classifier, one.picture.name, next(rows)), face) for face in one.faces
+        )
+        yield LabelledPicture(one.picture, regions, one.images, one.mistake)

@@ -42,7 +42,7 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Opened:
+class Classifier:
     """A loaded network.
 
     Attributes:
@@ -65,7 +65,7 @@ class Opened:
         return images if self.scale == 1.0 else images.astype(np.float32) * np.float32(self.scale)
 
 
-def open_file(path: Path, labels: Labels | None = None, name: str | None = None) -> Opened:
+def open_file(path: Path, labels: Labels | None = None, name: str | None = None) -> Classifier:
     """Open a `.keras` file. Nothing in it is executed: what asks for that is refused.
 
     Without labels, those in `labels.json` beside it are taken, else classes are numbered. Raises UserError.
@@ -74,10 +74,10 @@ def open_file(path: Path, labels: Labels | None = None, name: str | None = None)
     beside = path.with_name(names.LABELS_JSON)
     if labels is None and beside.is_file():
         labels = Labels.read(beside)
-    return understand(load(path, called), labels, called)
+    return as_classifier(load(path, called), labels, called)
 
 
-def acquaint(path: Path, family: str) -> None:
+def register_own_classes(path: Path, family: str) -> None:
     """Let Keras know the classes of its own that a model kept by a study has from its hypermodel.
 
     family: of the run that kept it. It imports the module of a hypermodel: never for a file from elsewhere.
@@ -122,7 +122,7 @@ def _refusal(called: str, reason: str) -> str:
     return f"{called} is broken, or no Keras model ({' '.join(reason.split())[:120]}): save or fetch it again"
 
 
-def understand(network: "keras.Model", labels: Labels | None, called: str) -> Opened:
+def as_classifier(network: "keras.Model", labels: Labels | None, called: str) -> Classifier:
     """What goes into a network and what comes out. Raises UserError where that is no image classifier."""
     shape = _image_shape(network, called)
     classes = _classes(network, called)
@@ -134,7 +134,7 @@ def understand(network: "keras.Model", labels: Labels | None, called: str) -> Op
             f"{called} tells {classes} classes apart, but {count} names were given "
             f"({', '.join(labels.class_names)}): name each class once, in the model's order"
         )
-    return Opened(network, labels, shape, 1.0 if _rescales(network) else 1 / 255, called)
+    return Classifier(network, labels, shape, 1.0 if _rescales(network) else 1 / 255, called)
 
 
 def _image_shape(network: "keras.Model", called: str) -> tuple[int, int, int]:

@@ -22,19 +22,19 @@ _PANEL: Final = 240  # pixels of the column of bars
 
 
 @dataclass(frozen=True)
-class Seen:
+class Region:
     """One thing that was labelled: a face, or the whole picture where face is None."""
 
     prediction: Prediction
     face: Face | None = None
 
 
-def annotated(picture: NDArray[np.uint8], seen: Sequence[Seen]) -> Image.Image:
+def annotated(picture: NDArray[np.uint8], regions: Sequence[Region]) -> Image.Image:
     """The picture, uint8 (height, width, 3), with boxes and labels, and to its right the bars."""
     image = Image.fromarray(picture)
     scale = max(1, round(_SMALLEST / max(image.size)))
     image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
-    panels = [_panel(number, one, len(seen)) for number, one in enumerate(seen, start=1)]
+    panels = [_panel(number, one, len(regions)) for number, one in enumerate(regions, start=1)]
     height = max([image.height, sum(panel.height for panel in panels)])
     sheet = Image.new("RGB", (image.width + (_PANEL if panels else 0), height), _PAPER)
     sheet.paste(image, (0, 0))
@@ -42,7 +42,7 @@ def annotated(picture: NDArray[np.uint8], seen: Sequence[Seen]) -> Image.Image:
     for panel in panels:
         sheet.paste(panel, (image.width, top))
         top += panel.height
-    for number, one in enumerate(seen, start=1):
+    for number, one in enumerate(regions, start=1):
         if one.face is not None:
             _box(sheet, one.face, scale, f"{number}: {one.prediction.label}")
     return sheet
@@ -67,12 +67,12 @@ def _box(sheet: Image.Image, face: Face, scale: int, text: str) -> None:
     draw.text((left + 4, max(top - 20, 0)), text, fill=_INK, font=font)
 
 
-def _panel(number: int, seen: Seen, of: int) -> Image.Image:
+def _panel(number: int, region: Region, of: int) -> Image.Image:
     """One prediction as bars, most probable class first."""
-    ranked = sorted(seen.prediction.probabilities.items(), key=lambda pair: -pair[1])
+    ranked = sorted(region.prediction.probabilities.items(), key=lambda pair: -pair[1])
     panel = Image.new("RGB", (_PANEL, 30 + 20 * len(ranked)), _PAPER)
     draw, font = ImageDraw.Draw(panel), ImageFont.load_default(13)
-    title = f"{number}: {seen.prediction.label}" if of > 1 else seen.prediction.label
+    title = f"{number}: {region.prediction.label}" if of > 1 else region.prediction.label
     draw.text((10, 6), title, fill=_INK, font=ImageFont.load_default(16))
     for row, (label, probability) in enumerate(ranked):
         top = 30 + 20 * row

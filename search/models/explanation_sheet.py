@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from search.models.classifier import Opened
+from search.models.classifier import Classifier
 from search.models.occlusion import importance, overlay
 from search.models.predict import probabilities
 
@@ -18,30 +18,30 @@ _FOOT: Final = 18  # below each picture
 _PAPER, _INK = (255, 255, 255), (30, 30, 30)
 
 
-def sheet(opened: Opened, images: NDArray[np.uint8], labels: NDArray[np.integer[Any]]) -> Image.Image:
+def sheet(classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np.integer[Any]]) -> Image.Image:
     """Draw it for these images, (n, *image_shape), and their labels, (n,).
 
     A row holds the images of a class that are recognised most surely, and first the mean of these images
     under the mean of what they rest on. A class of which none is recognised has an empty row.
     """
-    found = probabilities(opened, images)
+    found = probabilities(classifier, images)
     row_height = _SIDE + _FOOT
     drawn = Image.new(
         "RGB",
-        (_LABEL + (_ACROSS + 1) * (_SIDE + 6), _HEAD + row_height * len(opened.labels.class_names)),
+        (_LABEL + (_ACROSS + 1) * (_SIDE + 6), _HEAD + row_height * len(classifier.labels.class_names)),
         _PAPER,
     )
     pen = ImageDraw.Draw(drawn)
     pen.text((_LABEL, 6), "mean", fill=_INK, font=ImageFont.load_default(12))
     pen.text((_LABEL + _SIDE + 6, 6), "surest first", fill=_INK, font=ImageFont.load_default(12))
-    for number, name in enumerate(opened.labels.class_names):
+    for number, name in enumerate(classifier.labels.class_names):
         top = _HEAD + number * row_height
         pen.text((6, top + _SIDE // 2 - 8), name[:16], fill=_INK, font=ImageFont.load_default(14))
         surest = _surest(found, labels, number)
         if not len(surest):
             pen.text((_LABEL, top + _SIDE // 2 - 8), "none is recognised", fill=_INK)
             continue
-        heats = np.stack([importance(opened, images[at], number) for at in surest])
+        heats = np.stack([importance(classifier, images[at], number) for at in surest])
         middle = images[surest].mean(axis=0).round().astype(np.uint8)
         tiles = [("", middle, heats.mean(axis=0))]
         tiles += [(f"{found[at, number]:.0%}", images[at], h) for at, h in zip(surest, heats, strict=True)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from search.models.classifier import Opened, open_file
+from search.models.classifier import Classifier, open_file
 from search.models.predict import raw_probabilities
 from search.tracking import names
 from spaces.errors import UserError
@@ -33,17 +33,19 @@ class Exported:
     changed_labels: int
 
 
-def export(opened: Opened, source: Path, form: str, folder: Path, images: NDArray[np.uint8]) -> Exported:
+def export(
+    classifier: Classifier, source: Path, form: str, folder: Path, images: NDArray[np.uint8]
+) -> Exported:
     """Write the model and its labels into a folder, and compare on these images, (n, *image_shape).
 
     source: the `.keras` file that was opened. Raises UserError where a format cannot be had here.
     """
     if form not in FORMATS:
         raise UserError(f'"{form}" is no format: choose one of {", ".join(FORMATS)}')
-    expected = raw_probabilities(opened, images)
-    answer = {"keras": _to_keras, "onnx": _to_onnx}[form](opened, source, folder / f"model.{form}")
+    expected = raw_probabilities(classifier, images)
+    answer = {"keras": _to_keras, "onnx": _to_onnx}[form](classifier, source, folder / f"model.{form}")
     (folder / names.LABELS_JSON).write_text(
-        opened.labels.text(image_shape=opened.image_shape), encoding="utf-8"
+        classifier.labels.text(image_shape=classifier.image_shape), encoding="utf-8"
     )
     found = np.concatenate([answer(images[at : at + _BATCH]) for at in range(0, len(images), _BATCH)])
     return Exported(
@@ -57,14 +59,14 @@ def export(opened: Opened, source: Path, form: str, folder: Path, images: NDArra
 Answer = Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]
 
 
-def _to_keras(opened: Opened, source: Path, path: Path) -> Answer:
+def _to_keras(classifier: Classifier, source: Path, path: Path) -> Answer:
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, path)
-    again = open_file(path, opened.labels)
+    again = open_file(path, classifier.labels)
     return lambda images: raw_probabilities(again, images)
 
 
-def _to_onnx(opened: Opened, source: Path, path: Path) -> Answer:
+def _to_onnx(classifier: Classifier, source: Path, path: Path) -> Answer:
     import keras
 
     try:
@@ -76,16 +78,16 @@ def _to_onnx(opened: Opened, source: Path, path: Path) -> Answer:
         ) from error
     if keras.backend.backend() != "tensorflow":
         raise UserError("ONNX is written through TensorFlow: unset KERAS_BACKEND for this command")
-    network = in_float32(opened.network)
-    shape = opened.image_shape
-    network(np.zeros((1, *shape), opened.inputs(np.zeros((1, *shape), np.uint8)).dtype))
+    network = in_float32(classifier.network)
+    shape = classifier.image_shape
+    network(np.zeros((1, *shape), classifier.inputs(np.zeros((1, *shape), np.uint8)).dtype))
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tf2onnx looks for names that numpy had before version 2
         network.export(str(path), format="onnx", verbose=False)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    return lambda images: np.asarray(session.run(None, {name: opened.inputs(images)})[0])
+    return lambda images: np.asarray(session.run(None, {name: classifier.inputs(images)})[0])
 
 
 def in_float32(network: "keras.Model") -> "keras.Model":

@@ -21,7 +21,7 @@ from search.datasets.image_file import (
 from search.datasets.path_names import printable
 from spaces.errors import UserError
 
-#: Endings that are looked for in a folder; a file that is named may have any.
+#: Endings that are labelled for in a folder; a file that is named may have any.
 SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm")
 STANDARD_INPUT: Final = "-"
 

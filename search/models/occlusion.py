@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from search.models.classifier import Opened
+from search.models.classifier import Classifier
 from search.models.predict import probabilities
 
 #: A patch covers a sixth of each side and moves by half of itself: 121 pictures for one explanation.
@@ -19,11 +19,11 @@ _PATCHES: Final = 6
 _OPACITY: Final = 0.55
 
 
-def importance(opened: Opened, image: NDArray[np.uint8], label: int) -> NDArray[np.float64]:
+def importance(classifier: Classifier, image: NDArray[np.uint8], label: int) -> NDArray[np.float64]:
     """How much covering each pixel lowers the probability of a class, (height, width).
 
     Args:
-        opened: the network.
+        classifier: the network.
         image: uint8 (height, width, channels), as the network takes it.
         label: the class, by number.
 
@@ -34,7 +34,7 @@ def importance(opened: Opened, image: NDArray[np.uint8], label: int) -> NDArray[
     paint = image.mean(axis=(0, 1)).round().astype(np.uint8)
     for number, (rows, columns) in enumerate(patches, start=1):
         covered[number, rows, columns] = paint
-    found = probabilities(opened, covered)[:, label].astype(np.float64)
+    found = probabilities(classifier, covered)[:, label].astype(np.float64)
     drops, counts = np.zeros(image.shape[:2]), np.zeros(image.shape[:2])
     for (rows, columns), drop in zip(patches, found[0] - found[1:], strict=True):
         drops[rows, columns] += drop

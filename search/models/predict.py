@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from search.models.classifier import Opened, understand
+from search.models.classifier import Classifier, as_classifier
 from search.models.images import Picture, stacked
 from search.models.probability_calibration import tempered
 from spaces.errors import UserError
@@ -40,7 +40,7 @@ class Prediction:
         return self.probabilities[self.label]
 
 
-def predict_emotion(model: "Opened | keras.Model | str", image: Any) -> Prediction:
+def predict_emotion(model: "Classifier | keras.Model | str", image: Any) -> Prediction:
     """Name what one picture shows.
 
     Args:
@@ -52,64 +52,65 @@ def predict_emotion(model: "Opened | keras.Model | str", image: Any) -> Predicti
     return predict_emotions(model, [image])[0]
 
 
-def predict_emotions(model: "Opened | keras.Model | str", images: Iterable[Any]) -> list[Prediction]:
+def predict_emotions(model: "Classifier | keras.Model | str", images: Iterable[Any]) -> list[Prediction]:
     """The same for many pictures at once: faster than one by one."""
-    opened = opened_model(model)
+    classifier = classifier_of(model)
     pictures = [Picture.of(image) for image in images]
-    found = probabilities(opened, stacked(pictures, opened.image_shape))
-    return [prediction(opened, picture.name, row) for picture, row in zip(pictures, found, strict=True)]
+    found = probabilities(classifier, stacked(pictures, classifier.image_shape))
+    return [prediction(classifier, picture.name, row) for picture, row in zip(pictures, found, strict=True)]
 
 
-def prediction(opened: Opened, name: str, row: NDArray[np.float32]) -> Prediction:
+def prediction(classifier: Classifier, name: str, row: NDArray[np.float32]) -> Prediction:
     """One row of probabilities with the names of its classes."""
-    return Prediction(name, dict(zip(opened.labels.class_names, row.tolist(), strict=True)))
+    return Prediction(name, dict(zip(classifier.labels.class_names, row.tolist(), strict=True)))
 
 
-def opened_model(model: "Opened | keras.Model | str") -> Opened:
-    """The model, opened where it is not yet."""
-    if isinstance(model, Opened):
+def classifier_of(model: "Classifier | keras.Model | str") -> Classifier:
+    """The model, classifier where it is not yet."""
+    if isinstance(model, Classifier):
         return model
     if isinstance(model, str):
         from search.models.registry.references import open_model
 
         return open_model(model)
-    return understand(model, None, getattr(model, "name", "the model"))
+    return as_classifier(model, None, getattr(model, "name", "the model"))
 
 
-def probabilities(opened: Opened, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def probabilities(classifier: Classifier, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Temperature-scaled probabilities, (images, classes), of images (images, *image_shape)."""
-    return tempered(raw_probabilities(opened, images), opened.labels.temperature)
+    return tempered(raw_probabilities(classifier, images), classifier.labels.temperature)
 
 
-def raw_probabilities(opened: Opened, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def raw_probabilities(classifier: Classifier, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The network's own probabilities, float32 (images, classes). Raises UserError where they are none."""
-    classes = len(opened.labels.class_names)
+    classes = len(classifier.labels.class_names)
     if not len(images):
         return np.zeros((0, classes), np.float32)
-    outputs = _few(opened, images) if len(images) <= _FEW else _many(opened, images)
+    outputs = _few(classifier, images) if len(images) <= _FEW else _many(classifier, images)
     if not np.allclose(outputs.sum(axis=1), 1.0, atol=1e-2) or outputs.min() < 0:
         raise UserError(
-            f"{opened.name} gives no probabilities: its last layer must be a softmax, so that they sum to 1"
+            f"{classifier.name} gives no probabilities: its last layer must be a softmax, so that "
+            "they sum to 1"
         )
     return outputs
 
 
-def _few(opened: Opened, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _few(classifier: Classifier, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Operation by operation: nothing is traced, so that the first answer comes at once."""
-    return np.asarray(opened.network(opened.inputs(images), training=False), np.float32)
+    return np.asarray(classifier.network(classifier.inputs(images), training=False), np.float32)
 
 
-def _many(opened: Opened, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _many(classifier: Classifier, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """In batches of one size, the last filled up, so that the network is traced once."""
     from search.training.batches import prediction_batch  # late: it imports Keras
 
-    size = min(prediction_batch(*opened.image_shape[:2]), len(images))
-    outputs = [_filled(opened, images[at : at + size], size) for at in range(0, len(images), size)]
+    size = min(prediction_batch(*classifier.image_shape[:2]), len(images))
+    outputs = [_filled(classifier, images[at : at + size], size) for at in range(0, len(images), size)]
     return np.concatenate(outputs)[: len(images)]
 
 
-def _filled(opened: Opened, images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+def _filled(classifier: Classifier, images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
     """One batch, filled up to so many images."""
-    batch = opened.inputs(np.asarray(images))
+    batch = classifier.inputs(np.asarray(images))
     batch = np.pad(batch, [(0, size - len(batch)), (0, 0), (0, 0), (0, 0)])
-    return np.asarray(opened.network.predict_on_batch(batch), np.float32)
+    return np.asarray(classifier.network.predict_on_batch(batch), np.float32)

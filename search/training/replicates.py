@@ -80,8 +80,8 @@ def _watched(task: Task, whole: Part) -> tuple[Part, Part]:
     rest, carved = carve(whole.labels, whole.groups, task.monitor_fraction, task.monitor_seed, whole.ids)
     if not len(carved):
         raise UserError(
-            f"Of the {len(whole):,} images to train on, no class has two that are no twins of each other, so "
-            f"monitor, which watches the training, would be empty: give more images of each class."
+            f"Of the {len(whole):,} images to train on, no class has two that are no duplicates of each "
+            f"other, so monitor, which watches the training, would be empty: give more images of each class."
         )
     return taken(whole, rest), taken(whole, carved)
 

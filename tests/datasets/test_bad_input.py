@@ -274,7 +274,10 @@ def test_leaks_can_be_refused_with_their_counts(tmp_path: Path) -> None:
     shutil.copy(source / "test/cat/0.png", source / "train/cat/copy.png")
     shutil.copy(source / "test/cat/1.png", source / "validation/cat/copy.png")
     refused(
-        source, tmp_path, "1 test images have a twin in train, 1 test images.* in validation", leaks="refuse"
+        source,
+        tmp_path,
+        "1 test images have a duplicate in train, 1 test images.* in validation",
+        leaks="refuse",
     )
 
 

@@ -1,4 +1,4 @@
-"""Splits keep twins together, lose and invent no image, and depend on ids and seed, not on any order."""
+"""Splits keep duplicates together, lose and invent no image, and depend on ids and seed, not on any order."""
 
 import numpy as np
 import pytest

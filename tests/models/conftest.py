@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-from search.models.classifier import Labels, Opened, open_file
+from search.models.classifier import Classifier, Labels, open_file
 from search.models.registry.references import client_of
 from search.tracking import names
 from tests.datasets.odd_pictures import NOTES, TRANSPARENT, sideways, strokes
@@ -40,7 +40,7 @@ def network_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def opened(network_file: Path) -> Opened:
+def classifier(network_file: Path) -> Classifier:
     return open_file(network_file, Labels(CLASSES, temperature=1.5))
 
 

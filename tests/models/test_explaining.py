@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from search.models.batches import look
-from search.models.classifier import Labels, Opened, understand
-from search.models.drawing import Seen, annotated
+from search.models.batches import label_pictures
+from search.models.classifier import Classifier, Labels, as_classifier
+from search.models.drawing import Region, annotated
 from search.models.explanation_sheet import sheet
 from search.models.export import export, in_float32
 from search.models.face_detection import Face
@@ -22,7 +22,7 @@ from tests.models.conftest import CLASSES, drawing
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-def _brightness_of_a_corner() -> Opened:
+def _brightness_of_a_corner() -> Classifier:
     """Class 1 is as probable as the upper left quarter of the image is bright."""
     images = keras.Input((24, 24, 1), dtype="uint8")
     floats = keras.layers.Rescaling(1 / 255, dtype="float32")(images)
@@ -31,7 +31,7 @@ def _brightness_of_a_corner() -> Opened:
     answer = keras.layers.Dense(2, activation="softmax", kernel_initializer="zeros")
     network = keras.Model(images, answer(mean))
     answer.set_weights([np.array([[0.0, 8.0]]), np.array([0.0, -4.0])])
-    return understand(network, Labels(("dark", "bright")), "corner")
+    return as_classifier(network, Labels(("dark", "bright")), "corner")
 
 
 def test_covering_what_matters_lowers_the_probability() -> None:
@@ -54,47 +54,47 @@ def test_whatever_the_head_it_can_be_explained(name: str) -> None:
     shape = (48, 48, 1)
     network = family.build(min(family.variants.values(), key=lambda a: len(str(a))), shape, 3)
     heat = importance(
-        understand(network, Labels(CLASSES), name), np.asarray(drawing("L", (48, 48)))[..., None], 0
+        as_classifier(network, Labels(CLASSES), name), np.asarray(drawing("L", (48, 48)))[..., None], 0
     )
     assert np.isfinite(heat).all()
     assert heat.shape == (48, 48)
 
 
-def test_a_sheet_has_a_row_for_each_class(opened: Opened) -> None:
+def test_a_sheet_has_a_row_for_each_class(classifier: Classifier) -> None:
     """Also for one of which no image is recognised."""
     images = np.stack([np.asarray(drawing("L", (20, 24)))[..., None] // (1 + n) for n in range(6)])
     labels = np.array([0, 1, 2, 0, 1, 2])
-    assert np.asarray(sheet(opened, images, labels)).std() > 1
-    assert sheet(opened, images[:0], labels[:0]).size == sheet(opened, images, labels).size
+    assert np.asarray(sheet(classifier, images, labels)).std() > 1
+    assert sheet(classifier, images[:0], labels[:0]).size == sheet(classifier, images, labels).size
 
 
-def test_a_face_is_found_boxed_and_labelled(opened: Opened) -> None:
+def test_a_face_is_found_boxed_and_labelled(classifier: Classifier) -> None:
     """On a photograph that comes with matplotlib; a gradient has no face in it, a text is no picture."""
     import matplotlib
 
     photograph = Picture.of(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg")
     pictures = [photograph, Picture.of(drawing("RGB", (200, 200))), Picture("text", b"none")]
-    portrait, nobody, text = look(opened, pictures, faces=True)
-    (seen,) = portrait.seen
-    assert seen.face is not None
-    assert abs(seen.face.left + seen.face.side / 2 - 256) < 60
-    assert seen.prediction.label in CLASSES
-    assert (nobody.seen, nobody.mistake, text.seen) == ((), "", ())
+    portrait, nobody, text = label_pictures(classifier, pictures, faces=True)
+    (region,) = portrait.regions
+    assert region.face is not None
+    assert abs(region.face.left + region.face.side / 2 - 256) < 60
+    assert region.prediction.label in CLASSES
+    assert (nobody.regions, nobody.mistake, text.regions) == ((), "", ())
     assert "text is no image" in text.mistake
-    drawn = annotated(photograph.upright(), portrait.seen)
+    drawn = annotated(photograph.upright(), portrait.regions)
     assert drawn.width > photograph.upright().shape[1]
 
 
-def test_a_picture_with_many_faces_has_a_panel_for_each(opened: Opened) -> None:
+def test_a_picture_with_many_faces_has_a_panel_for_each(classifier: Classifier) -> None:
     """The sheet grows with them."""
     picture = np.asarray(drawing("RGB", (300, 200)))
-    seen = [Seen(predict_emotion(opened, picture), Face(10 * n, 10, 50)) for n in range(9)]
-    assert annotated(picture, seen).height > annotated(picture, seen[:1]).height
+    region = [Region(predict_emotion(classifier, picture), Face(10 * n, 10, 50)) for n in range(9)]
+    assert annotated(picture, region).height > annotated(picture, region[:1]).height
 
 
 @pytest.mark.parametrize("form", ["keras", "onnx"])
 def test_what_is_exported_answers_as_keras_does(
-    opened: Opened, network_file: Path, tmp_path: Path, form: str
+    classifier: Classifier, network_file: Path, tmp_path: Path, form: str
 ) -> None:
     """The file is loaded again and asked; the labels lie beside it."""
     if form == "onnx":
@@ -103,16 +103,16 @@ def test_what_is_exported_answers_as_keras_does(
         if keras.backend.backend() != "tensorflow":
             pytest.skip("ONNX is written through TensorFlow")
     images = np.random.default_rng(0).integers(0, 256, (40, 24, 20, 1)).astype(np.uint8)
-    done = export(opened, network_file, form, tmp_path / "out", images)
+    done = export(classifier, network_file, form, tmp_path / "out", images)
     assert (done.images, done.changed_labels) == (40, 0)
     assert done.largest_difference < 1e-5
-    assert Labels.read(tmp_path / "out" / "labels.json") == opened.labels
+    assert Labels.read(tmp_path / "out" / "labels.json") == classifier.labels
 
 
-def test_an_unknown_format_is_refused(opened: Opened, network_file: Path, tmp_path: Path) -> None:
+def test_an_unknown_format_is_refused(classifier: Classifier, network_file: Path, tmp_path: Path) -> None:
     """With those there are."""
     with pytest.raises(UserError, match="keras, onnx"):
-        export(opened, network_file, "torch", tmp_path, np.zeros((1, 24, 20, 1), np.uint8))
+        export(classifier, network_file, "torch", tmp_path, np.zeros((1, 24, 20, 1), np.uint8))
 
 
 def test_a_network_in_bfloat16_is_brought_to_float32_with_its_weights() -> None:
@@ -128,5 +128,5 @@ def test_a_network_in_bfloat16_is_brought_to_float32_with_its_weights() -> None:
     same = in_float32(network)
     assert {layer.compute_dtype for layer in same.layers[1:]} == {"float32"}
     pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 1)).astype(np.uint8)
-    before, after = (raw_probabilities(understand(n, None, ""), pixels) for n in (network, same))
+    before, after = (raw_probabilities(as_classifier(n, None, ""), pixels) for n in (network, same))
     assert after == pytest.approx(before, abs=0.02)

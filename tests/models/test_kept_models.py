@@ -93,8 +93,8 @@ def test_it_opens_by_run_and_by_alias(
     _register(client, run)
     for reference in (run, "champion"):
         forget()
-        opened = open_model(reference, tracking)
-        assert [type(layer).__name__ for layer in opened.network.layers[1:3]] == ["Halved", "Doubled"]
+        classifier = open_model(reference, tracking)
+        assert [type(layer).__name__ for layer in classifier.network.layers[1:3]] == ["Halved", "Doubled"]
         assert MODULE in sys.modules
 
 
@@ -114,9 +114,9 @@ def test_both_shelves_know_what_built_it(store: tuple[str, MlflowClient], run: s
 def test_it_is_exported(store: tuple[str, MlflowClient], run: str, tmp_path: Path, form: str) -> None:
     if form == "onnx":
         pytest.importorskip("onnxruntime")
-    opened = open_model(run, store[0])
+    classifier = open_model(run, store[0])
     images = np.random.default_rng(0).integers(0, 256, (5, 24, 20, 1)).astype(np.uint8)
-    done = export(opened, tmp_path / names.MODEL_KERAS, form, tmp_path / "out", images)
+    done = export(classifier, tmp_path / names.MODEL_KERAS, form, tmp_path / "out", images)
     assert done.changed_labels == 0
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from search.models.classifier import understand
+from search.models.classifier import as_classifier
 from search.models.predict import raw_probabilities
 from search.models.registry import serving
 from search.training.batches import prediction_batch
@@ -40,6 +40,8 @@ def test_every_way_to_predict_keeps_to_it(monkeypatch: pytest.MonkeyPatch) -> No
     pixels = np.random.default_rng(0).integers(0, 256, (50, 224, 224, 1), dtype=np.uint8)
     expected = predict(network, pixels)
     assert expected.shape == (50, 3)
-    assert raw_probabilities(understand(network, None, "large"), pixels) == pytest.approx(expected, abs=1e-5)
+    assert raw_probabilities(as_classifier(network, None, "large"), pixels) == pytest.approx(
+        expected, abs=1e-5
+    )
     assert served._probabilities(pixels) == pytest.approx(expected, abs=1e-5)
     assert sizes == [47, 47, 47, 47, 47, 3]

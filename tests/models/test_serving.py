@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from search.models.classifier import Opened
+from search.models.classifier import Classifier
 from search.models.predict import predict_emotion
 from search.models.registry.references import labels_of_run
 from search.models.registry.registry import Registration, register
@@ -81,13 +81,13 @@ def _ask(port: int, body: Any) -> tuple[int, Any]:
         return answer.status, json.loads(answer.read())
 
 
-def test_mlflow_serves_the_champion(port: int, opened: Opened) -> None:
+def test_mlflow_serves_the_champion(port: int, classifier: Classifier) -> None:
     """Files as base64 and arrays of numbers get Candor's own answers; what is wrong, 400 and a sentence."""
     image = drawing("RGB", (50, 40))
     with io.BytesIO() as file:
         image.save(file, "PNG")
         text = base64.b64encode(file.getvalue()).decode()
-    expected = predict_emotion(opened, image)
+    expected = predict_emotion(classifier, image)
 
     status, answer = _ask(port, {"inputs": [text, np.asarray(image).tolist()]})
     assert status == 200

@@ -1,4 +1,4 @@
-"""Evaluations of several trainings: folds judge every image once, twins together; seeds are pooled."""
+"""Evaluations of several trainings: folds judge every image once, duplicates together; seeds are pooled."""
 
 from typing import Any
 
@@ -38,10 +38,10 @@ def _task(**fields: Any) -> Task:
     return Task(**(common | fields))
 
 
-def test_folds_are_stratified_keep_twins_together_and_do_not_depend_on_the_order_of_files() -> None:
+def test_folds_are_stratified_keep_duplicates_together_and_do_not_depend_on_the_order_of_files() -> None:
     labels = np.repeat([0, 1, 2], [50, 100, 25])
     groups = np.arange(175)
-    groups[:6] = 0  # six twins
+    groups[:6] = 0  # six duplicates
     ids = np.array([f"train/{n:03}" for n in range(175)])
     fold = folds(labels, groups, 5, 1, ids)
     for label, count in ((0, 10), (1, 20), (2, 5)):

@@ -42,10 +42,10 @@ OPENS = f"""
 import sys
 from pathlib import Path
 import numpy as np
-from search.models.classifier import acquaint, load
+from search.models.classifier import register_own_classes, load
 images = np.load(sys.argv[1])
 for file in map(Path, sys.argv[2:]):
-    acquaint(file, f"{TO_KEEP}:{{file.stem}}")
+    register_own_classes(file, f"{TO_KEEP}:{{file.stem}}")
     np.save(file.with_suffix(".npy"), load(file, file.stem).predict_on_batch(images))
 """
 

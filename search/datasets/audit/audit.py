@@ -47,8 +47,8 @@ def audit(
     for collection in collections:
         for sentence in sentences(collection.prepared.audit, collection.prepared.name):
             say(sentence)
-    for across in pairs:
-        for sentence in across.sentences():
+    for overlap in pairs:
+        for sentence in overlap.sentences():
             say(sentence)
     return out / PAGE
 

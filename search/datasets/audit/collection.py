@@ -1,8 +1,8 @@
 """Every image of a prepared data set in one order, for the audit: train, purged, validation and test
 together.
 
-The audit shows test images and their labels beside their twins, and compares their pixels. It knows no model
-and no prediction; what it finds removes training images only.
+The audit shows test images and their labels beside their duplicates, and compares their pixels. It knows no
+model and no prediction; what it finds removes training images only.
 """
 
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from search.datasets.duplicates.groups import Twins
+from search.datasets.duplicates.groups import Duplicates
 from search.datasets.prepared import (
+    DUPLICATES,
     FOLDERS,
     PURGED,
-    TWINS,
     Part,
     Prepared,
 )
@@ -27,7 +27,7 @@ class Collection:
     """All n images of a data set, ordered by id. `parts`: text (n,), purged images under that name."""
 
     prepared: Prepared
-    twins: Twins
+    duplicates: Duplicates
     stored: dict[str, Part]
     parts: NDArray[np.str_]
     labels: NDArray[np.int64]
@@ -43,7 +43,7 @@ class Collection:
         order = np.argsort(ids, kind="stable")
         return cls(
             prepared=prepared,
-            twins=Twins.open(prepared.folder / TWINS),
+            duplicates=Duplicates.open(prepared.folder / DUPLICATES),
             stored=stored,
             parts=np.repeat(list(stored), [len(part) for part in stored.values()])[order],
             labels=np.concatenate([part.labels for part in stored.values()])[order],

@@ -1,6 +1,6 @@
 """What an audit leaves behind: a self-contained page, audit.json and CSV lists.
 
-It shows test images, their labels and their twins, and never a prediction.
+It shows test images, their labels and their duplicates, and never a prediction.
 """
 
 import json
@@ -10,27 +10,27 @@ from typing import Any, Final
 
 from search.datasets.audit.collection import Collection
 from search.datasets.audit.findings import sentences
-from search.datasets.audit.galleries import galleries, gallery_across
-from search.datasets.audit.lists import write_across, write_lists
-from search.datasets.duplicates.between_sets import Across
+from search.datasets.audit.galleries import galleries, overlap_gallery
+from search.datasets.audit.lists import write_lists, write_overlap
+from search.datasets.duplicates.between_sets import Overlap
 from search.datasets.prepared import Prepared
 
 PAGE: Final = "audit.html"
 _TEMPLATE: Final = Path(__file__).with_name("page.html")
 
 
-def write_audit(collections: Sequence[Collection], pairs: Sequence[Across], out: Path) -> None:
+def write_audit(collections: Sequence[Collection], pairs: Sequence[Overlap], out: Path) -> None:
     """Write the page, audit.json and the lists into `out`."""
     out.mkdir(parents=True, exist_ok=True)
     for collection in collections:
         folder = out if len(collections) == 1 else out / collection.prepared.name
         folder.mkdir(exist_ok=True)
         write_lists(collection, folder)
-    for across in pairs:
-        write_across(across, out / f"{across.one.prepared.name}_and_{across.other.prepared.name}.csv")
+    for overlap in pairs:
+        write_overlap(overlap, out / f"{overlap.one.prepared.name}_and_{overlap.other.prepared.name}.csv")
     facts = {
         "sets": [_facts(collection.prepared) for collection in collections],
-        "across": [across.to_dict() for across in pairs],
+        "across": [overlap.to_dict() for overlap in pairs],
     }
     (out / "audit.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
     (out / PAGE).write_text(_page(collections, pairs), encoding="utf-8")
@@ -51,7 +51,7 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
     return {name: getattr(prepared, name) for name in shown}
 
 
-def _page(collections: Sequence[Collection], pairs: Sequence[Across]) -> str:
+def _page(collections: Sequence[Collection], pairs: Sequence[Overlap]) -> str:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
@@ -71,7 +71,7 @@ def _page(collections: Sequence[Collection], pairs: Sequence[Across]) -> str:
             for collection in collections
         ],
         pairs=[
-            {"across": across, "facts": across.to_dict(), "gallery": gallery_across(across)}
-            for across in pairs
+            {"across": overlap, "facts": overlap.to_dict(), "gallery": overlap_gallery(overlap)}
+            for overlap in pairs
         ],
     )

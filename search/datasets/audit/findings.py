@@ -1,13 +1,14 @@
-"""What the audit found, as counts (a JSON dict), from the roles, labels and twins of a source's images.
+"""What the audit found, as counts (a JSON dict), from the roles, labels and duplicates of a source's images.
 
 images            role -> images, as the source delivers them
-exact, twins      groups of pixel-identical images, and of twins of any kind: `groups`, `images`, `largest`,
-                  `crossing_groups` (in several splits), `conflicting_groups` and `conflicting_images` (with
-                  several labels)
+exact, twins      groups of pixel-identical images, and of duplicates of any kind: `groups`, `images`,
+                  `largest`, `crossing_groups` (in several splits), `conflicting_groups` and
+                  `conflicting_images` (with several labels)
 near_pairs        verified pairs of different pixels;   mirrored_pairs: those of them that are mirrored
 look_alikes       images like so many others that their likeness was not counted
 leaks             "validation_in_train", "test_in_train", "test_in_validation": `images` of the first that
-                  have a twin in the second, those of them that have an `exact` one, the `share` of the first
+                  have a duplicate in the second, those of them that have an `exact` one, the `share`
+                  of the first
 flat              role -> constant and nearly constant images
 classes           role -> class -> images;   missing_classes: role -> names
 policy, purged    the policy for leaks, and the training images it took out
@@ -25,7 +26,7 @@ from search.datasets.catalog import (
     TRAIN,
     VALIDATION,
 )
-from search.datasets.duplicates.groups import Twins
+from search.datasets.duplicates.groups import Duplicates
 from spaces.errors import UserError
 
 #: (evaluated part, part that its images must not be in)
@@ -35,7 +36,7 @@ LEAKS: Final = ((VALIDATION, TRAIN), (TEST, TRAIN), (TEST, VALIDATION))
 def findings(
     roles: NDArray[np.str_],
     labels: NDArray[np.int64],
-    twins: Twins,
+    duplicates: Duplicates,
     flat: NDArray[np.bool_],
     class_names: Sequence[str],
 ) -> dict[str, Any]:
@@ -44,12 +45,12 @@ def findings(
     classes = {role: _classes(labels[roles == role], class_names) for role in present}
     return {
         "images": {role: int((roles == role).sum()) for role in ROLES},
-        "exact": _counts(roles, labels, twins.exact),
-        "twins": _counts(roles, labels, twins.groups),
-        "near_pairs": len(twins.near),
-        "mirrored_pairs": int(twins.near.mirrored.sum()),
-        "look_alikes": twins.look_alikes,
-        "leaks": {f"{one}_in_{other}": _leak(roles, twins, one, other) for one, other in LEAKS},
+        "exact": _counts(roles, labels, duplicates.exact),
+        "twins": _counts(roles, labels, duplicates.groups),
+        "near_pairs": len(duplicates.near),
+        "mirrored_pairs": int(duplicates.near.mirrored.sum()),
+        "look_alikes": duplicates.look_alikes,
+        "leaks": {f"{one}_in_{other}": _leak(roles, duplicates, one, other) for one, other in LEAKS},
         "flat": {role: int(flat[roles == role].sum()) for role in present},
         "classes": classes,
         "missing_classes": {
@@ -73,7 +74,7 @@ def several(groups: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.
 
 
 def refuse(audit: Mapping[str, Any], where: str) -> None:
-    """Raise UserError, with the counts, where an evaluation image has a twin in another part."""
+    """Raise UserError, with the counts, where an evaluation image has a duplicate in another part."""
     leaks = [f"{leak['images']:,} {_said(name)}" for name, leak in audit["leaks"].items() if leak["images"]]
     if leaks:
         raise UserError(
@@ -104,12 +105,12 @@ def sentences(audit: Mapping[str, Any], name: str) -> list[str]:
             f"one of train, validation and test."
         )
     elif not found:
-        found.append(f"No image of {name} has a twin in another split.")
-    twins = audit["twins"]
-    if twins["conflicting_groups"]:
+        found.append(f"No image of {name} has a duplicate in another split.")
+    duplicates = audit["twins"]
+    if duplicates["conflicting_groups"]:
         found.append(
-            f"{twins['conflicting_images']:,} images in {twins['conflicting_groups']:,} groups of "
-            f"twins carry different labels for one picture."
+            f"{duplicates['conflicting_images']:,} images in {duplicates['conflicting_groups']:,} groups of "
+            f"duplicates carry different labels for one picture."
         )
     if flat := sum(audit["flat"].values()):
         found.append(f"{flat:,} images are constant or nearly so.")
@@ -129,7 +130,7 @@ def percent(part: int, whole: int) -> str:
 
 def _said(leak: str) -> str:
     one, _, other = leak.partition("_in_")
-    return f"{one} images have a twin in {other}"
+    return f"{one} images have a duplicate in {other}"
 
 
 def _counts(roles: NDArray[np.str_], labels: NDArray[np.int64], groups: NDArray[np.int64]) -> dict[str, int]:
@@ -145,12 +146,12 @@ def _counts(roles: NDArray[np.str_], labels: NDArray[np.int64], groups: NDArray[
     }
 
 
-def _leak(roles: NDArray[np.str_], twins: Twins, one: str, other: str) -> dict[str, Any]:
+def _leak(roles: NDArray[np.str_], duplicates: Duplicates, one: str, other: str) -> dict[str, Any]:
     here, there = roles == one, roles == other
-    images = int(np.isin(twins.groups[here], twins.groups[there]).sum())
+    images = int(np.isin(duplicates.groups[here], duplicates.groups[there]).sum())
     return {
         "images": images,
-        "exact": int(np.isin(twins.exact[here], twins.exact[there]).sum()),
+        "exact": int(np.isin(duplicates.exact[here], duplicates.exact[there]).sum()),
         "share": round(images / max(1, int(here.sum())), 6),
     }
 

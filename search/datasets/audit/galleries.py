@@ -1,4 +1,4 @@
-"""What the audit shows: twins side by side with their labels, the doubtful ones first."""
+"""What the audit shows: duplicates side by side with their labels, the doubtful ones first."""
 
 import base64
 import io
@@ -13,7 +13,7 @@ from PIL import Image
 from search.datasets.audit.collection import Collection
 from search.datasets.audit.findings import crossing, several
 from search.datasets.catalog import TRAIN
-from search.datasets.duplicates.between_sets import Across
+from search.datasets.duplicates.between_sets import Overlap
 from search.datasets.duplicates.near import flat
 from search.datasets.prepared import PURGED
 
@@ -34,7 +34,7 @@ NEAR: Final = (
 )
 MIRRORED: Final = (
     "One picture, mirrored",
-    "Twins that become alike when one of them is turned left to right. The least alike come first.",
+    "Duplicates that become alike when one of them is turned left to right. The least alike come first.",
 )
 CONFLICT: Final = (
     "One picture, several labels",
@@ -77,35 +77,39 @@ class Gallery:
 
 def galleries(collection: Collection) -> list[Gallery]:
     """Return the galleries of one data set that have something to show."""
-    twins, likeness = collection.twins, _weakest(collection)
-    crosses = np.unique(twins.groups[crossing(twins.groups, collection.splits)])
-    same = crossing(twins.exact, collection.splits)
-    stored_anew = np.setdiff1d(crosses, twins.groups[same]).tolist()
+    duplicates, likeness = collection.duplicates, _weakest(collection)
+    crosses = np.unique(duplicates.groups[crossing(duplicates.groups, collection.splits)])
+    same = crossing(duplicates.exact, collection.splits)
+    stored_anew = np.setdiff1d(crosses, duplicates.groups[same]).tolist()
     near = sorted(stored_anew, key=lambda group: likeness[group])
-    mirrored = np.unique(twins.groups[twins.near.one[twins.near.mirrored]]).tolist()
-    conflicts = np.unique(twins.groups[several(twins.groups, collection.labels)])
-    by_size = conflicts[np.argsort(-np.bincount(twins.groups)[conflicts], kind="stable")]
+    mirrored = np.unique(duplicates.groups[duplicates.near.one[duplicates.near.mirrored]]).tolist()
+    conflicts = np.unique(duplicates.groups[several(duplicates.groups, collection.labels)])
+    by_size = conflicts[np.argsort(-np.bincount(duplicates.groups)[conflicts], kind="stable")]
     found = [
-        _twins(collection, twins.exact, _spread(twins.exact[same]), EXACT),
-        _twins(collection, twins.groups, near, NEAR, likeness),
-        _twins(
-            collection, twins.groups, sorted(mirrored, key=lambda group: likeness[group]), MIRRORED, likeness
+        _duplicates(collection, duplicates.exact, _spread(duplicates.exact[same]), EXACT),
+        _duplicates(collection, duplicates.groups, near, NEAR, likeness),
+        _duplicates(
+            collection,
+            duplicates.groups,
+            sorted(mirrored, key=lambda group: likeness[group]),
+            MIRRORED,
+            likeness,
         ),
-        _twins(collection, twins.groups, by_size.tolist(), CONFLICT),
+        _duplicates(collection, duplicates.groups, by_size.tolist(), CONFLICT),
         _constant(collection),
     ]
     return [gallery for gallery in found if gallery.found]
 
 
-def gallery_across(across: Across) -> Gallery:
+def overlap_gallery(overlap: Overlap) -> Gallery:
     """Return pairs from two data sets, spread evenly over all that were found."""
     groups = []
-    for number in _spread(np.arange(len(across.rows)))[:SHOWN]:
-        one, other = across.rows[number].tolist()
-        tiles = (_tile(across.one, one), _tile(across.other, other))
-        groups.append(Group(tiles, 0, "equal pixels" if across.exact[number] else "near twins"))
-    title = f"In {across.one.prepared.name} and in {across.other.prepared.name}"
-    return Gallery(title, "A sample, spread evenly over all pairs.", len(across.rows), tuple(groups))
+    for number in _spread(np.arange(len(overlap.rows)))[:SHOWN]:
+        one, other = overlap.rows[number].tolist()
+        tiles = (_tile(overlap.one, one), _tile(overlap.other, other))
+        groups.append(Group(tiles, 0, "equal pixels" if overlap.exact[number] else "near duplicates"))
+    title = f"In {overlap.one.prepared.name} and in {overlap.other.prepared.name}"
+    return Gallery(title, "A sample, spread evenly over all pairs.", len(overlap.rows), tuple(groups))
 
 
 def _constant(collection: Collection) -> Gallery:
@@ -114,7 +118,7 @@ def _constant(collection: Collection) -> Gallery:
     return Gallery(*CONSTANT, len(rows), groups)
 
 
-def _twins(
+def _duplicates(
     collection: Collection,
     groups: NDArray[np.int64],
     numbers: Sequence[int],
@@ -149,11 +153,11 @@ def _all_kinds(collection: Collection, rows: NDArray[np.int64]) -> Sequence[int]
 
 
 def _weakest(collection: Collection) -> dict[int, float]:
-    """Return the smallest likeness of a pair in each group that has near twins."""
-    near = collection.twins.near
+    """Return the smallest likeness of a pair in each group that has near duplicates."""
+    near = collection.duplicates.near
     found: dict[int, float] = {}
     for group, likeness in zip(
-        collection.twins.groups[near.one].tolist(), near.likeness.tolist(), strict=True
+        collection.duplicates.groups[near.one].tolist(), near.likeness.tolist(), strict=True
     ):
         found[group] = min(likeness, found.get(group, 1.0))
     return found

@@ -9,7 +9,7 @@ import numpy as np
 from search.datasets.audit.collection import Collection
 from search.datasets.audit.findings import crossing, several
 from search.datasets.catalog import ROLES, TRAIN
-from search.datasets.duplicates.between_sets import Across
+from search.datasets.duplicates.between_sets import Overlap
 from search.datasets.duplicates.near import flat
 
 Line = Sequence[object]
@@ -20,7 +20,7 @@ def write_lists(collection: Collection, folder: Path) -> None:
     _write(
         folder / "twins.csv",
         ("group", "same_pixels", "part", "class", "id", "labels_differ"),
-        _twins(collection),
+        _duplicates(collection),
     )
     _write(
         folder / "leaks.csv",
@@ -34,12 +34,12 @@ def write_lists(collection: Collection, folder: Path) -> None:
     _write(folder / "classes.csv", ("class", *counts), lines)
 
 
-def write_across(across: Across, path: Path) -> None:
+def write_overlap(overlap: Overlap, path: Path) -> None:
     """Write one line for each pair of images from two data sets."""
     head = ("set", "part", "class", "id", "other_set", "other_part", "other_class", "other_id", "kind")
     lines = (
-        (*_named(across.one, one), *_named(across.other, other), "exact" if exact else "near")
-        for (one, other), exact in zip(across.rows.tolist(), across.exact.tolist(), strict=True)
+        (*_named(overlap.one, one), *_named(overlap.other, other), "exact" if exact else "near")
+        for (one, other), exact in zip(overlap.rows.tolist(), overlap.exact.tolist(), strict=True)
     )
     _write(path, head, lines)
 
@@ -59,31 +59,33 @@ def _named(collection: Collection, row: int) -> tuple[str, str, str, str]:
     return collection.prepared.name, *_image(collection, row)
 
 
-def _twins(collection: Collection) -> Iterable[Line]:
-    twins = collection.twins
-    differ = several(twins.groups, collection.labels)
-    rows = np.flatnonzero(np.bincount(twins.groups)[twins.groups] > 1)
-    for row in rows[np.argsort(twins.groups[rows], kind="stable")].tolist():
+def _duplicates(collection: Collection) -> Iterable[Line]:
+    duplicates = collection.duplicates
+    differ = several(duplicates.groups, collection.labels)
+    rows = np.flatnonzero(np.bincount(duplicates.groups)[duplicates.groups] > 1)
+    for row in rows[np.argsort(duplicates.groups[rows], kind="stable")].tolist():
         said = "yes" if differ[row] else "no"
-        yield twins.groups[row], twins.exact[row], *_image(collection, row), said
+        yield duplicates.groups[row], duplicates.exact[row], *_image(collection, row), said
 
 
 def _leaks(collection: Collection) -> Iterable[Line]:
-    """Yield each evaluation image with one twin of it in another split, in train if there is one."""
-    twins, splits = collection.twins, collection.splits
-    rows = np.flatnonzero(crossing(twins.groups, splits) & (splits != TRAIN))
+    """Yield each evaluation image with one duplicate of it in another split, in train if there is one."""
+    duplicates, splits = collection.duplicates, collection.splits
+    rows = np.flatnonzero(crossing(duplicates.groups, splits) & (splits != TRAIN))
     members: dict[int, list[int]] = {}
-    for row in np.flatnonzero(np.isin(twins.groups, twins.groups[rows])).tolist():
-        members.setdefault(int(twins.groups[row]), []).append(row)
+    for row in np.flatnonzero(np.isin(duplicates.groups, duplicates.groups[rows])).tolist():
+        members.setdefault(int(duplicates.groups[row]), []).append(row)
     for row in rows.tolist():
-        others = [other for other in members[int(twins.groups[row])] if splits[other] != splits[row]]
-        twin = min(others, key=lambda o: (ROLES.index(splits[o]), twins.exact[o] != twins.exact[row]))
-        kind = "exact" if twins.exact[twin] == twins.exact[row] else "near"
-        yield *_image(collection, row), *_image(collection, twin), kind
+        others = [other for other in members[int(duplicates.groups[row])] if splits[other] != splits[row]]
+        duplicate = min(
+            others, key=lambda o: (ROLES.index(splits[o]), duplicates.exact[o] != duplicates.exact[row])
+        )
+        kind = "exact" if duplicates.exact[duplicate] == duplicates.exact[row] else "near"
+        yield *_image(collection, row), *_image(collection, duplicate), kind
 
 
 def _pairs(collection: Collection) -> Iterable[Line]:
-    near = collection.twins.near
+    near = collection.duplicates.near
     for one, other, likeness, mirrored in zip(*vars(near).values(), strict=True):
         yield collection.ids[one], collection.ids[other], f"{likeness:.4f}", "yes" if mirrored else "no"
 

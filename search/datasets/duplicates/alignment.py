@@ -67,7 +67,7 @@ def refine(moving: Pixels, still: Pixels, overlay: Overlay, steps: int) -> Overl
 
 
 def likeness(moving: Pixels, still: Pixels, overlay: Overlay) -> tuple[Numbers, Numbers]:
-    """Return the correlation of each pair where they overlap: of the pictures, and of their detail alone."""
+    """Return the correlation of each pair where they across: of the pictures, and of their detail alone."""
     laid, covered = _laid(moving, overlay)
     return _correlation(laid, still, covered), _correlation(detail(laid), detail(still), covered)
 

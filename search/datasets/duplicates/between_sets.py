@@ -13,8 +13,11 @@ from search.datasets.duplicates.near import near_pairs
 
 
 @dataclass(frozen=True)
-class Across:
-    """The twins between two data sets: rows of `one` and `other`, m pairs, those with equal pixels first."""
+class Overlap:
+    """The duplicates between two data sets: rows of `one` and `other`, m pairs.
+
+    Pairs with equal pixels come first.
+    """
 
     one: Collection
     other: Collection
@@ -22,7 +25,7 @@ class Across:
     exact: NDArray[np.bool_]  # (m,)
 
     def share(self, side: int, split: str | None = None, there: str | None = None) -> tuple[int, int]:
-        """Return (images with a twin in the other set, images) of a side, 0 or 1, or of one split of it."""
+        """Return (images with a duplicate in the other set, images) of side 0 or 1, or of a split of it."""
         mine, others = (self.one, self.other) if side == 0 else (self.other, self.one)
         here = np.full(len(mine), True) if split is None else mine.splits == split
         rows = self.rows if there is None else self.rows[others.splits[self.rows[:, 1 - side]] == there]
@@ -71,8 +74,8 @@ class Across:
         return {"images": found, "of": total, "share": round(found / max(1, total), 6), "by_split": by_split}
 
 
-def compare(one: Collection, other: Collection) -> Across:
-    """Find all twins between two data sets: equal pixels, and near twins verified at the smaller size."""
+def compare(one: Collection, other: Collection) -> Overlap:
+    """Find all duplicates between two data sets: equal pixels, and near ones verified at the smaller size."""
     same = _same_pixels(one, other)
     near = [
         np.stack([mine[pairs.one], theirs[pairs.other]], axis=1)
@@ -83,7 +86,7 @@ def compare(one: Collection, other: Collection) -> Across:
     both = np.concatenate([same, *near])
     rows, first = np.unique(both, axis=0, return_index=True)
     order = np.argsort(first, kind="stable")
-    return Across(one, other, rows[order], first[order] < len(same))
+    return Overlap(one, other, rows[order], first[order] < len(same))
 
 
 def _same_pixels(one: Collection, other: Collection) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Twins: images that show one picture. Exact ones have equal pixels; near ones are verified by likeness."""
+"""Duplicates: images of one picture. Exact ones have equal pixels; near ones are verified by likeness."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,18 +10,20 @@ from numpy.typing import NDArray
 
 from search.datasets.duplicates.near import Pairs, near_pairs
 
-#: Above, all pairs take too long: only exact twins are looked for (the time grows with the square).
+#: Above, all pairs take too long: only exact duplicates are looked for (the time grows with the square).
 MOST: Final = 200_000
-#: Near twins in a group of more images than both of these say nothing: digits and icons are alike without
-#: being copies. The largest group of copies in FER-2013 has 26 images. The frames of a long video count as
-#: such look-alikes too, which the audit says.
+#: Near duplicates in a group of more images than both of these say nothing: digits and icons are alike
+#: without being copies. The largest group of copies in FER-2013 has 26 images. The frames of a
+#: long video count as such look-alikes too, which the audit says.
 COMMON: Final = 100
 COMMON_SHARE: Final = 0.02
 
 
 @dataclass(frozen=True)
-class Twins:
-    """Groups of n images. `groups`: int64 (n,), twins of any kind share a number; `exact`: of equal pixels.
+class Duplicates:
+    """Groups of n images. `groups`: int64 (n,), duplicates of any kind share a number.
+
+    `exact`: int64 (n,), images of equal pixels share a number.
 
     `near`: the pairs between different pixels, one image standing for all that have its pixels.
     `look_alikes`: how many images are like so many others that their likeness was not counted.
@@ -41,14 +43,14 @@ class Twins:
         )
 
     @classmethod
-    def open(cls, path: Path) -> "Twins":
+    def open(cls, path: Path) -> "Duplicates":
         """Read what `write` wrote."""
         with np.load(path, allow_pickle=False) as file:
             near = Pairs(*(file[f"near_{name}"] for name in ("one", "other", "likeness", "mirrored")))
             return cls(file["groups"], file["exact"], near, int(file["look_alikes"]))
 
 
-def find_twins(images: NDArray[np.uint8], digests: Sequence[bytes]) -> Twins:
+def find_duplicates(images: NDArray[np.uint8], digests: Sequence[bytes]) -> Duplicates:
     """Group images (n, h, w, c), given a digest of the pixels of each."""
     same = exact_pairs(digests)
     exact = grouped(len(digests), same)
@@ -57,7 +59,7 @@ def find_twins(images: NDArray[np.uint8], digests: Sequence[bytes]) -> Twins:
     common = _common(len(digests), found)
     near = found.of(np.flatnonzero(~common[found.one]))
     both = [*same, *zip(near.one.tolist(), near.other.tolist(), strict=True)]
-    return Twins(grouped(len(digests), both), exact, near, int(common.sum()))
+    return Duplicates(grouped(len(digests), both), exact, near, int(common.sum()))
 
 
 def _common(count: int, pairs: Pairs) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Near twins: one picture stored twice, resized, recompressed, a little brighter, cropped or mirrored.
+"""Near duplicates: one picture stored twice, resized, recompressed, a little brighter, cropped or mirrored.
 
 Coarse to fine. All pairs are compared as 12x12 thumbnails without their coarse shapes (all faces share
 those), in blocked float32 matrix products. What is alike there is aligned and compared at 24, 48, ... pixels
@@ -30,7 +30,7 @@ PICTURE: Final = 0.96  # correlation of the pictures, aligned, at full size
 DETAIL: Final = 0.92  # correlation of their detail, aligned, at full size
 FLAT: Final = 3.0  # standard deviation, of 255; an image below is (nearly) constant and shows nothing
 #: Candidates of one image that are looked at more closely: the best ones. Within a set, few are enough, since
-#: twins of twins are twins; between sets, each image is asked about by itself.
+#: duplicates of duplicates are duplicates; between sets, each image is asked about by itself.
 WITHIN: Final = 8
 BETWEEN: Final = 32
 _BLOCK: Final = 2048  # thumbnails in a product
@@ -44,7 +44,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Pairs:
-    """Verified twins, m of them: rows, the correlation of their detail, and whether one is mirrored."""
+    """Verified duplicates, m of them: rows, the correlation of their detail, and whether one is mirrored."""
 
     one: Rows
     other: Rows
@@ -69,7 +69,7 @@ def flat(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def near_pairs(
     images: NDArray[np.uint8], others: NDArray[np.uint8] | None = None, rows: Rows | None = None
 ) -> Pairs:
-    """Return the near twins among `images` (n, h, w, c), or between them and `others` (of any other size).
+    """Return the near duplicates among `images` (n, h, w, c), or between them and `others` (of any size).
 
     Only `rows` of `images` are looked at, if given. Constant images take part in none. Images smaller than 24
     pixels have none. Images may be memory maps: few are in memory at a time.
@@ -166,7 +166,7 @@ def _verified(
 
 
 def _holding(one: NDArray[np.uint8], other: NDArray[np.uint8], side: int) -> tuple[Rows, NDArray[np.float32]]:
-    """Return which pairs of gray images (m, h, w) are twins, and the correlation of their detail."""
+    """Return which pairs of gray images (m, h, w) are duplicates, and the correlation of their detail."""
     kept, overlay = np.arange(len(one)), Overlay.identity(len(one))
     score = np.zeros(len(one), np.float32)
     for size in _sizes(side):

@@ -22,7 +22,7 @@ from search.datasets.catalog import (
 )
 from search.datasets.find_reader import path_of, stamp_of_file
 from search.datasets.layout import known_classes
-from search.datasets.unreadable import bear
+from search.datasets.unreadable import leave_out
 from spaces.errors import UserError
 
 USAGES: Final = {"Training": TRAIN, "PublicTest": VALIDATION, "PrivateTest": TEST}
@@ -55,7 +55,7 @@ def read(source: Source) -> Catalogue:
     usual = Counter(row[3].size for row in rows).most_common(1)
     odd = [row for row in rows if row[3].size != usual[0][0]]
     broken += [(row[0], f"{row[3].size} pixels, not {usual[0][0]}") for row in odd]
-    notes = bear(broken, len(rows) + len(broken) - len(odd), "rows", str(path))
+    notes = leave_out(broken, len(rows) + len(broken) - len(odd), "rows", str(path))
     rows = [row for row in rows if row[3].size == usual[0][0]] if usual else []
     if not rows:
         raise UserError(

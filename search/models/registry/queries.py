@@ -1,4 +1,4 @@
-"""Where registered models are looked up: with a few queries in a SQLite file, or through MLflow's client.
+"""Where registered models are labelled up: with a few queries in a SQLite file, or through MLflow's client.
 
 Importing MLflow takes longer than a prediction, so a store on this machine is read directly when its schema
 is the known one; the client is asked in every other case. A test compares the two.

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from search.models.classifier import (
     SUFFIX,
+    Classifier,
     Labels,
-    Opened,
-    acquaint,
     open_file,
+    register_own_classes,
 )
 from search.models.registry.queries import ClientShelf, Shelf, SqliteShelf
 from search.tracking import names
@@ -34,7 +34,7 @@ class Located:
     version: str
 
 
-def open_model(reference: str, tracking_uri: str | None = None, labels: Labels | None = None) -> Opened:
+def open_model(reference: str, tracking_uri: str | None = None, labels: Labels | None = None) -> Classifier:
     """Find and load a model. labels: in place of those that are kept with it. Raises UserError."""
     found = locate(reference, tracking_uri or default_tracking_uri())
     return open_file(found.path, labels or found.labels, found.version)
@@ -69,7 +69,7 @@ def _on_shelf(shelf: Shelf, reference: str, tracking_uri: str) -> Located:
         folder = ClientShelf(client_of(tracking_uri)).folder(name, version)
     files = folder / names.SERVED
     called = f"{name} version {version} ({alias})"
-    acquaint(files / names.MODEL_KERAS, shelf.family(name, version))
+    register_own_classes(files / names.MODEL_KERAS, shelf.family(name, version))
     return Located(files / names.MODEL_KERAS, Labels.read(files / names.LABELS_JSON), called)
 
 
@@ -134,7 +134,7 @@ def _of_run(client: "MlflowClient", run_id: str) -> Located:
     if all(item.path != names.MODEL_KERAS for item in client.list_artifacts(run_id)):
         raise UserError(f"{called} kept no model: only the leaders of a study keep theirs")
     path = Path(client.download_artifacts(run_id, names.MODEL_KERAS))
-    acquaint(path, run.data.tags.get(names.FAMILY, ""))
+    register_own_classes(path, run.data.tags.get(names.FAMILY, ""))
     return Located(path, labels_of_run(client, run_id), called)
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from search.models.classifier import (
+    Classifier,
     Labels,
-    Opened,
+    as_classifier,
     open_file,
-    understand,
 )
 from search.models.predict import (
     predict_emotion,
@@ -70,7 +70,7 @@ def test_what_is_no_image_classifier_is_refused(shape: tuple[int, ...], outputs:
     flat = keras.layers.GlobalAveragePooling2D()(images) if len(shape) == 3 else images
     network = keras.Model(images, keras.layers.Dense(outputs)(flat))
     with pytest.raises(UserError, match=expected):
-        understand(network, None, "it")
+        as_classifier(network, None, "it")
 
 
 def test_another_number_of_class_names_is_refused(network_file: Path) -> None:
@@ -93,32 +93,32 @@ def test_what_is_no_softmax_is_refused() -> None:
         predict_emotion(keras.Model(images, logits), drawing("L"))
 
 
-def test_one_picture_and_many_get_the_same_answer(opened: Opened) -> None:
+def test_one_picture_and_many_get_the_same_answer(classifier: Classifier) -> None:
     """In batches or one by one, labels in the network's order, and probabilities that sum to 1."""
     images = [drawing("L", (20 + n, 24)) for n in range(11)]
-    together = predict_emotions(opened, images)
-    assert [one.label for one in together] == [predict_emotion(opened, image).label for image in images]
+    together = predict_emotions(classifier, images)
+    assert [one.label for one in together] == [predict_emotion(classifier, image).label for image in images]
     assert list(together[0].probabilities) == list(CLASSES)
     assert sum(together[0].probabilities.values()) == pytest.approx(1)
     assert together[0].confidence == max(together[0].probabilities.values())
 
 
-def test_a_network_that_takes_fractions_gets_fractions(opened: Opened) -> None:
+def test_a_network_that_takes_fractions_gets_fractions(classifier: Classifier) -> None:
     """A file of somebody else's without a rescaling layer expects pixels divided by 255."""
-    inner = opened.network.layers[1:]
+    inner = classifier.network.layers[1:]
     images = keras.Input((24, 20, 1))
     x = images
     for layer in inner:
         x = layer(x)
-    other = understand(keras.Model(images, x), None, "other")
+    other = as_classifier(keras.Model(images, x), None, "other")
     pixels = np.random.default_rng(0).integers(0, 256, (5, 24, 20, 1)).astype(np.uint8)
-    assert (opened.scale, other.scale) == (1.0, 1 / 255)
-    assert raw_probabilities(other, pixels) == pytest.approx(raw_probabilities(opened, pixels), abs=1e-5)
+    assert (classifier.scale, other.scale) == (1.0, 1 / 255)
+    assert raw_probabilities(other, pixels) == pytest.approx(raw_probabilities(classifier, pixels), abs=1e-5)
 
 
-def test_no_picture_is_no_answer(opened: Opened) -> None:
+def test_no_picture_is_no_answer(classifier: Classifier) -> None:
     """An empty batch is not an error."""
-    assert probabilities(opened, np.zeros((0, 24, 20, 1), np.uint8)).shape == (0, 3)
+    assert probabilities(classifier, np.zeros((0, 24, 20, 1), np.uint8)).shape == (0, 3)
 
 
 def test_the_temperature_that_spoilt_probabilities_is_found_again() -> None:

@@ -1,4 +1,4 @@
-"""Planted twins are found, other pictures are not; and what is found decides purging, groups and has_twin."""
+"""Planted duplicates are found, other pictures are not; what is found decides purging and groups."""
 
 import io
 import tracemalloc
@@ -13,7 +13,7 @@ from small_pictures import encoded, in_folder, pictures, silent, tree
 
 from search.datasets.audit.findings import sentences
 from search.datasets.duplicates import near
-from search.datasets.duplicates.groups import exact_pairs, find_twins
+from search.datasets.duplicates.groups import exact_pairs, find_duplicates
 from search.datasets.duplicates.near import near_pairs
 from search.datasets.prepare import prepare
 from search.sealed import sealed_test
@@ -61,7 +61,9 @@ def faces() -> Picture:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_of_planted_near_twins_95_percent_are_found_and_nothing_else(change: str, faces: Picture) -> None:
+def test_of_planted_near_duplicates_95_percent_are_found_and_nothing_else(
+    change: str, faces: Picture
+) -> None:
     originals = faces[:200]
     copies = np.stack([CHANGES[change](image) for image in originals])
     pairs = near_pairs(originals[..., None], copies[..., None])
@@ -71,12 +73,12 @@ def test_of_planted_near_twins_95_percent_are_found_and_nothing_else(change: str
     assert pairs.mirrored.any() == change.startswith("mirrored")
 
 
-def test_every_planted_exact_twin_is_found_and_different_faces_are_no_twins(faces: Picture) -> None:
+def test_every_planted_exact_duplicate_is_found_and_different_faces_are_no_duplicates(faces: Picture) -> None:
     both = np.concatenate([faces, faces[::10]])[..., None]
-    twins = find_twins(both, [image.tobytes() for image in both])
-    assert (twins.exact[len(faces) :] == twins.exact[: len(faces) : 10]).all()
-    assert len(set(twins.groups.tolist())) == len(set(twins.exact.tolist())) == len(faces)
-    assert len(twins.near) == 0
+    duplicates = find_duplicates(both, [image.tobytes() for image in both])
+    assert (duplicates.exact[len(faces) :] == duplicates.exact[: len(faces) : 10]).all()
+    assert len(set(duplicates.groups.tolist())) == len(set(duplicates.exact.tolist())) == len(faces)
+    assert len(duplicates.near) == 0
 
 
 def test_copies_of_another_size_and_in_colour_are_found(faces: Picture) -> None:
@@ -86,7 +88,7 @@ def test_copies_of_another_size_and_in_colour_are_found(faces: Picture) -> None:
     assert len(pairs) <= 100
 
 
-def test_images_without_detail_are_no_near_twins() -> None:
+def test_images_without_detail_are_no_near_duplicates() -> None:
     flat = np.random.default_rng(0).integers(99, 102, (50, 48, 48, 1), dtype=np.uint8)
     assert len(near_pairs(flat)) == 0
     assert len(near_pairs(np.random.default_rng(0).integers(0, 255, (9, 8, 8, 1), dtype=np.uint8))) == 0
@@ -97,7 +99,7 @@ def test_exact_pairs_pair_each_image_with_the_first_of_its_kind() -> None:
 
 
 def planted(folder: Path) -> Path:
-    """Write a set whose train has an exact twin of a test image and a near one of a validation image."""
+    """Write a set whose train has an exact duplicate of a test image and a near one of a validation image."""
     images = pictures(40, side=48, seed=4)
     files = tree(side=48)
     files |= {
@@ -111,7 +113,9 @@ def planted(folder: Path) -> Path:
     return in_folder(files, folder)
 
 
-def test_training_twins_of_evaluation_images_are_purged_and_those_images_are_marked(tmp_path: Path) -> None:
+def test_training_duplicates_of_evaluation_images_are_purged_and_those_images_are_marked(
+    tmp_path: Path,
+) -> None:
     data = prepare(planted(tmp_path / "data"), tmp_path / "cache", say=silent)
     train, validation, test = data.train(), data.validation(), sealed_test(data)
     assert data.audit["purged"] == 2
@@ -128,14 +132,14 @@ def test_training_twins_of_evaluation_images_are_purged_and_those_images_are_mar
     assert data.audit["twins"]["conflicting_groups"] == 2
 
 
-def test_twins_that_are_only_reported_stay_and_are_marked_on_both_sides(tmp_path: Path) -> None:
+def test_duplicates_that_are_only_reported_stay_and_are_marked_on_both_sides(tmp_path: Path) -> None:
     data = prepare(planted(tmp_path / "data"), tmp_path / "cache", leaks="report", say=silent)
     train = data.train()
     assert set(train.ids[train.has_twin]) == {"train/cat/exact.png", "train/owl/near.jpg"}
     assert data.audit["purged"] == 0
 
 
-def test_no_image_is_lost_and_carved_validation_has_no_twin_in_train(tmp_path: Path) -> None:
+def test_no_image_is_lost_and_carved_validation_has_no_duplicate_in_train(tmp_path: Path) -> None:
     files = tree(("train",), each=10, side=48)
     doubled = files | {name.replace(".png", "-again.png"): content for name, content in files.items()}
     data = prepare(in_folder(doubled, tmp_path / "data"), tmp_path / "cache", say=silent)
@@ -145,14 +149,14 @@ def test_no_image_is_lost_and_carved_validation_has_no_twin_in_train(tmp_path: P
     assert not validation.has_twin.any()
 
 
-def test_plain_shapes_that_all_look_alike_are_no_twins() -> None:
+def test_plain_shapes_that_all_look_alike_are_no_duplicates() -> None:
     across = np.linspace(-1, 1, 28, dtype=np.float32)
     widths, slants = np.random.default_rng(0).uniform((0.15, -0.2), (0.4, 0.2), (300, 2)).T[:, :, None, None]
     strokes = 255 * np.exp(-(((across - slants * across[:, None]) / widths) ** 4))
     images = np.concatenate([strokes.astype(np.uint8), pictures(300, side=28)])[..., None]
-    twins = find_twins(images, [image.tobytes() for image in images])
-    assert twins.look_alikes > 250
-    assert len(set(twins.groups.tolist())) > 500
+    duplicates = find_duplicates(images, [image.tobytes() for image in images])
+    assert duplicates.look_alikes > 250
+    assert len(set(duplicates.groups.tolist())) > 500
 
 
 def varied(image: Picture, count: int) -> Picture:
@@ -161,7 +165,7 @@ def varied(image: Picture, count: int) -> Picture:
     return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
-def test_frames_of_one_video_are_told_from_images_without_twins(tmp_path: Path) -> None:
+def test_frames_of_one_video_are_told_from_images_without_duplicates(tmp_path: Path) -> None:
     still = tree(("train",), side=48)
     frames = varied(pictures(1, side=48, seed=7)[0], 130)
     clip = {f"train/cat/frame{number}.png": encoded(frame) for number, frame in enumerate(frames)}
@@ -169,7 +173,7 @@ def test_frames_of_one_video_are_told_from_images_without_twins(tmp_path: Path) 
     for name, files in (("stills", still), ("clips", still | clip)):
         data = prepare(in_folder(files, tmp_path / name), tmp_path / "cache", say=silent)
         said[name] = sentences(data.audit, name)
-    assert said["stills"] == ["No image of stills has a twin in another split."]
+    assert said["stills"] == ["No image of stills has a duplicate in another split."]
     assert data.audit["look_alikes"] > 120
     count = f"{data.audit['look_alikes']:,}"
     assert said["clips"][0].startswith(f"{count} images of clips look alike in large groups")
