@@ -48,10 +48,7 @@ TABLES: dict[str, tuple[str, dict[str, Contest]]] = {
     "samplers": (
         "sampler | pruner",
         _by_name(
-            *(
-                Contest("tpe", pruner)
-                for pruner in ("median", "asha", "percentile", "patient", "hyperband", "none")
-            ),
+            *(Contest("tpe", pruner) for pruner in ("median", "percentile", "patient", "hyperband", "none")),
             Contest("tpe", "successive_halving"),
             Contest("tpe", "successive_halving", _HALVING),
             Contest("tpe", "median", (("n_startup_trials", 4),), (("n_startup_trials", 8),)),
@@ -82,10 +79,6 @@ TABLES: dict[str, tuple[str, dict[str, Contest]]] = {
                 "pruned by the median": _SHORT._replace(images=images),
                 "halved after 2 and 6 epochs": _SHORT._replace(
                     images=images, pruner="successive_halving", options=_HALVING
-                ),
-                "paused after 2 and 6 (asha)": _SHORT._replace(images=images, pruner="asha"),
-                "paused after 1, 3 and 9": _SHORT._replace(
-                    images=images, pruner="asha", options=(("min_resource", 1),)
                 ),
             },
         )

@@ -54,7 +54,6 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     ),
     "ramp of augmentation": ("--set", "recipe.augmentation_ramp=0"),
     "pruning": ("--set", "protocol.pruner=none"),
-    "the median pruner (pauses in its place)": ("--set", "protocol.pruner=asha"),
     "early stopping": ("--set", "protocol.patience=1000"),
     "TPE (random draws)": ("--set", "protocol.sampler=random"),
 }

@@ -28,7 +28,6 @@ from scipy.stats import spearmanr
 from benchmarks.contests import OTHER, TABLES, WHOLE, Contest
 from benchmarks.surrogate import EPOCHS, Surrogate, Values, surrogate
 from search.study.explore import DUPLICATES_IN_A_ROW
-from search.study.rungs import RESUMED, Asha, last_of_each_slot
 from search.study.samplers import make_pruner, make_sampler
 from search.tracking import names
 
@@ -95,7 +94,6 @@ class Replay:
             sampler=make_sampler(contest.sampler, dict(contest.sampler_options), seed),
             pruner=make_pruner(contest.pruner, dict(contest.options), EPOCHS),
         )
-        self._paused: dict[int, Running] = {}  # by slot
         for slot, values in enumerate(_first(contest, seed)):
             self._study.enqueue_trial(dict(values), {"slot": slot})
         self._run()
@@ -130,7 +128,6 @@ class Replay:
             self._tell(now, names.COMPLETE)
         elif now.trial.should_prune():
             self._known[_key(now.values)] = float("nan")
-            self._paused[now.trial.user_attrs["slot"]] = now
             self._tell(now, names.PRUNED)
         else:
             return False
@@ -141,27 +138,8 @@ class Replay:
         score, pruned = (None, TrialState.PRUNED) if state == names.PRUNED else (now.score, None)
         self._study.tell(now.trial, score, pruned)
 
-    def _resumed(self, at: float) -> Running | None:
-        """What had paused and goes on, as `search.study.explore` has it; it is traced again."""
-        pruner = self._study.pruner
-        if not isinstance(pruner, Asha):
-            return None
-        found = pruner.to_resume(self._study, last_of_each_slot(self._study.trials).values())
-        if found is None:
-            return None
-        now = self._paused.pop(found.user_attrs["slot"])
-        self._study.enqueue_trial(found.params, {"slot": found.user_attrs["slot"], RESUMED: now.epoch})
-        trial = self._study.ask()
-        self.world.draw(trial, dict(self.contest.fixed))
-        for epoch in range(1, now.epoch + 1):
-            trial.report(float(now.curve[epoch - 1]), epoch)
-        return now._replace(trial=trial, number=trial.number).next(at + self.world.tracing_seconds)
-
     def _begin(self, workers: list[Running], at: float) -> None:
         """Let a worker train the next draw. A known one costs nothing; too many in a row end the search."""
-        if resumed := self._resumed(at):
-            heapq.heappush(workers, resumed)
-            return
         for _ in range(DUPLICATES_IN_A_ROW):
             trial = self._study.ask()
             trial.set_user_attr("slot", trial.number)

@@ -49,7 +49,7 @@ class Surrogate:
         self._seconds = _forest(features, np.log(seconds))
         self._noise = curves - self._curves.oob_prediction_
         self.mean_seconds = float(seconds.sum(axis=1).mean())
-        #: What the first epoch takes beyond the others: tracing, which a resumed training does again.
+        #: What the first epoch takes beyond the others: tracing.
         self.tracing_seconds = float((seconds[:, 0] - np.median(seconds[:, 1:], axis=1)).mean())
 
     @cache  # noqa: B019  one for each process, and it stays

@@ -23,7 +23,6 @@ from optuna.trial import TrialState
 from packaging.requirements import Requirement
 
 from search.execution.devices import cores, gpus
-from search.study.rungs import PAUSED
 from search.study.storage import absent, masked, open_storage
 from search.tracking.delivery import Delivery
 from search.tracking.spool import REFUSED, Spool, waits_for
@@ -293,13 +292,12 @@ def _leftovers(patient: Patient) -> Iterator[Finding]:
 
 def _studies_and_needs(url: str) -> tuple[set[str], set[str]]:
     """The ids of a storage's studies, and the folders that their open trials need."""
-    states = (TrialState.RUNNING, TrialState.WAITING, TrialState.PRUNED)
+    states = (TrialState.RUNNING, TrialState.WAITING)
     with contextlib.closing(open_storage(url)) as storage:
         studies = storage.get_all_studies()
         trials = [t for s in studies for t in storage.get_all_trials(s._study_id, states=states)]
     ids = {study.study_name.partition("/")[0].rpartition("-")[2] for study in studies}
-    open_trials = [t for t in trials if t.state != TrialState.PRUNED or t.user_attrs.get(PAUSED)]
-    return ids, {trial.user_attrs["key"].replace("/", "-") for trial in open_trials}
+    return ids, {trial.user_attrs["key"].replace("/", "-") for trial in trials}
 
 
 def _check_integrity(url: str) -> None:

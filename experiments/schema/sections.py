@@ -63,6 +63,15 @@ class Range(Section):
         return self
 
 
+def _without_asha(pruner: object) -> object:
+    if pruner == "asha":
+        raise ValueError(
+            'must name a pruner that exists: "asha" was removed; take "median" (the default), '
+            '"successive_halving", "hyperband", "percentile", "patient", "threshold", "wilcoxon" or "none"'
+        )
+    return pruner
+
+
 class Protocol(Section):
     """`[protocol]`: how candidates are searched, confirmed and judged."""
 
@@ -81,9 +90,12 @@ class Protocol(Section):
     warm_start: Annotated[str, Field(pattern=NAME)] | None = None  # whose leaders are drawn first
     sampler: Literal["tpe", "random", "grid", "qmc", "cmaes", "nsga2", "gp"] = "tpe"
     sampler_options: dict[str, Any] = {}
-    pruner: Literal[
-        "median", "asha", "hyperband", "successive_halving", "percentile", "threshold", "patient", "wilcoxon",
-        "none",
+    pruner: Annotated[
+        Literal[
+            "median", "hyperband", "successive_halving", "percentile", "threshold", "patient", "wilcoxon",
+            "none",
+        ],
+        BeforeValidator(_without_asha),
     ] = "median"  # fmt: skip
     pruner_options: dict[str, Any] = {}
     monitor_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1

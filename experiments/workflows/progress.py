@@ -16,7 +16,6 @@ from search.execution.messages import Epoch
 from search.study.evaluation import Outcome, Work
 from search.study.explore import Explore
 from search.study.refit import Final
-from search.study.rungs import Asha
 from search.study.stage import Stage
 from search.tracking import names
 
@@ -102,9 +101,7 @@ class Progress:
         place = (
             f"trial {work.slot}" if work.stage == names.EXPLORE else f"candidate {work.slot} seed {work.seed}"
         )
-        waits = outcome.state == names.PRUNED and isinstance(work.study.pruner, Asha)
-        state = "paused" if waits else outcome.state
-        parts = [place, label, state] if label else [place, state]
+        parts = [place, label, outcome.state] if label else [place, outcome.state]
         if outcome.score == outcome.score:
             parts.append(f"monitor {outcome.score:.4f}")
         if "val_accuracy" in outcome.metrics:

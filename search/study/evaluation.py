@@ -39,7 +39,6 @@ class Work:
     study: optuna.Study  # this worker's view of it
     trial_id: int  # Optuna's
     begun: float  # when it was first claimed, in seconds since the epoch
-    resumed: int = 0  # after so many epochs it goes on that had paused
     attempts: int = 0
     built: Built | None = None
     known: Outcome | None = None  # of a duplicate: what its twin had

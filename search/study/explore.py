@@ -1,30 +1,16 @@
 """The first stage: a sampler draws candidates; monitor decides who becomes a leader."""
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any, cast
 
-import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.execution.messages import (
-    RESULT,
-    Answer,
-    Built,
-    Value,
-)
+from search.execution.messages import Answer, Built, Value
 from search.study.config import Setting
 from search.study.evaluation import Outcome, Work
 from search.study.repeats import twin
-from search.study.rungs import (
-    PAUSED,
-    Asha,
-    last_of_each_slot,
-    plan_to_resume,
-)
-from search.study.samplers import SHARED_NAMES, learn, make_pruner
+from search.study.samplers import SHARED_NAMES, learn
 from search.study.stage import Direction, Stage, Wait
 from search.study.warm_start import LEADS, plain
 from search.tracking import names
@@ -57,8 +43,6 @@ class Explore(Stage):
         **kwargs: Any,
     ) -> None:
         protocol = setting.protocol
-        pruner = make_pruner(protocol.pruner, protocol.pruner_options, protocol.epochs)
-        self._asha = pruner if isinstance(pruner, Asha) else None
         self.ended_because = ""
         super().__init__(setting, *args, **kwargs)
         self.leads = tuple(leads)
@@ -81,26 +65,6 @@ class Explore(Stage):
         size = self.setting.protocol.also_minimize
         return [outcome.score, *([outcome.metrics[size]] if size else [])]
 
-    def trials(self, *states: TrialState) -> list[FrozenTrial]:
-        """One for each slot, the last: what had paused and goes on is one trial."""
-        if self._asha is None:
-            return super().trials(*states)
-        last = last_of_each_slot(super().trials()).values()
-        return [trial for trial in last if not states or trial.state in states]
-
-    def keeps(self, work: Work) -> bool:
-        """Where trainings pause: those that may go on."""
-        if self._asha is None or self.ended_because:
-            return False
-        trials = self.trials()
-        own = next(trial for trial in trials if trial.user_attrs["slot"] == work.slot)
-        return own.last_step is not None and self._asha.may_go_on(self.study, trials, own)
-
-    def needed(self) -> list[FrozenTrial]:
-        """Those of trials that are open, and of those that have paused, until explore is over."""
-        paused = [] if self.ended_because else [t for t in self.trials() if t.user_attrs.get(PAUSED)]
-        return [*super().needed(), *paused]
-
     def _count(self) -> int:
         return sum(state in COUNTED for state in _states(self.trials()))
 
@@ -118,9 +82,6 @@ class Explore(Stage):
         used_up = self._grid is not None and _without_baseline(trials) >= len(self._grid)
         all_drawn = bool(reason) or used_up or done + running >= total
         aside = self._stands_aside()
-        if not aside and (paused := self._to_resume(trials, running, all_drawn)):
-            self.enqueue(paused.user_attrs["slot"], 0, drawn=paused.params, **plan_to_resume(paused))
-            return None
         self.ended_because = reason
         if reason:
             return None
@@ -131,30 +92,6 @@ class Explore(Stage):
         threads = {} if trials else {"threads": self.threads_of_two()}
         self.enqueue(len(trials), 0, **place, **threads)
         return None
-
-    def _to_resume(self, trials: list[FrozenTrial], running: int, all_drawn: bool) -> FrozenTrial | None:
-        """What had paused and goes on now.
-
-        Elsewhere than where its checkpoint lies it would begin again, so that this is left for when all have
-        been drawn. Then so many go on that there are as many leaders as asked for.
-        """
-        if self._asha is None or (self._hours_left is not None and self._hours_left() <= 0):
-            return None
-        for paused in self._asha.to_resume(self.study, trials):
-            if all_drawn or self.folder_of(paused.user_attrs["key"]).exists():
-                return paused
-        complete = _states(trials).count(names.COMPLETE)
-        if all_drawn and complete + running < self.setting.protocol.leaders:
-            return self._asha.best_paused(self.study, trials)
-        return None
-
-    def _work(self, study: optuna.Study, trial: int, begun: float, attributes: Mapping[str, Any]) -> Work:
-        """What goes on is not what it was when it paused."""
-        work = super()._work(study, trial, begun, attributes)
-        result = self.folder_of(work.key) / RESULT
-        if work.resumed and result.exists() and _epochs(result) <= work.resumed:
-            result.unlink()
-        return work
 
     def _stands_aside(self) -> bool:
         """Whether an evaluation of this process has the cores of the worker that asks."""
@@ -270,11 +207,6 @@ class Explore(Stage):
                 f'sampler "{self.setting.protocol.sampler}" would draw at random, since the baseline {what}: '
                 'give [baseline] values that the search has, or take sampler "tpe"'
             )
-
-
-def _epochs(result: Path) -> float:
-    """How many a training had when it wrote its result."""
-    return float(json.loads(result.read_text())["metrics"][names.EPOCHS])
 
 
 def _of_arm(trials: list[FrozenTrial], arm: str) -> list[FrozenTrial]:

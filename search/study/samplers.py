@@ -11,7 +11,6 @@ import optuna
 
 from search.execution.messages import Value
 from search.study.config import Protocol
-from search.study.rungs import Asha
 from spaces.domains import (
     Categorical,
     Domain,
@@ -36,7 +35,6 @@ _PRUNERS = {
     "percentile": optuna.pruners.PercentilePruner,
     "threshold": optuna.pruners.ThresholdPruner,
     "patient": optuna.pruners.PatientPruner,
-    "asha": Asha,  # pauses where the others give up
     "wilcoxon": optuna.pruners.WilcoxonPruner,  # over the seeds of explore, not over epochs
     "none": optuna.pruners.NopPruner,
 }
@@ -79,7 +77,6 @@ def make_pruner(name: str, options: Mapping[str, Any], epochs: int) -> optuna.pr
         "median": median,
         "percentile": {**median, "percentile": 25.0},
         "hyperband": {"min_resource": max(1, epochs // 9), "max_resource": epochs},
-        "asha": {"min_resource": max(1, epochs // 6), "reduction_factor": 3, "max_resource": epochs},
         "patient": {"wrapped_pruner": optuna.pruners.MedianPruner(**median), "patience": 2},
         "wilcoxon": {"p_threshold": 0.1, "n_startup_steps": 2},
     }

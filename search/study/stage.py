@@ -37,7 +37,6 @@ from search.study.evaluation import (
     Outcome,
     Work,
 )
-from search.study.rungs import BEGUN, PAUSED, RESUMED
 from search.study.samplers import (
     make_pruner,
     make_sampler,
@@ -128,20 +127,10 @@ class Stage(ABC):
         """The stage's trials in their order."""
         return self.study.get_trials(deepcopy=False, states=states or None)
 
-    def enqueue(self, slot: int, seed: int, *, drawn: Any = None, **attributes: Any) -> None:
-        """Put an evaluation into the plan. drawn: values by name that it has already."""
+    def enqueue(self, slot: int, seed: int, **attributes: Any) -> None:
+        """Put an evaluation into the plan."""
         key = f"{self.setting.study}/{self.name}/{slot}/{seed}"
-        self.study.enqueue_trial(
-            drawn or {}, user_attrs={"slot": slot, "seed": seed, "key": key, **attributes}
-        )
-
-    def keeps(self, work: Work) -> bool:
-        """Whether the folder of an evaluation that was pruned is needed, since it may go on."""
-        return False
-
-    def needed(self) -> list[FrozenTrial]:
-        """The trials whose folders are needed."""
-        return self.trials(TrialState.RUNNING, TrialState.WAITING)
+        self.study.enqueue_trial({}, user_attrs={"slot": slot, "seed": seed, "key": key, **attributes})
 
     def threads_of_two(self) -> int:
         """The threads of two workers, where there are two and threads are what a child computes with.
@@ -262,8 +251,7 @@ class Stage(ABC):
             task=task,
             study=study,
             trial_id=trial,
-            begun=attributes.get(BEGUN, begun),
-            resumed=attributes.get(RESUMED, 0),
+            begun=begun,
         )
 
     def folder_of(self, key: str) -> Path:
@@ -303,19 +291,17 @@ class Stage(ABC):
 
     # The end
 
-    def finish(self, work: Work, outcome: Outcome, *, paused: bool = False) -> None:
-        """Tell Optuna, once; a stopped or lost evaluation stays as it is. paused: it may go on."""
+    def finish(self, work: Work, outcome: Outcome) -> None:
+        """Tell Optuna, once; a stopped or lost evaluation stays as it is."""
         with self._lock:
             if outcome.state not in (STOPPED, LOST):
-                self._tell(work, outcome, paused)
+                self._tell(work, outcome)
                 self._counted = self._count()
             self._running.pop(work.trial_id, None)
 
-    def _tell(self, work: Work, outcome: Outcome, paused: bool) -> None:
+    def _tell(self, work: Work, outcome: Outcome) -> None:
         attributes: dict[str, Any] = {"state": outcome.state, WALL_SECONDS: self._wall_seconds(work)}
         constraints = dict(outcome.violations)
-        if paused:
-            attributes[PAUSED] = True
         if outcome.reason:
             attributes["reason"] = outcome.reason[:1000]
         if work.built is not None:

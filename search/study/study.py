@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+from optuna.trial import TrialState
+
 from search.execution.devices import cores
 from search.study.config import Setting
 from search.study.confirm import Confirm
@@ -64,7 +66,6 @@ class Study:
             coordinator.run(self.explore)
             if coordinator.stopped:
                 return False
-            self._sweep()  # nothing that paused goes on any more
         self.plan_confirm()
         began(self.confirm)
         coordinator.run(self.confirm)
@@ -140,7 +141,7 @@ class Study:
         open_folders = {
             stage.folder_of(trial.user_attrs["key"]).name
             for stage in (*self.stages, self.final)
-            for trial in stage.needed()
+            for trial in stage.trials(TrialState.RUNNING, TrialState.WAITING)
         }
         for folder in folders:
             if folder.name not in open_folders:

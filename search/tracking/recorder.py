@@ -98,7 +98,7 @@ class Recorder:
 
     def built(self, work: Work) -> None:
         """The run of an evaluation begins."""
-        self._spool.append("begin", resumed=work.resumed, **self._evaluation(work, names.RUNNING))
+        self._spool.append("begin", **self._evaluation(work, names.RUNNING))
 
     def epoch(self, work: Work, message: Epoch) -> None:
         """One point on every curve."""

@@ -2,8 +2,7 @@
 
 A run is found by its `candor.key` before it is created; metrics carry the time at which they were
 spooled, and MLflow keeps one of two equal points. The run of an evaluation ends once: whatever comes
-later, from a machine that was thought lost, or from before a crash, finds it ended and leaves it so. What
-had paused, and was ended as pruned, goes on: its record says after which epoch.
+later, from a machine that was thought lost, or from before a crash, finds it ended and leaves it so.
 """
 
 import contextlib
@@ -176,21 +175,12 @@ class Writer:
 
     def _begin(self, record: Record) -> None:
         key, run = record.content["key"], self._run(record)
-        if key in self._ended and not self._paused(record, run):
+        if key in self._ended:
             return
         self._log(run, record)
         self._datasets(run, record)
         if key not in self._steps:  # it was there: begun before, and closed perhaps
             self.client.update_run(run, status="RUNNING")
-
-    def _paused(self, record: Record, run: str) -> bool:
-        """Whether the run ended where its evaluation goes on now; then it is open again."""
-        key, resumed = record.content["key"], int(record.content.get("resumed", 0))
-        paused = resumed > 0 and max(self._steps_of(key, run), default=0) <= resumed
-        self._steps.pop(key, None)
-        if paused:
-            self._ended.discard(key)
-        return paused
 
     def _epoch(self, record: Record) -> None:
         from mlflow.entities import Metric

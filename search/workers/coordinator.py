@@ -171,10 +171,8 @@ class Coordinator:
         insist(partial(_decide, work, outcome))
         for observer in self._observers:
             insist(partial(observer.ended, work, outcome))
-        # Asked first: once it is told, another worker may go on with it.
-        paused = outcome.state == names.PRUNED and insist(partial(stage.keeps, work))
-        insist(partial(stage.finish, work, outcome, paused=paused))
-        if outcome.state not in (STOPPED, LOST) and not paused:
+        insist(partial(stage.finish, work, outcome))
+        if outcome.state not in (STOPPED, LOST):
             shutil.rmtree(work.task.folder, ignore_errors=True)
 
     def _count_failure(self, stage: Stage, outcome: Outcome) -> None:

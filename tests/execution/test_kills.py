@@ -64,30 +64,6 @@ def test_a_study_killed_again_and_again_ends_as_if_it_had_not_been(begun: Begun)
     assert study.table() == undisturbed.table()
 
 
-def test_a_search_whose_trainings_pause_survives_kills(begun: Begun) -> None:
-    """What had paused is one run in MLflow, with each epoch once, and is gone on with or stays pruned."""
-    rungs = {"min_resource": 1, "reduction_factor": 3}
-    study = begun(
-        [], fix={"epochs": 9, "seconds": 0.1}, trials=9, epochs=9, leaders=2, retries=20, pruner="asha",
-        pruner_options=rungs,
-    )  # fmt: skip
-    _kill_again_and_again(study)
-    study.finish()
-    table = study.table()
-    assert table.pop("study")[0] == "FINISHED"
-    # A start may draw again what the last one drew: that is known, and no trial of the nine.
-    known = {key for key, row in table.items() if row[1] == "duplicate"}
-    explored = [row for key, row in table.items() if "/explore/" in key and key not in known]
-    assert len(explored) == 9
-    assert {row[3] for key, row in table.items() if key not in known} <= {
-        tuple(range(1, end + 1)) for end in (1, 3, 9)
-    }
-    ends = {(len(steps) == 9, status, state) for status, state, _, steps in explored}
-    assert ends == {(True, "FINISHED", "complete"), (False, "KILLED", "pruned")}
-    assert study.left_behind() == []
-    assert study.processes() == []
-
-
 def test_a_first_signal_lets_the_epochs_finish(begun: Begun) -> None:
     """What runs is saved, closed in MLflow, and gone on with by the next start."""
     study = begun([{"cell": n, "epochs": 3, "seconds": 1.0} for n in (1, 2)])

@@ -4,12 +4,10 @@ import io
 from types import SimpleNamespace
 from typing import Any, cast
 
-from optuna.pruners import NopPruner
 from rich.console import Console
 
 from experiments.workflows.progress import Progress
 from search.study.evaluation import Outcome, Work
-from search.study.rungs import Asha
 from search.tracking import names
 
 
@@ -34,14 +32,3 @@ def test_a_heading_stands_before_the_line() -> None:
     printed = io.StringIO()
     Progress(Console(file=printed, width=200), quiet=False).say(": which [one]?", "joint")
     assert printed.getvalue() == "joint: which [one]?\n"
-
-
-def test_what_has_paused_is_not_called_pruned() -> None:
-    """It may go on."""
-    printed = io.StringIO()
-    progress = Progress(Console(file=printed, width=200), quiet=False)
-    for pruner in (Asha(min_resource=1, reduction_factor=3, max_resource=9), NopPruner()):
-        work = _work("mine")
-        work.study = cast(Any, SimpleNamespace(pruner=pruner))
-        progress.ended(work, Outcome(names.PRUNED))
-    assert printed.getvalue() == "  trial 3 | mine | paused\n  trial 3 | mine | pruned\n"

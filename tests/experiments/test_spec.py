@@ -125,6 +125,12 @@ def test_image_size_is_a_side_or_a_pair() -> None:
     [
         ({"protocl": {}}, 'mine.toml: unknown key "protocl"; the nearest valid one is "protocol".'),
         (
+            {"protocol": {"pruner": "asha"}},
+            'mine.toml: protocol.pruner must name a pruner that exists: "asha" was removed; take "median" '
+            '(the default), "successive_halving", "hyperband", "percentile", "patient", "threshold", '
+            '"wilcoxon" or "none". Received: "asha".',
+        ),
+        (
             {"verdict": {"taus": 0.3}},
             'mine.toml: unknown key "verdict.taus"; the nearest valid one is "tau".',
         ),

@@ -71,7 +71,10 @@ def test_options_are_optunas_and_others_are_refused() -> None:
     ("protocol", "sentence"),
     [
         (Protocol(sampler_options={"n_startup": 4}), "sampler 'tpe' has no option 'n_startup'"),
-        (Protocol(pruner="asha", pruner_options={"n_warmup_steps": 4}), "pruner 'asha' has no option"),
+        (
+            Protocol(pruner="threshold", pruner_options={"n_startup_trials": 4}),
+            "pruner 'threshold' has no option",
+        ),
     ],
 )
 def test_options_of_another_are_found_before_anything_is_trained(protocol: Protocol, sentence: str) -> None:

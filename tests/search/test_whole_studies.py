@@ -98,26 +98,6 @@ def test_a_hypermodel_runs_under_two_workers_with_pruning_and_is_rebuilt_the_sam
         assert recipe["momentum"] == (0.0 if drawn["optimizer"] in ("sgd", "rmsprop") else 0.9)
 
 
-def test_a_training_that_paused_is_the_same_as_one_that_did_not(
-    server: ForkServer, make: Make, tmp_path: Path
-) -> None:
-    """To the bit: weights, optimizer, augmentation and order go on where they were."""
-    widths = {"kernels_1": {"kind": "categorical", "choices": [4, 8, 16], "default": 4}}
-    fix = {**TINY, "conv_stages": 1, "dense_layers": 1, "dropout": 0.2, "batch_norm": True}
-    grid = {"trials": 50, "sampler": "grid", "epochs": 4, "patience": 4, "leaders": 3}
-    curves = []
-    for pruner, options in (("none", {}), ("asha", {"min_resource": 1, "reduction_factor": 3})):
-        protocol = {**grid, "pruner": pruner, "pruner_options": options}
-        recipe = {"augmentation": "published"}
-        setting = make("plain_cnn", protocol, fix=fix, domains=widths, recipe=recipe)
-        study = _run(server, setting, Workspace.at(tmp_path / pruner).folder)
-        assert study.explore is not None
-        curves.append({t.user_attrs["slot"]: t.intermediate_values for t in study.explore.trials()})
-    assert len(study.explore.study.trials) > 3  # some paused
-    assert curves[0] == curves[1]
-    assert {len(curve) for curve in curves[1].values()} == {4}
-
-
 def test_a_baseline_is_a_trial_like_those_that_were_drawn(
     server: ForkServer, make: Make, tmp_path: Path
 ) -> None:
