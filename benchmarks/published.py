@@ -17,7 +17,7 @@ from typing import Any
 from experiments.schema.sections import Published
 from experiments.schema.spec import Spec
 from reports.records.frames import records
-from reports.records.study import Study, load_study
+from reports.records.study import StudyRecords, load_study
 from reports.statistics import wilson
 from search.tracking import names
 from search.workspace import Workspace
@@ -127,7 +127,7 @@ def part(one: Reduced, tracking: str) -> Iterator[str]:
         yield from _lines(row, [run for run in runs if _stands_for(run, row, spec)])
 
 
-def _how(study: Study) -> str:
+def _how(study: StudyRecords) -> str:
     protocol, data = study.protocol, study.data
     counts = data["counts"]
     epochs = f"{protocol['epochs']} epoch" + "s" * (protocol["epochs"] > 1)
@@ -137,12 +137,12 @@ def _how(study: Study) -> str:
     )
 
 
-def _folds(study: Study) -> str:
+def _folds(study: StudyRecords) -> str:
     folds = study.data.get("folds")
     return f" in {folds} folds of all of them" if folds else ""
 
 
-def _candidates(study: Study) -> list[dict[str, Any]]:
+def _candidates(study: StudyRecords) -> list[dict[str, Any]]:
     """Every confirmed candidate: its first run, its augmentation, its numbers by seed."""
     frame = study.evaluations
     frame = frame[(frame.stage == names.CONFIRM) & (frame.state == names.COMPLETE)]

@@ -19,7 +19,7 @@ from reports.inference.verdict import Verdict, decide
 from reports.records.evaluation import Evaluation
 from reports.records.frames import each
 from reports.records.store import MissingArtifactError
-from reports.records.study import Study, load_study
+from reports.records.study import StudyRecords, load_study
 from search.tracking import names
 from spaces.errors import UserError
 
@@ -39,7 +39,7 @@ MONITOR_TWIN = {
 class Analysis:
     """What tables and figures are made of. Without a finished confirm evaluation there is no comparison."""
 
-    study: Study
+    study: StudyRecords
     rule: Rule
     confirmed: tuple[Evaluation, ...]  # complete, with predictions
     missing: Mapping[str, str]  # run id of a confirmed evaluation -> why its predictions are missing
@@ -107,7 +107,7 @@ def sentences_of(experiment: str, tracking_uri: str, study: str | None = None) -
     return analyse(load_study(experiment, tracking_uri, study)).sentences
 
 
-def analyse(study: Study) -> Analysis:
+def analyse(study: StudyRecords) -> Analysis:
     """Everything that follows from a study's evaluations."""
     rule = _rule(study)
     confirmed, missing = _confirmed(study)
@@ -128,12 +128,12 @@ def analyse(study: Study) -> Analysis:
     )
 
 
-def _rule(study: Study) -> Rule:
+def _rule(study: StudyRecords) -> Rule:
     known = {key: study.protocol[key] for key in ("objective", "tau", "margin") if key in study.protocol}
     return Rule(**known)
 
 
-def _confirmed(study: Study) -> tuple[tuple[Evaluation, ...], dict[str, str]]:
+def _confirmed(study: StudyRecords) -> tuple[tuple[Evaluation, ...], dict[str, str]]:
     """Complete confirm evaluations with predictions, and why the others have none."""
     frame = study.evaluations
     chosen = frame[(frame.stage == names.CONFIRM) & (frame.state == names.COMPLETE)]
@@ -152,7 +152,7 @@ def _confirmed(study: Study) -> tuple[tuple[Evaluation, ...], dict[str, str]]:
     return tuple(found), missing
 
 
-def _evaluation(study: Study, row: Any) -> Evaluation:
+def _evaluation(study: StudyRecords, row: Any) -> Evaluation:
     predictions = study.predictions(row.run_id)
     return Evaluation(
         candidate=row.candidate,
@@ -168,14 +168,14 @@ def _evaluation(study: Study, row: Any) -> Evaluation:
     )
 
 
-def _explored(study: Study, rule: Rule) -> dict[str, float]:
+def _explored(study: StudyRecords, rule: Rule) -> dict[str, float]:
     """Candidate to the monitor score that explore gave it."""
     frame = study.evaluations[study.evaluations.stage == names.EXPLORE]
     scored = frame.dropna(subset=MONITOR_TWIN[rule.objective])
     return dict(zip(scored.candidate, scored[MONITOR_TWIN[rule.objective]].astype(float), strict=True))
 
 
-def _disagreements(study: Study, confirmed: Sequence[Evaluation]) -> Iterator[str]:
+def _disagreements(study: StudyRecords, confirmed: Sequence[Evaluation]) -> Iterator[str]:
     """Each logged accuracy that differs from the one recomputed from the stored predictions."""
     frame = study.evaluations
     complete = frame[(frame.stage == names.CONFIRM) & (frame.state == names.COMPLETE)]
@@ -190,7 +190,7 @@ def _disagreements(study: Study, confirmed: Sequence[Evaluation]) -> Iterator[st
             )
 
 
-def _labels(study: Study) -> dict[str, str]:
+def _labels(study: StudyRecords) -> dict[str, str]:
     """Labels; candidates that share one are told apart by the settings in which they differ."""
     frame = study.evaluations[study.evaluations.candidate != ""].drop_duplicates("candidate")
     settings = study.settings.reindex(frame.run_id)

@@ -7,7 +7,7 @@ from typing import Any
 from reports.analysis import Analysis
 from reports.columns import count, duration
 from reports.progress import COUNTED
-from reports.records.study import Study
+from reports.records.study import StudyRecords
 from search.tracking import names
 
 PARTS = ("train", "validation", "test")
@@ -63,7 +63,7 @@ def in_full(analysis: Analysis) -> Sections:
     ]
 
 
-def _counts(study: Study) -> dict[str, int]:
+def _counts(study: StudyRecords) -> dict[str, int]:
     """Images in each part, in the order in which the parts are used."""
     counts = study.data.get("counts") or {}
     return {part: counts[part] for part in (*PARTS, *sorted({*counts} - {*PARTS})) if part in counts}
@@ -73,13 +73,13 @@ def _place(name: str) -> int:
     return PROTOCOL.index(name) if name in PROTOCOL else len(PROTOCOL)
 
 
-def folds(study: Study) -> str:
+def folds(study: StudyRecords) -> str:
     """How train and validation are judged together; "" where validation is a part of its own."""
     how = "of train and validation together; each image is judged by a network that has not seen it"
     return f"{study.folds} {how}" if study.folds else ""
 
 
-def test_set(study: Study) -> str:
+def test_set(study: StudyRecords) -> str:
     """Whether the test set is sealed; how often it was opened over all experiments."""
     counts = study.data.get("counts") or {}
     if counts and not counts.get("test"):
@@ -97,7 +97,7 @@ def date(milliseconds: int | None) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _data(study: Study) -> Facts:
+def _data(study: StudyRecords) -> Facts:
     data = study.data
     if not data:
         return []
@@ -143,7 +143,7 @@ def _protocol(analysis: Analysis) -> Facts:
     return [(name, value) for name, value in told if value]
 
 
-def _effort(study: Study) -> Facts:
+def _effort(study: StudyRecords) -> Facts:
     frame, ended = study.evaluations, study.run.ended
     facts = [
         ("Began", date(study.run.started)),
@@ -163,7 +163,7 @@ def _any(column: Any) -> bool:
     return bool(column.notna().any())
 
 
-def _software(study: Study) -> Facts:
+def _software(study: StudyRecords) -> Facts:
     about, tags = study.about, study.run.tags
     commit = tags.get(names.GIT_COMMIT, "")[:12]
     dirty = " with uncommitted changes" if tags.get(names.GIT_DIRTY) == "true" else ""

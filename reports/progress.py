@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from reports.records.study import Study
+from reports.records.study import StudyRecords
 from search.tracking import names
 
 #: A trial counts when it was trained: infeasible and repeated candidates are drawn again.
@@ -17,7 +17,7 @@ class Progress(NamedTuple):
     share: float | None
 
 
-def progress(study: Study) -> Progress:
+def progress(study: StudyRecords) -> Progress:
     """How much of explore and confirm is done."""
     frame = study.evaluations
     counted = frame.state.isin(COUNTED)

@@ -51,7 +51,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Patient:
+class Checkup:
     """What is looked over. idle: nobody works in the workspace, so that it may be mended."""
 
     workspace: Workspace
@@ -76,18 +76,18 @@ def examine(workspace: Workspace, storage: str | None, tracking: str | None, fix
         processes = _orphans(workspace, fix)
         holder = ""
         try:
-            stack.enter_context(workspace.lock(patience=0.0))
+            stack.enter_context(workspace.lock(wait_seconds=0.0))
         except UserError:
             holder = workspace.lock_file.read_text() or "another process"
         state = f"in use by {holder}" if holder else "nobody works here"
         yield Finding("workspace", OK, f"{workspace.folder}: {state}")
-        patient = Patient(
+        checkup = Checkup(
             workspace, storage or workspace.storage_url, tracking or workspace.tracking_uri, not holder, fix
         )
         yield processes
         for look in (_disk, _memory, _versions, _backend, _studies, _runs, _spool, _leftovers):
             try:
-                yield from look(patient)
+                yield from look(checkup)
             except Exception as error:
                 reason = masked((str(error).strip() or type(error).__name__).splitlines()[0])
                 yield Finding(look.__name__.strip("_"), WRONG, reason)
@@ -126,19 +126,19 @@ def _holding(file: Path) -> set[int]:
     return found
 
 
-def _disk(patient: Patient) -> Iterator[Finding]:
-    free = shutil.disk_usage(patient.workspace.folder).free / 2**30
+def _disk(checkup: Checkup) -> Iterator[Finding]:
+    free = shutil.disk_usage(checkup.workspace.folder).free / 2**30
     yield Finding("disk", OK if free >= _LOW_DISK_GIB else WRONG, f"{free:.1f} GiB free")
 
 
-def _memory(patient: Patient) -> Iterator[Finding]:
+def _memory(checkup: Checkup) -> Iterator[Finding]:
     lines = Path("/proc/meminfo").read_text().splitlines()
     available = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) / 2**20
     verdict = OK if available >= _LOW_MEMORY_GIB else WRONG
     yield Finding("memory", verdict, f"{available:.1f} GiB available; a child needs about 0.5")
 
 
-def _versions(patient: Patient) -> Iterator[Finding]:
+def _versions(checkup: Checkup) -> Iterator[Finding]:
     wrong = []
     for text in metadata.requires("candor") or ():
         wanted = Requirement(text)
@@ -153,7 +153,7 @@ def _versions(patient: Patient) -> Iterator[Finding]:
     yield Finding("versions", WRONG if wrong else OK, "; ".join(wrong) or "as required")
 
 
-def _backend(patient: Patient) -> Iterator[Finding]:
+def _backend(checkup: Checkup) -> Iterator[Finding]:
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if importlib.util.find_spec(backend) is None:
         yield Finding("backend", WRONG, f"{backend} is not installed")
@@ -172,18 +172,18 @@ def _gpus_seen(backend: str) -> int:
     return int(done.stdout.split()[-1]) if done.returncode == 0 else 0
 
 
-def _studies(patient: Patient) -> Iterator[Finding]:
+def _studies(checkup: Checkup) -> Iterator[Finding]:
     """Optuna's storage: it opens, is whole, has today's schema; what was interrupted."""
-    if absent(patient.storage):
+    if absent(checkup.storage):
         yield Finding("studies", OK, "none yet")
         return
-    _check_integrity(patient.storage)
-    plain = RDBStorage(patient.storage, skip_compatibility_check=True)
+    _check_integrity(checkup.storage)
+    plain = RDBStorage(checkup.storage, skip_compatibility_check=True)
     current, head = plain.get_current_version(), plain.get_head_version()
     plain.engine.dispose()
     if current != head:
-        yield patient.mend("studies", f"the schema is {current}, wanted {head}", plain.upgrade)
-    storage = open_storage(patient.storage)
+        yield checkup.mend("studies", f"the schema is {current}, wanted {head}", plain.upgrade)
+    storage = open_storage(checkup.storage)
     try:
         studies = optuna.get_all_study_names(storage)
         running = sum(
@@ -193,18 +193,18 @@ def _studies(patient: Patient) -> Iterator[Finding]:
     finally:
         storage.close()
     what = (
-        "run" if storage.shared or not patient.idle else "were interrupted; the next search goes on with them"
+        "run" if storage.shared or not checkup.idle else "were interrupted; the next search goes on with them"
     )
     yield Finding("studies", OK, f"{len(studies)} stages" + (f"; {running} trials {what}" if running else ""))
 
 
-def _runs(patient: Patient) -> Iterator[Finding]:
+def _runs(checkup: Checkup) -> Iterator[Finding]:
     """MLflow's store: it opens and is whole; runs that say they are running although nobody is there."""
-    if absent(patient.tracking):
+    if absent(checkup.tracking):
         yield Finding("MLflow", OK, "none yet")
         return
-    _check_integrity(patient.tracking)
-    writers = [Writer(patient.tracking, name, None) for name in _experiments(patient.tracking)]
+    _check_integrity(checkup.tracking)
+    writers = [Writer(checkup.tracking, name, None) for name in _experiments(checkup.tracking)]
     stale = [(w, run.info.run_id) for w in writers for run in w.open_runs() if process_is_gone(run)]
 
     def close() -> None:
@@ -212,11 +212,11 @@ def _runs(patient: Patient) -> Iterator[Finding]:
             writer.client.set_terminated(run, status="KILLED")
 
     if stale:
-        yield patient.mend(
+        yield checkup.mend(
             "MLflow", f"{len(stale)} runs say they are running; their processes are gone", close
         )
     else:
-        yield Finding("MLflow", OK, f"{masked(patient.tracking)}: {len(writers)} experiments")
+        yield Finding("MLflow", OK, f"{masked(checkup.tracking)}: {len(writers)} experiments")
 
 
 def _experiments(tracking: str) -> list[str]:
@@ -225,34 +225,34 @@ def _experiments(tracking: str) -> list[str]:
     return [e.name for e in MlflowClient(tracking).search_experiments() if e.name != "Default"]
 
 
-def _spool(patient: Patient) -> Iterator[Finding]:
-    refused = len(list(patient.workspace.spool.glob(f"*/{REFUSED}/*.json")))
+def _spool(checkup: Checkup) -> Iterator[Finding]:
+    refused = len(list(checkup.workspace.spool.glob(f"*/{REFUSED}/*.json")))
     if refused:
-        where = patient.workspace.spool / "*" / REFUSED
+        where = checkup.workspace.spool / "*" / REFUSED
         detail = f"{refused} records that MLflow refused for good lie, with the reasons, in {where}"
         yield Finding("spool", NOTE, detail)
-    records = waiting(patient.workspace)
-    own = patient.tracking == patient.workspace.tracking_uri
+    records = waiting(checkup.workspace)
+    own = checkup.tracking == checkup.workspace.tracking_uri
     far = [record for record in records if own and waits_for(record.parent)]
     for server in sorted({waits_for(record.parent) for record in far}):
         detail = f"records wait for {server}: give --tracking-uri with that address, and --fix delivers them"
         yield Finding("spool", WRONG, detail)
     if len(records) > len(far):
         detail = f"{len(records) - len(far)} records wait for MLflow"
-        yield patient.mend("spool", detail, partial(_deliver, patient, set(records) - set(far)))
+        yield checkup.mend("spool", detail, partial(_deliver, checkup, set(records) - set(far)))
     elif not records:
         yield Finding("spool", OK, "nothing waits for MLflow")
 
 
-def _deliver(patient: Patient, records: set[Path]) -> None:
+def _deliver(checkup: Checkup, records: set[Path]) -> None:
     """Send what waits, one experiment after the other."""
-    own = patient.tracking == patient.workspace.tracking_uri
-    local = patient.workspace.artifacts if patient.tracking.startswith("sqlite") else None
-    server = None if own else masked(patient.tracking)
-    with _exclusive(patient.storage) as exclusive:
+    own = checkup.tracking == checkup.workspace.tracking_uri
+    local = checkup.workspace.artifacts if checkup.tracking.startswith("sqlite") else None
+    server = None if own else masked(checkup.tracking)
+    with _exclusive(checkup.storage) as exclusive:
         for name in {record.parent.name.partition("+")[0] for record in records}:
-            spool = Spool.claim(patient.workspace.spool / name, server)
-            delivery = Delivery(spool, Writer(patient.tracking, name, local, exclusive))
+            spool = Spool.claim(checkup.workspace.spool / name, server)
+            delivery = Delivery(spool, Writer(checkup.tracking, name, local, exclusive))
             left = delivery.close(600)
             spool.close()
             if left:
@@ -269,15 +269,15 @@ def _exclusive(url: str) -> Iterator[Callable[[str], AbstractContextManager[Any]
         yield storage.exclusive
 
 
-def _leftovers(patient: Patient) -> Iterator[Finding]:
+def _leftovers(checkup: Checkup) -> Iterator[Finding]:
     """Folders that no open trial needs, and half-made cache entries.
 
     What a study of another storage has here is its own affair.
     """
-    folders = list(patient.workspace.cache.glob(_STAGING))
-    if patient.storage == patient.workspace.storage_url and not absent(patient.storage):
-        studies, needed = _studies_and_needs(patient.storage)
-        known = [f for f in patient.workspace.checkpoints.glob("*") if f.name.partition("-")[0] in studies]
+    folders = list(checkup.workspace.cache.glob(_STAGING))
+    if checkup.storage == checkup.workspace.storage_url and not absent(checkup.storage):
+        studies, needed = _studies_and_needs(checkup.storage)
+        known = [f for f in checkup.workspace.checkpoints.glob("*") if f.name.partition("-")[0] in studies]
         folders += [folder for folder in known if folder.name not in needed]
     if not folders:
         yield Finding("temporary files", OK, "none")
@@ -287,7 +287,7 @@ def _leftovers(patient: Patient) -> Iterator[Finding]:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
 
-    yield patient.mend("temporary files", f"{len(folders)} folders that nobody needs", remove)
+    yield checkup.mend("temporary files", f"{len(folders)} folders that nobody needs", remove)
 
 
 def _studies_and_needs(url: str) -> tuple[set[str], set[str]]:

@@ -90,14 +90,14 @@ class Workspace:
         return self.folder / "lock"
 
     @contextmanager
-    def lock(self, patience: float = _DYING_SECONDS) -> Iterator[int]:
+    def lock(self, wait_seconds: float = _DYING_SECONDS) -> Iterator[int]:
         """Hold the workspace: one coordinator at a time. The kernel lets go of it however a process ends.
 
         Gives the descriptor that is locked. Processes that inherit it hold the workspace too, so whoever gets
         the lock knows that the children of the last coordinator are gone as well.
         """
         with self.lock_file.open("a+") as file:
-            end = time.monotonic() + patience
+            end = time.monotonic() + wait_seconds
             while not _locked(file.fileno()):
                 if time.monotonic() > end:
                     file.seek(0)

@@ -22,21 +22,21 @@ def command(
 
     from experiments.workflows.context import Means
     from experiments.workflows.rm import registered, remove, unused
-    from experiments.workflows.runs import find_study, holdings
+    from experiments.workflows.runs import find_study, stored_studies
     from search.workspace import Workspace as Place
 
     place = Place.at(workspace)
     means = Means(place, storage=storage, tracking_uri=tracking_uri)
-    held = find_study(study, holdings(place, means.tracking))
-    with unused(held, means) as open_storage:
-        models = registered(held, means.tracking)
+    stored = find_study(study, stored_studies(place, means.tracking))
+    with unused(stored, means) as open_storage:
+        models = registered(stored, means.tracking)
         also = f", registered models: {', '.join(models)}" if models else ""
         typer.echo(
-            f"Study {held.study} of {held.experiment}: {held.state}, {held.evaluations:,} evaluations, "
-            f"{decimal(held.size)}{also}."
+            f"Study {stored.study} of {stored.experiment}: {stored.state}, "
+            f"{stored.evaluations:,} evaluations, {decimal(stored.size)}{also}."
         )
         if not yes and not typer.confirm("Remove it for good?"):
             typer.echo("Nothing was removed.")
             raise typer.Exit(1)
-        remove(held, means, open_storage, typer.echo)
+        remove(stored, means, open_storage, typer.echo)
     typer.echo(f"Removed. Prepared images stay in {place.cache}, for other studies.")

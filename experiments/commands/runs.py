@@ -15,28 +15,28 @@ def command(workspace: Workspace = Path("runs"), tracking_uri: TrackingUri = Non
     from rich.filesize import decimal
     from rich.table import Table
 
-    from experiments.workflows.runs import holdings, size_of
+    from experiments.workflows.runs import size_of, stored_studies
     from reports.facts import date
     from search.workspace import Workspace as Place
 
     place = Place.at(workspace)
-    held = holdings(place, tracking_uri or place.tracking_uri)
+    stored = stored_studies(place, tracking_uri or place.tracking_uri)
     table = Table(box=None, header_style="bold", padding=(0, 1))
     for name in ("experiment", "study", "state", "began"):
         table.add_column(name, no_wrap=name != "experiment", overflow="fold")
     for name in ("evaluations", "on disk"):
         table.add_column(name, justify="right", no_wrap=True)
-    for one in held:
+    for one in stored:
         began = date(one.parent.started)[:10]
         counted = f"{one.evaluations:,}"
         table.add_row(one.experiment, one.study, one.state, began, counted, decimal(one.size))
     console = Console()
-    console.print(table if held else "No study yet.")
+    console.print(table if stored else "No study yet.")
     databases = sum(size_of(file) for file in place.folder.glob("*.db*"))
     console.print(
         f"Images prepared for all studies: {decimal(size_of(place.cache))}; databases: {decimal(databases)}; "
         f"{place.folder} in all: {decimal(size_of(place.folder))}.",
         markup=False,
     )
-    if held:
+    if stored:
         typer.echo("`candor rm STUDY` removes one everywhere.")

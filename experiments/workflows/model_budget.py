@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from reports.analysis import MONITOR_TWIN
 from reports.inference.verdict import Verdict
 from reports.records.frames import each
-from reports.records.study import Study
+from reports.records.study import StudyRecords
 from search.tracking import names
 from search.tracking.erase import drop_file
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MB = 1_000_000
 
 
-def keep_within(budget_mb: float, study: Study, verdict: Verdict, client: "MlflowClient") -> str:
+def keep_within(budget_mb: float, study: StudyRecords, verdict: Verdict, client: "MlflowClient") -> str:
     """Remove models until the rest is within the budget; what was done as a sentence, '' if nothing was.
 
     Explored ones go first, the lowest monitor score before the others, then confirmed ones from the end of
@@ -38,7 +38,7 @@ def keep_within(budget_mb: float, study: Study, verdict: Verdict, client: "Mlflo
     return f"{told}; what has to stay takes {kept / _MB:.1f} MB." if over else f"{told}."
 
 
-def _sizes(study: Study, client: "MlflowClient") -> Mapping[str, int]:
+def _sizes(study: StudyRecords, client: "MlflowClient") -> Mapping[str, int]:
     """Bytes of each model that is kept, by run id."""
     frame = study.evaluations
     return {
@@ -49,7 +49,7 @@ def _sizes(study: Study, client: "MlflowClient") -> Mapping[str, int]:
     }
 
 
-def _least_wanted(study: Study, verdict: Verdict) -> list[str]:
+def _least_wanted(study: StudyRecords, verdict: Verdict) -> list[str]:
     places = {one.candidate: place for place, one in enumerate(verdict.judgements)}
     stay = {verdict.selected, verdict.runner_up} - {None} or {verdict.best}
     metric = MONITOR_TWIN[verdict.rule.objective]

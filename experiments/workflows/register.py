@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow.entities import Run
 
-    from reports.records.study import Study
+    from reports.records.study import StudyRecords
 
 #: Trains a candidate (its fingerprint) at these learning rates; the key of the evaluation, None if stopped.
 Train = Callable[[str, Sequence[float]], str | None]
@@ -32,7 +32,7 @@ _MEANS = ("accuracy", "loss", "macro_f1")
 class Selected:
     """The candidate that a frozen verdict selected, and its complete confirm evaluations, by seed."""
 
-    study: "Study"
+    study: "StudyRecords"
     candidate: str
     label: str
     runs: "pd.DataFrame"
@@ -60,7 +60,7 @@ def selected(experiment: str, tracking: str, study: str | None = None) -> Select
     return confirmed(analysis.study, analysis.verdict.selected)
 
 
-def confirmed(study: "Study", candidate: str) -> Selected:
+def confirmed(study: "StudyRecords", candidate: str) -> Selected:
     """A candidate with its complete confirm evaluations."""
     frame = study.evaluations
     mine = (frame.stage == names.CONFIRM) & (frame.state == names.COMPLETE) & (frame.candidate == candidate)
@@ -143,7 +143,7 @@ def tags_of(chosen: Selected, run: "Run", retrained: bool) -> dict[str, str]:
     }
 
 
-def _judging(study: "Study") -> int:
+def _judging(study: "StudyRecords") -> int:
     """How many images judge: those of validation, over folds those of train too."""
     counts = study.data["counts"]
     return int(counts["validation"]) + (int(counts["train"]) if study.folds else 0)
@@ -200,7 +200,7 @@ def describe(chosen: Selected, tags: Mapping[str, str], retrained: bool) -> str:
     return f"{chosen.label}, selected by study {chosen.study.study_id}. {numbers} {file}"
 
 
-def test_tags(study: "Study", candidate: str) -> dict[str, str]:
+def test_tags(study: "StudyRecords", candidate: str) -> dict[str, str]:
     """What the opened test set says of a candidate, as tags of its versions; none while it is sealed."""
     opened = study.unsealings
     mine = opened[opened.candidate == candidate]

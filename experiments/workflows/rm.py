@@ -11,7 +11,7 @@ from pathlib import Path
 from optuna.trial import TrialState
 
 from experiments.workflows.context import Means
-from experiments.workflows.runs import Holding
+from experiments.workflows.runs import StoredStudy
 from reports.records.store import local_folder
 from search.study.storage import Storage, open_storage
 from search.tracking import names
@@ -20,13 +20,13 @@ from search.tracking.spool import REFUSED, Spool
 from spaces.errors import UserError
 
 
-def registered(held: Holding, tracking_uri: str) -> list[str]:
+def registered(stored: StoredStudy, tracking_uri: str) -> list[str]:
     """What of the registry a removal takes with it: "version 2 (champion)"."""
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri)
-    versions = registered_from(client, held.experiment, {run.run_id for run in held.runs})
-    aliases = client.get_registered_model(held.experiment).aliases if versions else {}
+    versions = registered_from(client, stored.experiment, {run.run_id for run in stored.runs})
+    aliases = client.get_registered_model(stored.experiment).aliases if versions else {}
     told = []
     for version in versions:
         own = [alias for alias, number in aliases.items() if str(number) == str(version.version)]
@@ -35,51 +35,51 @@ def registered(held: Holding, tracking_uri: str) -> list[str]:
 
 
 @contextmanager
-def unused(held: Holding, means: Means) -> Iterator[Storage]:
+def unused(stored: StoredStudy, means: Means) -> Iterator[Storage]:
     """Optuna's storage, while nobody evaluates anything of the study. Raises UserError."""
-    _check_place(held, means)
+    _check_place(stored, means)
     lock = means.workspace.lock(0) if means.storage is None else contextlib.nullcontext()
     with lock:
         storage = open_storage(means.storage or means.workspace.storage_url, means.grace_seconds)
-        for study in _studies(held, storage):
+        for study in _studies(stored, storage):
             frozen = storage.get_all_trials(study, deepcopy=False, states=(TrialState.RUNNING,))
             alive = {trial._trial_id for trial in frozen} - storage.stale(study)
             if storage.shared and alive:
                 count = len(alive)
                 raise UserError(
-                    f"study {held.study} is being worked on ({count} evaluations): stop its workers first"
+                    f"study {stored.study} is being worked on ({count} evaluations): stop its workers first"
                 )
         yield storage
 
 
-def _check_place(held: Holding, means: Means) -> None:
+def _check_place(stored: StoredStudy, means: Means) -> None:
     """A workspace that was copied names the files of the one that it is a copy of."""
-    folder = local_folder(held.parent.artifact_uri)
+    folder = local_folder(stored.parent.artifact_uri)
     if means.tracking_uri is None and folder and not folder.is_relative_to(means.workspace.folder):
         raise UserError(
-            f"the files of study {held.study} lie in {folder.parents[1]}, outside of this workspace: "
+            f"the files of study {stored.study} lie in {folder.parents[1]}, outside of this workspace: "
             "remove it there, or delete this copy of the workspace as a whole"
         )
 
 
-def remove(held: Holding, means: Means, storage: Storage, say: Callable[[str], None]) -> None:
+def remove(stored: StoredStudy, means: Means, storage: Storage, say: Callable[[str], None]) -> None:
     """Remove a study from the workspace, Optuna and MLflow, and let the databases shrink.
 
     That its test set was opened is not forgotten: these runs stay, without the study.
     """
     from mlflow import MlflowClient
 
-    _remove_files(held, means)
-    for study in _studies(held, storage):
+    _remove_files(stored, means)
+    for study in _studies(stored, storage):
         storage.delete_study(study)
     client = MlflowClient(means.tracking)
-    openings = [run.run_id for run in held.runs if run.tags.get(names.KIND) == names.UNSEALING_KIND]
-    run_ids = [run.run_id for run in held.runs if run.run_id not in openings]
+    openings = [run.run_id for run in stored.runs if run.tags.get(names.KIND) == names.UNSEALING_KIND]
+    run_ids = [run.run_id for run in stored.runs if run.run_id not in openings]
     for run_id in openings:
-        client.set_tag(run_id, names.STUDY, f"removed {held.study}")
-    unregister(client, registered_from(client, held.experiment, run_ids))
-    for_good = erase(client, held.experiment_id, [*run_ids, held.parent.run_id])
-    _remove_shells(held, means)
+        client.set_tag(run_id, names.STUDY, f"removed {stored.study}")
+    unregister(client, registered_from(client, stored.experiment, run_ids))
+    for_good = erase(client, stored.experiment_id, [*run_ids, stored.parent.run_id])
+    _remove_shells(stored, means)
     if openings:
         say("That its test set was opened stays in MLflow: every look at it counts.")
     if not for_good:
@@ -88,22 +88,22 @@ def remove(held: Holding, means: Means, storage: Storage, say: Callable[[str], N
         _shrink(url)
 
 
-def _studies(held: Holding, storage: Storage) -> list[int]:
+def _studies(stored: StoredStudy, storage: Storage) -> list[int]:
     """Optuna's studies: the stages of this one."""
-    prefix = f"{held.experiment}-{held.study}/"
+    prefix = f"{stored.experiment}-{stored.study}/"
     return [s._study_id for s in storage.get_all_studies() if s.study_name.startswith(prefix)]
 
 
-def _remove_files(held: Holding, means: Means) -> None:
+def _remove_files(stored: StoredStudy, means: Means) -> None:
     from reports.build import forget
 
     workspace = means.workspace
-    for folder in workspace.checkpoints.glob(f"{held.study}-*"):
+    for folder in workspace.checkpoints.glob(f"{stored.study}-*"):
         shutil.rmtree(folder, ignore_errors=True)
-    for folder in workspace.spool.glob(f"{held.experiment}*"):
-        _empty_spool(folder, held.study)
-    if held.newest:
-        forget(workspace.reports, held.experiment)
+    for folder in workspace.spool.glob(f"{stored.experiment}*"):
+        _empty_spool(folder, stored.study)
+    if stored.newest:
+        forget(workspace.reports, stored.experiment)
 
 
 def _empty_spool(folder: Path, study: str) -> None:
@@ -121,13 +121,13 @@ def _empty_spool(folder: Path, study: str) -> None:
     spool.close()
 
 
-def _remove_shells(held: Holding, means: Means) -> None:
+def _remove_shells(stored: StoredStudy, means: Means) -> None:
     """The empty folders that MLflow leaves behind."""
-    for run in (held.parent, *held.runs):
+    for run in (stored.parent, *stored.runs):
         folder = local_folder(run.artifact_uri)
         if folder is not None and folder.parent.name == run.run_id:
             shutil.rmtree(folder.parent, ignore_errors=True)
-    folder = means.workspace.artifacts / held.experiment
+    folder = means.workspace.artifacts / stored.experiment
     for path in [*(folder / "models").glob("*"), folder / "models", folder]:
         if path.is_dir() and not any(path.rglob("*.*")):
             shutil.rmtree(path, ignore_errors=True)

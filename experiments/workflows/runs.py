@@ -22,7 +22,7 @@ _OF_RUN = re.compile(r"^run_id: ['\"]?([0-9a-f]{32})", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Holding:
+class StoredStudy:
     """One study and the bytes that it takes in the workspace. newest: of its experiment's studies."""
 
     experiment: str
@@ -49,39 +49,39 @@ class Holding:
         return sum(self.sizes.values())
 
 
-def holdings(workspace: Workspace, tracking_uri: str) -> list[Holding]:
+def stored_studies(workspace: Workspace, tracking_uri: str) -> list[StoredStudy]:
     """Every study that MLflow knows, by experiment, the one last worked on first."""
     if tracking_uri.startswith("sqlite:///") and not Path(tracking_uri.removeprefix("sqlite:///")).is_file():
         return []
     store = open_store(tracking_uri)
     return [
-        holding
+        stored
         for experiment, number in store.experiments().items()
-        for holding in _of_experiment(store, workspace, experiment, number)
+        for stored in _of_experiment(store, workspace, experiment, number)
     ]
 
 
-def find_study(text: str, held: Sequence[Holding]) -> Holding:
+def find_study(text: str, stored: Sequence[StoredStudy]) -> StoredStudy:
     """The study of this id, or the only one of the experiment of this name. Raises UserError."""
-    own = [one for one in held if one.experiment == text]
+    own = [one for one in stored if one.experiment == text]
     if len(own) > 1:
         known = ", ".join(one.study for one in own)
         raise UserError(f"{text} has {len(own)} studies, newest first {known}: say which one by its id")
-    meant = own or [one for one in held if len(text) >= _SHORTEST and one.study.startswith(text)]
+    meant = own or [one for one in stored if len(text) >= _SHORTEST and one.study.startswith(text)]
     if len(meant) > 1:
         raise UserError(f"{text} is the beginning of {len(meant)} study ids: give more of it")
     if not meant:
-        known = ", ".join(f"{one.experiment} ({one.study})" for one in held) or "none"
+        known = ", ".join(f"{one.experiment} ({one.study})" for one in stored) or "none"
         raise UserError(f"there is no study {text}; there is {known}")
     return meant[0]
 
 
-def _of_experiment(store: Store, workspace: Workspace, experiment: str, number: str) -> Iterator[Holding]:
+def _of_experiment(store: Store, workspace: Workspace, experiment: str, number: str) -> Iterator[StoredStudy]:
     for place, parent in enumerate(studies(store, number)):
         study = parent.tags.get(names.STUDY, "")
         runs = [run for run in store.runs(number, {names.STUDY: study}) if run.run_id != parent.run_id]
         sizes = _sizes(workspace, experiment, study, [parent, *runs], newest=place == 0)
-        yield Holding(experiment, number, study, parent, tuple(runs), place == 0, sizes)
+        yield StoredStudy(experiment, number, study, parent, tuple(runs), place == 0, sizes)
 
 
 def _sizes(

@@ -23,7 +23,7 @@ from spaces.errors import UserError
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyRecords:
     """A study's records. The frames are described in docs/reports.md; all are computed on first use."""
 
     experiment: str
@@ -114,7 +114,7 @@ class Study:
         return [run for run in self.runs.values() if run.tags.get(names.KIND) == kind]
 
 
-def load_study(experiment: str, tracking_uri: str, study: str | None = None) -> Study:
+def load_study(experiment: str, tracking_uri: str, study: str | None = None) -> StudyRecords:
     """An experiment's study that was last worked on, or the one with this id. Raises UserError for none."""
     store = open_store(tracking_uri)
     experiments = store.experiments()
@@ -149,11 +149,11 @@ def experiments_with_studies(tracking_uri: str) -> list[str]:
 
 def _read(
     store: Store, experiment: str, experiments: Mapping[str, str], parent: Run, parents: Sequence[Run]
-) -> Study:
+) -> StudyRecords:
     study_id = parent.tags.get(names.STUDY, "")
     children = store.runs(experiments[experiment], {names.STUDY: study_id})
     about, notes = _about(store, parent)
-    return Study(
+    return StudyRecords(
         experiment=experiment,
         experiment_id=experiments[experiment],
         study_id=study_id,

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 from search.models.classifier import Labels, open_file
 from search.models.export import export
-from search.models.registry.queries import ClientShelf, SqliteShelf
+from search.models.registry.queries import ClientRegistry, SqliteRegistry
 from search.models.registry.references import labels_of_run, open_model
 from search.models.registry.registry import Registration, register
 from search.tracking import names
@@ -102,12 +102,12 @@ def test_both_shelves_know_what_built_it(store: tuple[str, MlflowClient], run: s
     """And say nothing where the run does not, or there is none."""
     tracking, client = store
     _register(client, run)
-    direct, asked = SqliteShelf.open(tracking), ClientShelf(client)
+    direct, asked = SqliteRegistry.open(tracking), ClientRegistry(client)
     assert direct is not None
-    for shelf in (direct, asked):
-        assert (shelf.family("small", "1"), shelf.family("small", "9")) == (f"{MODULE}:build", "")
+    for registry in (direct, asked):
+        assert (registry.family("small", "1"), registry.family("small", "9")) == (f"{MODULE}:build", "")
     client.delete_tag(run, names.FAMILY)
-    assert [shelf.family("small", "1") for shelf in (direct, asked)] == ["", ""]
+    assert [registry.family("small", "1") for registry in (direct, asked)] == ["", ""]
 
 
 @pytest.mark.parametrize("form", ["keras", "onnx"])

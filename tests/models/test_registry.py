@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from mlflow.models import Model
 
 from search.models.classifier import Labels
-from search.models.registry.queries import ClientShelf, SqliteShelf
+from search.models.registry.queries import ClientRegistry, SqliteRegistry
 from search.models.registry.references import (
     labels_of_run,
     locate,
@@ -48,7 +48,7 @@ def test_the_first_is_champion_and_the_next_challenger(store: Store, run_of: Cal
     assert _register(client, run_of("c")) == Registered("small", "3", "challenger", True)
     promote(client, "small")
     assert [rollback(client, "small").after for _ in range(2)] == ["2", "1"]
-    assert ClientShelf(client).aliases() == {"small": {"champion": "1", "challenger": "2"}}
+    assert ClientRegistry(client).aliases() == {"small": {"champion": "1", "challenger": "2"}}
     with pytest.raises(UserError, match="no other champion"):
         rollback(client, "small")
     client.set_registered_model_tag("small", names.FORMER_CHAMPIONS, "8")  # one that was removed since
@@ -65,7 +65,7 @@ def test_registering_again_brings_the_version_up_to_date(store: Store, run_of: C
     _register(client, run, **{"card.md": "old"})
     again = _register(client, run, **{"card.md": "new"})
     assert again == Registered("small", "1", "champion", False)
-    folder = ClientShelf(client).folder("small", "1")
+    folder = ClientRegistry(client).folder("small", "1")
     assert (folder / "card.md").read_text() == "new"
     assert len(tag_versions(client, "small", {names.CANDIDATE: "c1"}, {"test_accuracy": 0.4})) == 1
     assert client.get_model_version("small", "1").tags["test_accuracy"] == "0.4"
@@ -77,7 +77,7 @@ def test_a_version_has_signature_example_and_pinned_requirements(
     """And nothing that is pickled: the code is a file, the weights are Keras' own."""
     client = store[1]
     _register(client, run_of("a"))
-    folder = ClientShelf(client).folder("small", "1")
+    folder = ClientRegistry(client).folder("small", "1")
     described = Model.load(folder)
     assert described.signature is not None
     assert described.saved_input_example_info["artifact_path"] == "input_example.json"
@@ -91,7 +91,7 @@ def test_the_direct_reader_and_mlflows_client_agree(store: Store, run_of: Callab
     tracking, client = store
     for key in "ab":
         _register(client, run_of(key))
-    direct, asked = SqliteShelf.open(tracking), ClientShelf(client)
+    direct, asked = SqliteRegistry.open(tracking), ClientRegistry(client)
     assert direct is not None
     assert direct.aliases() == asked.aliases() == {"small": {"champion": "1", "challenger": "2"}}
     assert direct.folder("small", "2") == asked.folder("small", "2")

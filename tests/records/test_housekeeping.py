@@ -12,7 +12,7 @@ from trained_study import Trained
 
 from experiments.workflows.context import Means
 from experiments.workflows.rm import registered, remove, unused
-from experiments.workflows.runs import Holding, find_study, holdings
+from experiments.workflows.runs import StoredStudy, find_study, stored_studies
 from reports.records.study import load_study
 from search.tracking import names
 from search.tracking.spool import Spool
@@ -36,15 +36,15 @@ def _has_model(artifact_uri: str) -> bool:
 
 @pytest.mark.trains
 def test_a_study_is_listed_with_its_size(trained: Trained) -> None:
-    held = find_study("recorded", holdings(trained.workspace, trained.tracking))
-    stored = trained.workspace.artifacts.rglob("*")
-    logged = sum(path.stat().st_size for path in stored if path.is_file())
-    assert held.sizes["artifacts"] + held.sizes["models"] == logged
-    assert held.sizes["reports"] > 0
-    assert (held.state, held.newest) == ("finished", True)
-    assert find_study(held.study[:6], [held]) == held
+    stored = find_study("recorded", stored_studies(trained.workspace, trained.tracking))
+    files = trained.workspace.artifacts.rglob("*")
+    logged = sum(path.stat().st_size for path in files if path.is_file())
+    assert stored.sizes["artifacts"] + stored.sizes["models"] == logged
+    assert stored.sizes["reports"] > 0
+    assert (stored.state, stored.newest) == ("finished", True)
+    assert find_study(stored.study[:6], [stored]) == stored
     with pytest.raises(UserError, match=r"there is no study other; there is recorded"):
-        find_study("other", [held])
+        find_study("other", [stored])
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_removed_study_is_gone_everywhere_and_the_other_stays(two: Means) -> N
     with unused(newest, two) as storage:
         remove(newest, two, storage, print)
         assert [s.study_name for s in storage.get_all_studies()] == ["pair-aaaa0001/explore"]
-    assert [one.study for one in holdings(workspace, two.tracking)] == ["aaaa0001"]
+    assert [one.study for one in stored_studies(workspace, two.tracking)] == ["aaaa0001"]
     assert _rows(workspace, "runs") == 2
     assert _rows(workspace, "metrics") == 1
     assert len(list(workspace.artifacts.rglob(names.HISTORY_CSV))) == 1
@@ -90,7 +90,7 @@ def test_a_removed_study_is_gone_everywhere_and_the_other_stays(two: Means) -> N
     last = _held(two, "pair")
     with unused(last, two) as storage:
         remove(last, two, storage, print)
-    assert holdings(workspace, two.tracking) == []
+    assert stored_studies(workspace, two.tracking) == []
     assert MlflowClient(two.tracking).get_experiment_by_name("pair") is None
     left = [path for path in (workspace.artifacts, workspace.spool) for path in path.iterdir()]
     assert left == []
@@ -105,29 +105,29 @@ def test_that_a_test_set_was_opened_outlasts_the_study(two: Means) -> None:
     removed, said = _held(two, "bbbb0002"), []
     with unused(removed, two) as storage:
         remove(removed, two, storage, said.append)
-    assert [one.study for one in holdings(two.workspace, two.tracking)] == ["aaaa0001"]
+    assert [one.study for one in stored_studies(two.workspace, two.tracking)] == ["aaaa0001"]
     study = load_study("pair", two.tracking)
     assert (study.openings, len(study.unsealings)) == (1, 0)
     assert said == ["That its test set was opened stays in MLflow: every look at it counts."]
 
 
 def test_nothing_is_removed_while_somebody_works_or_from_a_copy(two: Means, tmp_path: Path) -> None:
-    held = _held(two, "aaaa0001")
+    stored = _held(two, "aaaa0001")
     with (
         two.workspace.lock(),
         pytest.raises(UserError, match="is in use by"),
-        unused(held, two),
+        unused(stored, two),
     ):
         pass
     elsewhere = Means(Workspace.at(tmp_path / "copy"))
-    with pytest.raises(UserError, match="outside of this workspace"), unused(held, elsewhere):
+    with pytest.raises(UserError, match="outside of this workspace"), unused(stored, elsewhere):
         pass
     with pytest.raises(UserError, match="pair has 2 studies"):
         _held(two, "pair")
 
 
-def _held(means: Means, text: str) -> Holding:
-    return find_study(text, holdings(means.workspace, means.tracking))
+def _held(means: Means, text: str) -> StoredStudy:
+    return find_study(text, stored_studies(means.workspace, means.tracking))
 
 
 def _rows(workspace: Workspace, table: str) -> int:

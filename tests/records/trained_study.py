@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from reports.records.study import Study, load_study
+from reports.records.study import StudyRecords, load_study
 from search.workspace import Workspace
 
 EXPERIMENT = """
@@ -51,7 +51,7 @@ class Trained:
     def tracking(self) -> str:
         return self.workspace.tracking_uri
 
-    def study(self) -> Study:
+    def study(self) -> StudyRecords:
         return load_study("recorded", self.tracking)
 
     def run_of(self, stage: str, place: int = 0) -> str:

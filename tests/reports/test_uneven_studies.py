@@ -23,7 +23,7 @@ from reports.page import views
 from reports.page.links import Links
 from reports.progress import progress
 from reports.records.store import Run
-from reports.records.study import Study, load_study
+from reports.records.study import StudyRecords, load_study
 from reports.rows import comparison_rows
 from reports.tables import Table, tables
 from search.tracking import names
@@ -33,7 +33,7 @@ from search.unseal import Opening, frozen
 NAMELESS = dict.fromkeys((names.CANDIDATE, names.ARCHITECTURE, names.FAMILY, names.VARIANT, names.LABEL), "")
 
 
-def retold(study: Study, change: Callable[[Run], Mapping[str, str]]) -> Study:
+def retold(study: StudyRecords, change: Callable[[Run], Mapping[str, str]]) -> StudyRecords:
     """The study as if its confirm evaluations had other tags."""
     runs = {
         name: replace(run, tags={**run.tags, **change(run)}) if is_confirmation(run) else run
@@ -55,7 +55,7 @@ def table(analysis: Analysis, name: str) -> Table:
 
 
 @pytest.fixture
-def told_twice(tracking_uri: str) -> Study:
+def told_twice(tracking_uri: str) -> StudyRecords:
     """A grid whose last cell describes the candidate of its first in other words, and is the baseline."""
     study = load_study("grid", tracking_uri)
     first = next(run for run in study.runs.values() if slot(run) == "0")
@@ -63,7 +63,7 @@ def told_twice(tracking_uri: str) -> Study:
     return retold(study, lambda run: same if slot(run) == "5" else {})
 
 
-def test_two_cells_of_one_candidate_count_once(told_twice: Study) -> None:
+def test_two_cells_of_one_candidate_count_once(told_twice: StudyRecords) -> None:
     analysis = analyse(told_twice)
     rows = comparison_rows(analysis)
     assert (len(rows), set(rows.n_seeds), set(rows.reason)) == (5, {3}, {""})
@@ -72,7 +72,7 @@ def test_two_cells_of_one_candidate_count_once(told_twice: Study) -> None:
     assert ("Confirmed", "5 candidates on 3 seeds") in facts.at_a_glance(analysis)
 
 
-def test_the_cell_that_counts_is_the_baseline_if_the_other_is(told_twice: Study) -> None:
+def test_the_cell_that_counts_is_the_baseline_if_the_other_is(told_twice: StudyRecords) -> None:
     analysis = analyse(told_twice)
     first = told_twice.evaluations.candidate[told_twice.evaluations.trial == 0].iloc[0]
     assert [row.candidate for row in analysis.rows if row.baseline] == [first]
@@ -80,7 +80,7 @@ def test_the_cell_that_counts_is_the_baseline_if_the_other_is(told_twice: Study)
     assert rows.candidate[rows.baseline].tolist() == [first]
 
 
-def test_what_does_not_count_keeps_its_key_and_is_called_a_duplicate(told_twice: Study) -> None:
+def test_what_does_not_count_keeps_its_key_and_is_called_a_duplicate(told_twice: StudyRecords) -> None:
     frame = told_twice.evaluations
     again = frame[frame.state == names.DUPLICATE]
     assert again.trial.tolist() == [5, 5, 5]
@@ -107,7 +107,7 @@ def test_a_cell_equals_the_baseline_whatever_of_the_recipe_it_leaves_out(
 
 
 @pytest.fixture
-def unbuilt(tracking_uri: str) -> Study:
+def unbuilt(tracking_uri: str) -> StudyRecords:
     """A grid of which two cells cannot be built, and one evaluation failed before it was."""
     reasons = {"2": "2,000,000 parameters, twice the budget", "5": "a kernel is larger than its image"}
 
@@ -121,7 +121,7 @@ def unbuilt(tracking_uri: str) -> Study:
     return retold(load_study("grid", tracking_uri), change)
 
 
-def test_cells_that_cannot_be_built_keep_their_own_rows_and_reasons(unbuilt: Study) -> None:
+def test_cells_that_cannot_be_built_keep_their_own_rows_and_reasons(unbuilt: StudyRecords) -> None:
     rows = comparison_rows(analyse(unbuilt))
     infeasible = rows[rows.verdict == "infeasible"]
     assert dict(zip(infeasible.architecture, infeasible.reason, strict=True)) == {
@@ -131,7 +131,7 @@ def test_cells_that_cannot_be_built_keep_their_own_rows_and_reasons(unbuilt: Stu
     assert set(infeasible.candidate) == {""}
 
 
-def test_an_evaluation_that_never_was_built_belongs_to_its_slot(unbuilt: Study) -> None:
+def test_an_evaluation_that_never_was_built_belongs_to_its_slot(unbuilt: StudyRecords) -> None:
     analysis = analyse(unbuilt)
     rows = comparison_rows(analysis)
     short = rows[rows.n_seeds == 2]
@@ -140,12 +140,12 @@ def test_an_evaluation_that_never_was_built_belongs_to_its_slot(unbuilt: Study) 
     assert len(rows) == 6
 
 
-def test_cells_that_cannot_be_built_are_planned_but_no_candidates(unbuilt: Study) -> None:
+def test_cells_that_cannot_be_built_are_planned_but_no_candidates(unbuilt: StudyRecords) -> None:
     assert progress(unbuilt).text == "finished, 12 of 18 confirmed"
     assert ("Confirmed", "4 candidates on 3 seeds") in facts.at_a_glance(analyse(unbuilt))
 
 
-def test_under_each_row_stand_its_own_seeds(unbuilt: Study) -> None:
+def test_under_each_row_stand_its_own_seeds(unbuilt: StudyRecords) -> None:
     analysis = analyse(unbuilt)
     view = views.table_view(analysis, table(analysis, "comparison"), Links(None, ""), files=False)
     assert {len(entry.seeds) for entry in view.entries} == {3}
@@ -225,7 +225,7 @@ def test_of_a_single_class_no_best_one_is_told(joint: Analysis) -> None:
     assert second.startswith("Of disgust, ")
 
 
-def widths(study: Study) -> dict[str, float]:
+def widths(study: StudyRecords) -> dict[str, float]:
     """Of the intervals of a test accuracy, a recall and a model made elsewhere."""
     analysis = analyse(study)
     rows = comparison_rows(analysis)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from search.models.registry.queries import ClientShelf
+from search.models.registry.queries import ClientRegistry
 from search.models.registry.references import client_of, named
 from search.tracking import names
 
@@ -29,7 +29,7 @@ def origin_of(reference: str, tracking_uri: str) -> Origin | None:
     client = client_of(tracking_uri)
     run_id = reference
     if not _RUN.fullmatch(reference):
-        name, alias = named(ClientShelf(client).aliases(), reference)
+        name, alias = named(ClientRegistry(client).aliases(), reference)
         run_id = str(client.get_model_version_by_alias(name, alias).run_id)
     parent = client.get_run(client.get_run(run_id).data.tags["mlflow.parentRunId"])
     tags = parent.data.tags

@@ -30,7 +30,7 @@ _FAMILIES: Final = """
 """
 
 
-class Shelf(Protocol):
+class RegistryReader(Protocol):
     """Registered models."""
 
     def aliases(self) -> dict[str, dict[str, str]]:
@@ -47,25 +47,25 @@ class Shelf(Protocol):
 
 
 @dataclass(frozen=True)
-class SqliteShelf:
+class SqliteRegistry:
     """Reads the file, and never writes to it. folder: None where the files are elsewhere."""
 
     database: Path
 
     @classmethod
-    def open(cls, tracking_uri: str) -> "SqliteShelf | None":
+    def open(cls, tracking_uri: str) -> "SqliteRegistry | None":
         """None where the address is no SQLite file, or one of another schema."""
         if not tracking_uri.startswith(_PREFIX):
             return None
-        shelf = cls(Path(tracking_uri.removeprefix(_PREFIX)))
+        registry = cls(Path(tracking_uri.removeprefix(_PREFIX)))
         try:
-            versions = {version for (version,) in shelf._rows("SELECT version_num FROM alembic_version")}
+            versions = {version for (version,) in registry._rows("SELECT version_num FROM alembic_version")}
         except sqlite3.DatabaseError:
             return None
-        return shelf if versions <= _KNOWN_SCHEMAS else None
+        return registry if versions <= _KNOWN_SCHEMAS else None
 
     def aliases(self) -> dict[str, dict[str, str]]:
-        """See Shelf."""
+        """See RegistryReader."""
         found: dict[str, dict[str, str]] = {
             name: {} for (name,) in self._rows("SELECT name FROM registered_models")
         }
@@ -74,12 +74,12 @@ class SqliteShelf:
         return found
 
     def folder(self, name: str, version: str) -> Path | None:
-        """See Shelf."""
+        """See RegistryReader."""
         places = self._rows(_FOLDERS, (name, int(version)))
         return local(places[0][0]) if places else None
 
     def family(self, name: str, version: str) -> str:
-        """See Shelf."""
+        """See RegistryReader."""
         found = self._rows(_FAMILIES, (name, int(version), names.FAMILY))
         return str(found[0][0]) if found else ""
 
@@ -89,18 +89,18 @@ class SqliteShelf:
 
 
 @dataclass(frozen=True)
-class ClientShelf:
+class ClientRegistry:
     """Asks MLflow."""
 
     client: "MlflowClient"
 
     def aliases(self) -> dict[str, dict[str, str]]:
-        """See Shelf."""
+        """See RegistryReader."""
         models = self.client.search_registered_models()
         return {model.name: {a: str(v) for a, v in model.aliases.items()} for model in models}
 
     def folder(self, name: str, version: str) -> Path:
-        """See Shelf."""
+        """See RegistryReader."""
         from mlflow.artifacts import download_artifacts
 
         place = self.client.get_model_version_download_uri(name, version)
@@ -110,7 +110,7 @@ class ClientShelf:
         return Path(copy)
 
     def family(self, name: str, version: str) -> str:
-        """See Shelf."""
+        """See RegistryReader."""
         from mlflow.exceptions import MlflowException
 
         try:

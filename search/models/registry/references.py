@@ -15,7 +15,7 @@ from search.models.classifier import (
     open_file,
     register_own_classes,
 )
-from search.models.registry.queries import ClientShelf, Shelf, SqliteShelf
+from search.models.registry.queries import ClientRegistry, RegistryReader, SqliteRegistry
 from search.tracking import names
 from spaces.errors import UserError
 
@@ -56,20 +56,20 @@ def locate(reference: str, tracking_uri: str) -> Located:
     if _RUN.fullmatch(reference):
         return _of_run(client_of(tracking_uri), reference)
     _check_exists(tracking_uri)
-    shelf = SqliteShelf.open(tracking_uri)
-    return _on_shelf(shelf or ClientShelf(client_of(tracking_uri)), reference, tracking_uri)
+    registry = SqliteRegistry.open(tracking_uri)
+    return _in_registry(registry or ClientRegistry(client_of(tracking_uri)), reference, tracking_uri)
 
 
-def _on_shelf(shelf: Shelf, reference: str, tracking_uri: str) -> Located:
-    aliases = shelf.aliases()
+def _in_registry(registry: RegistryReader, reference: str, tracking_uri: str) -> Located:
+    aliases = registry.aliases()
     name, alias = named(aliases, reference)
     version = aliases[name][alias]
-    folder = shelf.folder(name, version)
+    folder = registry.folder(name, version)
     if folder is None:
-        folder = ClientShelf(client_of(tracking_uri)).folder(name, version)
+        folder = ClientRegistry(client_of(tracking_uri)).folder(name, version)
     files = folder / names.SERVED
     called = f"{name} version {version} ({alias})"
-    register_own_classes(files / names.MODEL_KERAS, shelf.family(name, version))
+    register_own_classes(files / names.MODEL_KERAS, registry.family(name, version))
     return Located(files / names.MODEL_KERAS, Labels.read(files / names.LABELS_JSON), called)
 
 
