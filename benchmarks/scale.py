@@ -28,12 +28,11 @@ from benchmarks.servers import mlflow_server
 from search.tracking import names
 from search.tracking.spool import Record
 from search.tracking.writer import Writer, prepare_store
+from tests.support.mlflow_study import write
+from tests.support.simulated import Simulation
 
 ROOT = Path(__file__).parent.parent
-sys.path.append(str(ROOT / "tests" / "reports"))
 
-from mlflow_study import write  # noqa: E402 (the path is set above)
-from simulated import Simulation  # noqa: E402
 
 NAME = "large"
 REPORT = """

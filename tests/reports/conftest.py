@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from mlflow_study import write
-from simulated import START, Simulation
 
 from reports.analysis import Analysis, analyse
 from reports.records.study import load_study
+from tests.support.mlflow_study import write
+from tests.support.simulated import START, Simulation
 
 STUDIES = (
     Simulation("joint", explore=16, leaders=3, seeds=4, images=400, epochs=8, unsealed=True),

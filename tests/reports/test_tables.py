@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from simulated import PUBLISHED
 
 from reports import columns, formats
 from reports.analysis import Analysis, analyse
@@ -18,6 +17,7 @@ from reports.page import views
 from reports.records.study import load_study
 from reports.rows import comparison_rows
 from reports.tables import Table, table_names, tables
+from tests.support.simulated import PUBLISHED
 
 #: The columns that users' scripts rely on; their names and order never change.
 PROMISED = [

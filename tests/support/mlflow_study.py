@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import simulated
 from numpy.typing import NDArray
 from PIL import Image
-from simulated import START, Candidate, Images, Simulation
 
 from search.tracking import names
 from search.training.worst_images import telling, write_gallery
+from tests.support import simulated
+from tests.support.simulated import START, Candidate, Images, Simulation
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
