@@ -21,6 +21,7 @@ from reports.progress import progress
 from reports.records.study import experiments_with_studies, load_study
 from reports.rows import comparison_rows
 from reports.tables import table_names, tables
+from search.safety.paths import below, checked_name
 
 PLOTLY, AUDIT = "plotly.min.js", "audit.html"
 
@@ -32,6 +33,9 @@ def build(experiments: Sequence[str], tracking_uri: str, out: Path, *, ui_url: s
     UI, to which numbers then lead. Raises UserError for an experiment without a study.
     """
     wanted = list(experiments) or experiments_with_studies(tracking_uri)
+    for name in wanted:
+        checked_name(name, "experiment")
+        below(out, name)
     out.mkdir(parents=True, exist_ok=True)
     (out / PLOTLY).write_text(get_plotlyjs(), encoding="utf-8")
     cards = []
@@ -47,9 +51,10 @@ def build(experiments: Sequence[str], tracking_uri: str, out: Path, *, ui_url: s
 
 def forget(out: Path, experiment: str) -> None:
     """Remove an experiment's report, and its place in the index."""
-    if not (out / experiment).exists():
+    folder = below(out, checked_name(experiment, "experiment"))
+    if not folder.exists():
         return
-    shutil.rmtree(out / experiment)
+    shutil.rmtree(folder)
     cards = [_written_before(name) for name in _other_pages(out, [])]
     (out / "index.html").write_text(index_page(cards), encoding="utf-8")
 

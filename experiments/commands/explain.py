@@ -28,6 +28,7 @@ def command(
     from search.models.explanation_sheet import sheet
     from search.models.registry.provenance import origin_of
     from search.models.registry.references import client_of, open_model
+    from search.safety.paths import below
     from search.tracking import names
     from search.workspace import Workspace as Place
     from spaces.errors import UserError
@@ -44,7 +45,7 @@ def command(
     with without_chatter():
         classifier = open_model(model, tracking)
         drawn = sheet(classifier, np.asarray(part.images), part.labels)
-    path = out or place.reports / origin.experiment / names.EXPLANATIONS_PNG
+    path = out or below(place.reports, origin.experiment) / names.EXPLANATIONS_PNG
     save(drawn, path)
     if path.name == names.EXPLANATIONS_PNG:
         client_of(tracking).log_artifact(origin.study_run_id, str(path))

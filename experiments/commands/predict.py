@@ -97,6 +97,7 @@ def _save(
 ) -> None:
     from search.models import drawing
     from search.models.occlusion import importance, overlay
+    from search.safety.paths import file_name
 
     if pictures is not None:
         drawing.save(drawing.annotated(one.picture.upright(), one.regions), pictures / f"{stem}.png")
@@ -107,5 +108,5 @@ def _save(
         face = f"-face{number}" if region.face else ""
         drawing.save(
             overlay(image, importance(classifier, image, label)),
-            explanations / f"{stem}{face}-{region.prediction.label}.png",
+            explanations / f"{stem}{face}-{file_name(region.prediction.label)}.png",
         )

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from search.safety.paths import NAME
+
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Rate = Annotated[float, Field(ge=0, le=1)]
 
-#: What an experiment may be called.
-NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 #: Keys of `[protocol]` that may grow or change while the study stays the same one. Precision and threads
 #: are here because a study records what "auto" became on its machine.
 TOTALS: Final = frozenset(

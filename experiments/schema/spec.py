@@ -17,7 +17,6 @@ from experiments.schema import (
 )
 from experiments.schema.cells import cells, expand, is_recipe
 from experiments.schema.sections import (
-    NAME,
     TOTALS,
     Images,
     Protocol,
@@ -26,6 +25,7 @@ from experiments.schema.sections import (
     Section,
     Verdict,
 )
+from search.safety.paths import NAME
 from search.training.recipe import Recipe
 from spaces.domains import (
     Categorical,

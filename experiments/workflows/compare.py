@@ -142,8 +142,8 @@ def _uri(image: NDArray[np.uint8]) -> str:
 
 def folder_name(a: str, b: str) -> str:
     """A name for what is written about two."""
-    plain = [re.sub(r"[^\w.]+", "-", Path(text).stem if text.endswith(SUFFIX) else text) for text in (a, b)]
-    return "_".join(plain)
+    plain = [Path(text).stem if text.endswith(SUFFIX) else text for text in (a, b)]
+    return "_".join(re.sub(r"[^\w.]+", "-", text)[-60:] for text in plain)
 
 
 def write(pair: Paired, pictures: Mapping[str, str], folder: Path) -> Path:

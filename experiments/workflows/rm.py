@@ -13,9 +13,10 @@ from optuna.trial import TrialState
 from experiments.workflows.context import Means
 from experiments.workflows.runs import StoredStudy
 from reports.records.store import local_folder
+from search.safety.paths import checked_name, starting_with
 from search.study.storage import Storage, open_storage
 from search.tracking import names
-from search.tracking.erase import erase, registered_from, unregister
+from search.tracking.erase import check_artifacts, erase, models_of, registered_from, unregister
 from search.tracking.spool import REFUSED, Spool
 from spaces.errors import UserError
 
@@ -37,7 +38,7 @@ def registered(stored: StoredStudy, tracking_uri: str) -> list[str]:
 @contextmanager
 def unused(stored: StoredStudy, means: Means) -> Iterator[Storage]:
     """Optuna's storage, while nobody evaluates anything of the study. Raises UserError."""
-    _check_place(stored, means)
+    _check_paths(stored, means)
     lock = means.workspace.lock(0) if means.storage is None else contextlib.nullcontext()
     with lock:
         storage = open_storage(means.storage or means.workspace.storage_url, means.grace_seconds)
@@ -52,14 +53,17 @@ def unused(stored: StoredStudy, means: Means) -> Iterator[Storage]:
         yield storage
 
 
-def _check_place(stored: StoredStudy, means: Means) -> None:
-    """A workspace that was copied names the files of the one that it is a copy of."""
-    folder = local_folder(stored.parent.artifact_uri)
-    if means.tracking_uri is None and folder and not folder.is_relative_to(means.workspace.folder):
-        raise UserError(
-            f"the files of study {stored.study} lie in {folder.parents[1]}, outside of this workspace: "
-            "remove it there, or delete this copy of the workspace as a whole"
-        )
+def _check_paths(stored: StoredStudy, means: Means) -> None:
+    """Refuse a study whose name or whose artifact addresses lead to somebody else's files.
+
+    A workspace that was copied names the files of the one that it is a copy of; and what a store says is
+    nothing to remove folders by.
+    """
+    checked_name(stored.experiment, "experiment")
+    checked_name(stored.study, "study")
+    root = means.workspace.folder if means.tracking_uri is None else None
+    for run in (stored.parent, *stored.runs):
+        check_artifacts(run.artifact_uri, run.run_id, root)
 
 
 def remove(stored: StoredStudy, means: Means, storage: Storage, say: Callable[[str], None]) -> None:
@@ -69,16 +73,20 @@ def remove(stored: StoredStudy, means: Means, storage: Storage, say: Callable[[s
     """
     from mlflow import MlflowClient
 
+    client = MlflowClient(means.tracking)
+    root = means.workspace.folder if means.tracking_uri is None else None
+    every = {stored.parent.run_id, *(run.run_id for run in stored.runs)}
+    for model in models_of(client, stored.experiment_id, every):
+        check_artifacts(model.artifact_location, model.model_id, root)
     _remove_files(stored, means)
     for study in _studies(stored, storage):
         storage.delete_study(study)
-    client = MlflowClient(means.tracking)
     openings = [run.run_id for run in stored.runs if run.tags.get(names.KIND) == names.UNSEALING_KIND]
     run_ids = [run.run_id for run in stored.runs if run.run_id not in openings]
     for run_id in openings:
         client.set_tag(run_id, names.STUDY, f"removed {stored.study}")
     unregister(client, registered_from(client, stored.experiment, run_ids))
-    for_good = erase(client, stored.experiment_id, [*run_ids, stored.parent.run_id])
+    for_good = erase(client, stored.experiment_id, [*run_ids, stored.parent.run_id], root)
     _remove_shells(stored, means)
     if openings:
         say("That its test set was opened stays in MLflow: every look at it counts.")
@@ -98,9 +106,9 @@ def _remove_files(stored: StoredStudy, means: Means) -> None:
     from reports.build import forget
 
     workspace = means.workspace
-    for folder in workspace.checkpoints.glob(f"{stored.study}-*"):
+    for folder in starting_with(workspace.checkpoints, f"{stored.study}-"):
         shutil.rmtree(folder, ignore_errors=True)
-    for folder in workspace.spool.glob(f"{stored.experiment}*"):
+    for folder in starting_with(workspace.spool, stored.experiment):
         _empty_spool(folder, stored.study)
     if stored.newest:
         forget(workspace.reports, stored.experiment)

@@ -12,6 +12,7 @@ from reports.records.store import (
     open_store,
 )
 from reports.records.study import studies
+from search.safety.paths import checked_name, is_name, starting_with
 from search.tracking import names
 from search.workspace import Workspace
 from spaces.errors import UserError
@@ -87,19 +88,23 @@ def _of_experiment(store: Store, workspace: Workspace, experiment: str, number: 
 def _sizes(
     workspace: Workspace, experiment: str, study: str, runs: Sequence[Run], *, newest: bool
 ) -> dict[str, int]:
+    if not (is_name(experiment) and is_name(study)):
+        return {}
     folders = [folder for run in runs if (folder := local_folder(run.artifact_uri)) is not None]
+    spools = [path / "files" for path in starting_with(workspace.spool, experiment)]
     logged = logged_models(workspace, experiment, {run.run_id for run in runs})
     return {
         "artifacts": sum(map(size_of, folders)),
         "models": sum(map(size_of, logged)),
-        "checkpoints": sum(map(size_of, workspace.checkpoints.glob(f"{study}-*"))),
-        "spool": sum(map(size_of, workspace.spool.glob(f"{experiment}*/files/{study}-*"))),
+        "checkpoints": sum(map(size_of, starting_with(workspace.checkpoints, f"{study}-"))),
+        "spool": sum(size_of(path) for files in spools for path in starting_with(files, f"{study}-")),
         "reports": size_of(workspace.reports / experiment) if newest else 0,
     }
 
 
 def logged_models(workspace: Workspace, experiment: str, run_ids: set[str]) -> list[Path]:
-    """The folders of registered models that come from these runs."""
+    """The folders of registered models that come from these runs. The experiment's name is checked."""
+    checked_name(experiment, "experiment")
     files = (workspace.artifacts / experiment / "models").glob("*/artifacts/MLmodel")
     return [file.parent for file in files if set(_OF_RUN.findall(file.read_text())) & run_ids]
 

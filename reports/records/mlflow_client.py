@@ -19,6 +19,7 @@ from reports.records.store import (
     in_order,
     local_artifact,
 )
+from search.safety.paths import below
 from spaces.errors import UserError
 
 PAGE = 1000
@@ -70,7 +71,7 @@ class ClientStore:
         return self._fetch(run, path) if found is None else found
 
     def _fetch(self, run: Run, path: str) -> Path:
-        folder = _scratch() / run.run_id
+        folder = below(_scratch(), run.run_id)
         if (folder / path).is_file():
             return folder / path
         folder.mkdir(exist_ok=True)

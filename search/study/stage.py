@@ -30,6 +30,7 @@ from search.execution.messages import (
     Epoch,
     Value,
 )
+from search.safety.paths import checked_name
 from search.study.config import Setting
 from search.study.evaluation import (
     LOST,
@@ -256,7 +257,7 @@ class Stage(ABC):
 
     def folder_of(self, key: str) -> Path:
         """Where an evaluation keeps its checkpoint and its artifacts until they are delivered."""
-        return self.workspace / "checkpoints" / key.replace("/", "-")
+        return self.workspace / "checkpoints" / checked_name(key.replace("/", "-"), "evaluation")
 
     # What the child says
 

@@ -1,11 +1,18 @@
 """Takes runs out of MLflow for good: their rows, their artifacts, and what was registered from them."""
 
 import contextlib
+import re
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from spaces.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
 
 
@@ -15,19 +22,70 @@ def registered_from(client: "MlflowClient", name: str, run_ids: Collection[str])
     return [version for version in versions if version.run_id in run_ids]
 
 
-def erase(client: "MlflowClient", experiment_id: str, run_ids: Collection[str]) -> bool:
+#: Ids that MLflow gives to runs and to logged models.
+_ID: Final = re.compile(r"(m-)?[0-9a-f]{32}")
+
+
+def check_artifacts(address: str, owner: str, root: Path | None) -> None:
+    """Refuse to remove a local folder that is not the artifact folder of the run or model that names it.
+
+    Args:
+        address: the artifact address, from the store.
+        owner: the id of the run or model. MLflow keeps local artifacts in .../ID/artifacts.
+        root: the folder that local artifacts must lie in; None where the store is on a server.
+
+    Raises:
+        UserError: for any other local folder.
+    """
+    parts = urlsplit(address)
+    if parts.scheme not in ("", "file"):
+        return
+    named = Path(url2pathname(parts.path))
+    folder = named.resolve()
+    if root is not None and not folder.is_relative_to(root.resolve()):
+        raise UserError(
+            f"files of {owner!a} lie in {named}, outside of this workspace: remove the study where it "
+            "was made, or delete this copy of the workspace as a whole"
+        )
+    if not _ID.fullmatch(owner) or folder.parts[-2:] != (owner, "artifacts"):
+        raise UserError(
+            f"{named} is not where MLflow keeps the files of {owner!a}: nothing is removed. Correct the "
+            "address in the store, or delete the workspace as a whole"
+        )
+
+
+def models_of(client: "MlflowClient", experiment_id: str, run_ids: Collection[str]) -> "list[LoggedModel]":
+    """The logged models that come from these runs."""
+    return [one for one in client.search_logged_models([experiment_id]) if one.source_run_id in run_ids]
+
+
+def erase(
+    client: "MlflowClient", experiment_id: str, run_ids: Collection[str], root: Path | None = None
+) -> bool:
     """Remove runs with what they logged, in the order given; the experiment too, once it is empty.
 
-    False where the store only marks them as deleted, as a tracking server does: there `mlflow gc` ends it.
+    Args:
+        client: MLflow's.
+        experiment_id: MLflow's, of the experiment that the runs belong to.
+        run_ids: which runs.
+        root: the folder that local artifacts must lie in; see `check_artifacts`.
+
+    Returns:
+        False where the store only marks them as deleted, as a server does: there `mlflow gc` ends it.
+
+    Raises:
+        UserError: where an artifact address leads elsewhere.
     """
     store = client._tracking_client.store
-    for model in client.search_logged_models([experiment_id]):
-        if model.source_run_id in run_ids:
-            _artifacts(model.artifact_location).delete_artifacts()
-            client.delete_logged_model(model.model_id)
-            _for_good(store, "_hard_delete_logged_model", model.model_id)
+    for model in models_of(client, experiment_id, run_ids):
+        check_artifacts(model.artifact_location, model.model_id, root)
+        _artifacts(model.artifact_location).delete_artifacts()
+        client.delete_logged_model(model.model_id)
+        _for_good(store, "_hard_delete_logged_model", model.model_id)
     for run_id in run_ids:
-        _artifacts(client.get_run(run_id).info.artifact_uri).delete_artifacts()
+        address = client.get_run(run_id).info.artifact_uri
+        check_artifacts(address, run_id, root)
+        _artifacts(address).delete_artifacts()
         client.delete_run(run_id)
         _for_good(store, "_hard_delete_run", run_id)
     if not client.search_runs([experiment_id], max_results=1):

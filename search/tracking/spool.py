@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from search.execution.atomic_files import settle, write_whole
+from search.safety.paths import below
 
 REFUSED = "refused"  # the folder of records that MLflow will never take, with the reasons
 _LOCK = "lock"
@@ -104,7 +105,7 @@ class Spool:
 
     def keep_files(self, source: Path, key: str) -> str:
         """Move a folder of artifacts here, to wait for delivery; its new path. Moved already: the same."""
-        kept = self.files / key.replace("/", "-")
+        kept = below(self.files, key.replace("/", "-"))
         if source.exists():
             shutil.rmtree(kept, ignore_errors=True)
             shutil.move(source, kept)
@@ -113,7 +114,7 @@ class Spool:
 
     def copy_files(self, source: Path, key: str, name: str) -> str:
         """Copy a folder here under a name, to wait for delivery; the path of the folder that holds it."""
-        kept = self.files / key.replace("/", "-")
+        kept = below(self.files, key.replace("/", "-"))
         if source.exists():
             shutil.copytree(source, kept / name, dirs_exist_ok=True)
             settle(kept / name, files=True)
@@ -130,9 +131,14 @@ class Spool:
 
     def remove(self, record: Record) -> None:
         """Forget a delivered record and the files that went with it: these first, lest they stay for ever."""
-        if files := record.content.get("files"):
+        if (files := record.content.get("files")) and self._waits_here(Path(files)):
             shutil.rmtree(files, ignore_errors=True)
         record.path.unlink(missing_ok=True)
+
+    def _waits_here(self, files: Path) -> bool:
+        """Whether files lie in this spool or in one beside it that was taken over: no others are removed."""
+        files = files.resolve()
+        return files.parent.name == self.files.name and files.parents[2:3] == (self.folder.resolve().parent,)
 
     def set_aside(self, record: Record, reason: str) -> None:
         """Put a record that MLflow refuses for good out of the way, with the reason, and lose nothing."""

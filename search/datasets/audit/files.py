@@ -14,6 +14,7 @@ from search.datasets.audit.galleries import galleries, overlap_gallery
 from search.datasets.audit.lists import write_lists, write_overlap
 from search.datasets.duplicates.between_sets import Overlap
 from search.datasets.prepared import Prepared
+from search.safety.paths import below, file_name
 
 PAGE: Final = "audit.html"
 _TEMPLATE: Final = Path(__file__).with_name("page.html")
@@ -23,11 +24,12 @@ def write_audit(collections: Sequence[Collection], pairs: Sequence[Overlap], out
     """Write the page, audit.json and the lists into `out`."""
     out.mkdir(parents=True, exist_ok=True)
     for collection in collections:
-        folder = out if len(collections) == 1 else out / collection.prepared.name
+        folder = out if len(collections) == 1 else below(out, file_name(collection.prepared.name))
         folder.mkdir(exist_ok=True)
         write_lists(collection, folder)
     for overlap in pairs:
-        write_overlap(overlap, out / f"{overlap.one.prepared.name}_and_{overlap.other.prepared.name}.csv")
+        sides = [file_name(side.prepared.name) for side in (overlap.one, overlap.other)]
+        write_overlap(overlap, out / f"{'_and_'.join(sides)}.csv")
     facts = {
         "sets": [_facts(collection.prepared) for collection in collections],
         "across": [overlap.to_dict() for overlap in pairs],
