@@ -6,8 +6,8 @@
 from typing import Any
 
 _EXPORTS = {
-    "build": "reports.build",
-    "self_contained": "reports.build",
+    "build": "reports.writer",
+    "self_contained": "reports.writer",
     "model_card": "reports.card.card",
     "verdict_of": "reports.analysis",
     "sentences_of": "reports.analysis",

@@ -103,7 +103,7 @@ def _studies(stored: StoredStudy, storage: Storage) -> list[int]:
 
 
 def _remove_files(stored: StoredStudy, means: Means) -> None:
-    from reports.build import forget
+    from reports.writer import forget
 
     workspace = means.workspace
     for folder in starting_with(workspace.checkpoints, f"{stored.study}-"):
