@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from experiments.workflows.context import Means
 from experiments.workflows.rm import remove, unused
 from experiments.workflows.runs import stored_studies
-from reports.build import build, forget
+from reports.writer import build, forget
 from search.safety.paths import below, checked_name, file_name, starting_with
 from search.tracking import names
 from search.tracking.spool import Spool
