@@ -90,7 +90,7 @@ def read_spec(experiment: str, options: dict[str, Any], settings: list[str]) -> 
 
 def tell(finished: "Finished", workspace: Path, tracking_uri: str | None) -> None:
     """Say what came out, where it is, and how to go on."""
-    from search.study.storage import masked
+    from search.safety.secrets import masked
 
     for sentence in finished.sentences:
         typer.echo(sentence)

@@ -23,7 +23,8 @@ from optuna.trial import TrialState
 from packaging.requirements import Requirement
 
 from search.execution.devices import cores, gpus
-from search.study.storage import absent, masked, open_storage
+from search.safety.secrets import masked
+from search.study.storage import absent, open_storage
 from search.tracking.delivery import Delivery
 from search.tracking.spool import REFUSED, Spool, waits_for
 from search.tracking.writer import Writer, process_is_gone

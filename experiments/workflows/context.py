@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from search.study.storage import GRACE_SECONDS, masked
+from search.safety.secrets import masked
+from search.study.storage import GRACE_SECONDS
 from search.workspace import Workspace
 from spaces.errors import UserError
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from experiments.schema.spec import Spec
 from search.datasets.prepare import Prepared, prepare
+from search.safety.secrets import masked
 from search.study.config import Protocol, Setting
-from search.study.storage import masked
 from search.tracking.environment import versions
 from search.training.precision import automatic
 from search.workspace import Workspace

@@ -19,9 +19,10 @@ from search.execution.devices import cores, environments, gpus
 from search.execution.fork_client import ForkServer
 from search.execution.retry import BrokenStudy
 from search.execution.signals import hearing_signals
+from search.safety.secrets import masked
 from search.study.config import Setting
 from search.study.stage import Stage
-from search.study.storage import masked, open_storage
+from search.study.storage import open_storage
 from search.study.study import Study, begun
 from search.tracking import names
 from search.tracking.delivery import Delivery

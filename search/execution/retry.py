@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from search.execution.atomic_files import disk_is_full
-from search.study.storage import is_passing, masked
+from search.safety.secrets import masked
+from search.study.storage import is_passing
 
 _T = TypeVar("_T")
 _SECONDS = (0.2, 1, 2, 5, 10)

@@ -26,6 +26,7 @@ from optuna.trial import TrialState
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
+from search.safety.secrets import masked
 from spaces.errors import UserError
 
 HEARTBEAT_SECONDS = 30
@@ -259,11 +260,6 @@ def _passes(error: DBAPIError) -> bool:
     if "sqlite3" in type(error.orig).__module__:
         return _PASSING.search(str(error.orig)) is not None
     return isinstance(error, OperationalError) or error.connection_invalidated
-
-
-def masked(text: str) -> str:
-    """The text without the passwords of addresses in it."""
-    return re.sub(r"(://[^:/@\s]*):[^@/\s]+@", r"\1:***@", re.sub(r"(password=)[^&\s]+", r"\1***", text))
 
 
 def _quieten() -> None:

@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from search.study.storage import masked
+from search.safety.secrets import masked
 from search.tracking.spool import Spool
 from search.tracking.writer import Writer
 

@@ -132,7 +132,7 @@ def test_the_command_prints_a_line_each_and_exits_with_1_when_something_is_wrong
 @pytest.mark.parametrize("text", ["postgresql+psycopg://user:secret@host/db", "http://me:secret@host:5000"])
 def test_passwords_are_masked(text: str) -> None:
     """In every message, log and tag."""
-    from search.study.storage import masked
+    from search.safety.secrets import masked
 
     assert "secret" not in masked(f"cannot reach {text}, sorry")
     assert masked(text).count("***") == 1
