@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 from search.datasets.prepare import prepare
 from search.execution.devices import cores
 from search.execution.fork_client import ForkServer
-from search.study.config import Protocol, Setting
+from search.study.config import Protocol, StudyConfig
 from search.training.precision import automatic
-from search.workers.thread_benchmark import arrangements, calibrate
+from search.workers.thread_benchmark import arrangements, benchmark_threads
 
 QUICK = True
 
@@ -42,7 +42,7 @@ def main() -> None:
         server.start()
         server.wait_until_ready(180)
         for space in NETWORKS:
-            setting = Setting(
+            config = StudyConfig(
                 experiment="arrangements",
                 question="Which is the fastest?",
                 space=space,
@@ -53,7 +53,7 @@ def main() -> None:
                 threads=1,
                 identity={},
             )
-            speeds = calibrate(server, setting, cores(), seconds=asked.seconds, images=IMAGES)
+            speeds = benchmark_threads(server, config, cores(), seconds=asked.seconds, images=IMAGES)
             print(f"| {space} | {' | '.join(f'{speeds[one]:,.0f}' for one in wide)} |", flush=True)
         server.close()
 

@@ -27,12 +27,13 @@ from search.execution.messages import (
     Answer,
     Built,
     Epoch,
+    EvaluationResult,
     Suggest,
     Task,
     receive,
     send,
 )
-from search.study.evaluation import Outcome, Work
+from search.study.evaluation import ActiveEvaluation
 from search.study.explore import Explore
 from search.study.storage import open_storage
 from search.tracking import names
@@ -51,16 +52,16 @@ class Gauge:
         self.samples: list[tuple[float, int]] = []  # MB resident, descriptors
         self._lock = threading.Lock()
 
-    def begun(self, work: Work) -> None:
+    def begun(self, evaluation: ActiveEvaluation) -> None:
         """Nothing to note."""
 
-    def built(self, work: Work) -> None:
+    def built(self, evaluation: ActiveEvaluation) -> None:
         """Nothing to note."""
 
-    def epoch(self, work: Work, message: Epoch) -> None:
+    def epoch(self, evaluation: ActiveEvaluation, message: Epoch) -> None:
         """Nothing to note."""
 
-    def ended(self, work: Work, outcome: Outcome) -> None:
+    def ended(self, evaluation: ActiveEvaluation, result: EvaluationResult) -> None:
         """Look."""
         status = Path("/proc/self/status").read_text().splitlines()
         resident = next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1000
@@ -120,14 +121,14 @@ def _fill(stage: Explore, finished: int) -> None:
 
 def _ask_once(stage: Explore, number: int) -> float:
     began = time.perf_counter()
-    work = stage.claim(0)
-    assert isinstance(work, Work)
+    evaluation = stage.claim(0)
+    assert isinstance(evaluation, ActiveEvaluation)
     for k in range(DRAWS):
-        stage.suggest(work, f"x{k}", RATE)
+        stage.suggest(evaluation, f"x{k}", RATE)
     seconds = time.perf_counter() - began
     built = Built("plain_cnn", "", "", {}, {}, {}, f"new {number}", f"new {number}", 1, 1)
-    assert stage.built(work, built) == Answer.GO
-    stage.finish(work, Outcome(names.COMPLETE, score=0.5))
+    assert stage.built(evaluation, built) == Answer.GO
+    stage.finish(evaluation, EvaluationResult(names.COMPLETE, score=0.5))
     return seconds
 
 
@@ -175,10 +176,10 @@ def overhead(folder: Path, evaluations: int = 6, seconds: float = 10.0) -> None:
     ended: list[float] = []
 
     class Clock(Gauge):
-        def begun(self, work: Work) -> None:
+        def begun(self, evaluation: ActiveEvaluation) -> None:
             ended.append(time.perf_counter())
 
-        def ended(self, work: Work, outcome: Outcome) -> None:
+        def ended(self, evaluation: ActiveEvaluation, result: EvaluationResult) -> None:
             ended.append(time.perf_counter())
 
     setting = small_study.setting(cells, seeds=1)

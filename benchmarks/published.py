@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.schema.experiment import ExperimentConfig
 from experiments.schema.sections import Published
-from experiments.schema.spec import Spec
 from reports.records.frames import records
 from reports.records.study import StudyRecords, load_study
 from reports.statistics import wilson
@@ -112,7 +112,7 @@ def main() -> None:
 
 def part(one: Reduced, tracking: str) -> Iterator[str]:
     """The lines of one experiment: how it was run, and a row for each published one."""
-    spec = Spec.load(one.experiment)
+    spec = ExperimentConfig.load(one.experiment)
     try:
         study = load_study(one.name or one.experiment, tracking)
     except UserError:
@@ -157,7 +157,7 @@ def _candidates(study: StudyRecords) -> list[dict[str, Any]]:
     return found
 
 
-def _stands_for(run: dict[str, Any], row: Published, spec: Spec) -> bool:
+def _stands_for(run: dict[str, Any], row: Published, spec: ExperimentConfig) -> bool:
     """Whether a candidate of ours is what a published row describes."""
     if row.family is None:
         return row.group == "reference" and row.test_accuracy is None

@@ -19,8 +19,8 @@ from mlflow import MlflowClient
 
 from benchmarks import small_study
 from benchmarks.servers import free_port, mlflow_server
-from search.execution.messages import Epoch
-from search.study.evaluation import Outcome, Work
+from search.execution.messages import Epoch, EvaluationResult
+from search.study.evaluation import ActiveEvaluation
 from search.tracking import names
 from search.workspace import Workspace
 
@@ -33,16 +33,16 @@ class At:
     def __init__(self, calls: dict[int, Callable[[], None]]) -> None:
         self._calls, self._ended, self._lock = calls, 0, threading.Lock()
 
-    def begun(self, work: Work) -> None:
+    def begun(self, evaluation: ActiveEvaluation) -> None:
         """Nothing to do."""
 
-    def built(self, work: Work) -> None:
+    def built(self, evaluation: ActiveEvaluation) -> None:
         """Nothing to do."""
 
-    def epoch(self, work: Work, message: Epoch) -> None:
+    def epoch(self, evaluation: ActiveEvaluation, message: Epoch) -> None:
         """Nothing to do."""
 
-    def ended(self, work: Work, outcome: Outcome) -> None:
+    def ended(self, evaluation: ActiveEvaluation, result: EvaluationResult) -> None:
         """Count."""
         with self._lock:
             self._ended += 1

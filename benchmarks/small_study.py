@@ -13,7 +13,7 @@ from typing import Any
 from search.datasets.prepared import Prepared
 from search.execution.fork_client import ForkServer
 from search.execution.signals import hearing_signals
-from search.study.config import Protocol, Setting
+from search.study.config import Protocol, StudyConfig
 from search.study.storage import open_storage
 from search.study.study import Study
 from search.tracking.delivery import Delivery
@@ -27,9 +27,9 @@ from search.workspace import Workspace
 BODY = "benchmarks.stand_in"
 
 
-def setting(
+def config(
     cells: Sequence[dict[str, Any]] = (), fix: Mapping[str, Any] | None = None, **protocol: Any
-) -> Setting:
+) -> StudyConfig:
     """A study on images that nobody looks at; without cells it explores three numbers, or what fix says."""
     counts = {"train": 1000, "validation": 100, "test": 0}
     digest = "0" * 64
@@ -47,7 +47,7 @@ def setting(
         notes=(),
         audit={},
     )
-    return Setting(
+    return StudyConfig(
         experiment="small",
         question="Does it hold?",
         space="plain_cnn",
@@ -64,7 +64,7 @@ def setting(
 
 def run(
     workspace: Workspace,
-    setting: Setting,
+    config: StudyConfig,
     workers: int = 2,
     *,
     storage: str | None = None,
@@ -80,11 +80,11 @@ def run(
     server = ForkServer(workspace.logs / "children.log", BODY, () if lock is None else (lock,))
     server.start()
     records = open_storage(storage or workspace.storage_url, grace_seconds)
-    study = Study(setting, records, workspace)
-    spool = Spool.claim(workspace.spool / setting.experiment)
+    study = Study(config, records, workspace)
+    spool = Spool.claim(workspace.spool / config.experiment)
     local = workspace.artifacts if tracking.startswith("sqlite") else None
-    delivery = Delivery(spool, Writer(tracking, setting.experiment, local, records.exclusive))
-    recorder = Recorder(spool, setting, {}, "")
+    delivery = Delivery(spool, Writer(tracking, config.experiment, local, records.exclusive))
+    recorder = Recorder(spool, config, {}, "")
     coordinator = Coordinator(server, workers, [recorder, *observers], say)
 
     def stop() -> None:
@@ -113,7 +113,7 @@ def main(folder: str, description: str) -> None:
     with workspace.lock() as lock:
         over = run(
             workspace,
-            setting(fields.get("cells", ()), fields.get("fix"), **fields.get("protocol", {})),
+            config(fields.get("cells", ()), fields.get("fix"), **fields.get("protocol", {})),
             fields.get("workers", 2),
             lock=lock,
             say=lambda text: print(text, flush=True),

@@ -37,8 +37,8 @@ from search.execution.messages import (
     Built,
     Closing,
     Epoch,
+    EvaluationResult,
     Failed,
-    Result,
     Suggest,
     Task,
     ask,
@@ -72,10 +72,10 @@ def _evaluate(pipe: Connection, task: Task) -> None:
         return
     finished = folder / RESULT
     if finished.exists():
-        send(pipe, Result(**json.loads(finished.read_text())))
+        send(pipe, EvaluationResult(**json.loads(finished.read_text())))
         return
     result = _train(pipe, task, behaviour, draws)
-    if result.outcome != "stopped":
+    if result.state != "stopped":
         _write_artifacts(folder / "artifacts", result)
         write_whole(finished, json.dumps(dataclasses.asdict(result)))
     send(pipe, result)
@@ -92,7 +92,7 @@ def _built(task: Task, values: list[Any]) -> Built:
     return Built("plain_cnn", "", f"stand-in {values[-1]}", {"x": values}, {}, {}, digest, digest, 1000, 2000)
 
 
-def _train(pipe: Connection, task: Task, behaviour: dict[str, Any], draws: list[float]) -> Result:
+def _train(pipe: Connection, task: Task, behaviour: dict[str, Any], draws: list[float]) -> EvaluationResult:
     checkpoint = Path(task.folder) / "checkpoint"
     saved = load(checkpoint)
     history = list(saved.record["history"]) if saved else []
@@ -117,7 +117,7 @@ def _train(pipe: Connection, task: Task, behaviour: dict[str, Any], draws: list[
         names.EPOCHS: float(len(history)),
         names.PEAK_RSS_MIB: peak + ballast.size * 0,
     }
-    return Result(outcome, score, metrics)
+    return EvaluationResult(outcome, score=score, metrics=metrics)
 
 
 def _metrics(task: Task, draws: list[float], epoch: int, seconds: float) -> dict[str, float]:
@@ -152,7 +152,7 @@ def _misbehave(pipe: Connection, behaviour: dict[str, Any]) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _write_artifacts(folder: Path, result: Result) -> None:
+def _write_artifacts(folder: Path, result: EvaluationResult) -> None:
     folder.mkdir(exist_ok=True)
     (folder / names.HISTORY_CSV).write_text(f"score\n{result.score!r}\n")
     settle(folder, files=True)

@@ -9,7 +9,7 @@ import typer
 from spaces.errors import UserError
 
 if TYPE_CHECKING:
-    from experiments.schema.spec import Spec
+    from experiments.schema.experiment import ExperimentConfig
     from experiments.workflows.search import Finished
 
 Experiment = Annotated[
@@ -78,14 +78,14 @@ def worker_count(workers: str) -> int | None:
     return int(workers)
 
 
-def read_spec(experiment: str, options: dict[str, Any], settings: list[str]) -> "Spec":
+def read_experiment(experiment: str, options: dict[str, Any], settings: list[str]) -> "ExperimentConfig":
     """The experiment with what the command line changes in it."""
-    from experiments.schema.spec import Spec, parse_setting
+    from experiments.schema.experiment import ExperimentConfig, parse_setting
 
-    spec = Spec.load(experiment)
+    config = ExperimentConfig.load(experiment)
     changes = {key: value for key, value in options.items() if value is not None}
     changes |= dict(parse_setting(text) for text in settings)
-    return spec.override(changes) if changes else spec
+    return config.override(changes) if changes else config
 
 
 def tell(finished: "Finished", workspace: Path, tracking_uri: str | None) -> None:

@@ -324,7 +324,7 @@ def test_the_coordinator_never_loads_keras() -> None:
     program = (
         "import sys, reports\n"
         "import experiments.workflows.search, experiments.workflows.progress\n"
-        "import experiments.schema.spec\n"
+        "import experiments.schema.experiment\n"
         "print(sorted({'keras', 'tensorflow', 'jax', 'torch', 'keras_tuner'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

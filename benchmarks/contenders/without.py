@@ -26,7 +26,7 @@ def fork_server() -> None:
 
 def refusal_of_repeats() -> None:
     """A candidate that was drawn before is trained again."""
-    explore.twin = lambda trials, work, built: None  # type: ignore[assignment]
+    explore.find_repeat = lambda trials, work, built: None  # type: ignore[assignment]
 
 
 if __name__ == "__main__":

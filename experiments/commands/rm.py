@@ -20,16 +20,16 @@ def command(
     """Remove a study everywhere: runs, artifacts, registered models, trials, checkpoints, report."""
     from rich.filesize import decimal
 
-    from experiments.workflows.context import Means
+    from experiments.workflows.context import RunContext
     from experiments.workflows.rm import registered, remove, unused
     from experiments.workflows.runs import find_study, stored_studies
     from search.workspace import Workspace as Place
 
     place = Place.at(workspace)
-    means = Means(place, storage=storage, tracking_uri=tracking_uri)
-    stored = find_study(study, stored_studies(place, means.tracking))
-    with unused(stored, means) as open_storage:
-        models = registered(stored, means.tracking)
+    context = RunContext(place, storage=storage, tracking_uri=tracking_uri)
+    stored = find_study(study, stored_studies(place, context.tracking))
+    with unused(stored, context) as open_storage:
+        models = registered(stored, context.tracking)
         also = f", registered models: {', '.join(models)}" if models else ""
         typer.echo(
             f"Study {stored.study} of {stored.experiment}: {stored.state}, "
@@ -38,5 +38,5 @@ def command(
         if not yes and not typer.confirm("Remove it for good?"):
             typer.echo("Nothing was removed.")
             raise typer.Exit(1)
-        remove(stored, means, open_storage, typer.echo)
+        remove(stored, context, open_storage, typer.echo)
     typer.echo(f"Removed. Prepared images stay in {place.cache}, for other studies.")

@@ -14,7 +14,7 @@ from experiments.options import (
     TrackingUri,
     Workers,
     Workspace,
-    read_spec,
+    read_experiment,
     tell,
     worker_count,
 )
@@ -56,22 +56,22 @@ def command(
         "protocol.epochs": epochs,
         "protocol.hours": hours,
     }
-    spec = read_spec(experiment, options, settings or [])
+    config = read_experiment(experiment, options, settings or [])
     from rich.console import Console
 
     from experiments.workflows import search
-    from experiments.workflows.context import Means
+    from experiments.workflows.context import RunContext
     from experiments.workflows.progress import Progress
     from search.workspace import Workspace as Place
 
-    means = Means(Place.at(workspace), count, storage, tracking_uri, gpu_share)
+    context = RunContext(Place.at(workspace), count, storage, tracking_uri, gpu_share)
     progress = Progress(Console(), quiet)
     if dry_run:
         from experiments.workflows.dry_run import dry_run as print_study
 
-        print_study(spec, means, progress.say)
+        print_study(config, context, progress.say)
         return
-    finished = search.search(spec, means, progress)
+    finished = search.search(config, context, progress)
     tell(finished, workspace, tracking_uri)
     if not finished.over:
         raise typer.Exit(130)

@@ -17,14 +17,14 @@ def command(
     """Open the test set, once, for the verdict of a finished study."""
     from experiments.schema.experiment_name import name_of
     from experiments.workflows.conclude import report as write_report
-    from experiments.workflows.context import Means
+    from experiments.workflows.context import RunContext
     from experiments.workflows.unseal import open_test_set
     from search.workspace import Workspace as Place
 
     name = name_of(experiment)
-    means = Means(Place.at(workspace), tracking_uri=tracking_uri)
-    opening = open_test_set(name, means, typer.echo)
+    context = RunContext(Place.at(workspace), tracking_uri=tracking_uri)
+    opening = open_test_set(name, context, typer.echo)
     for label, accuracies in opening.accuracies.items():
         mean = sum(accuracies) / len(accuracies)
         typer.echo(f"{label}: test accuracy {mean:.4f} (mean of {len(accuracies)} seeds)")
-    typer.echo(f"Report: {write_report([name], means.tracking, means.workspace.reports)}")
+    typer.echo(f"Report: {write_report([name], context.tracking, context.workspace.reports)}")

@@ -12,7 +12,7 @@ from experiments.options import (
     Settings,
     Workers,
     Workspace,
-    read_spec,
+    read_experiment,
     tell,
     worker_count,
 )
@@ -54,17 +54,17 @@ def command(
     from rich.console import Console
 
     from experiments.workflows import search
-    from experiments.workflows.context import Means
+    from experiments.workflows.context import RunContext
     from experiments.workflows.progress import Progress
     from search.workspace import Workspace as Place
 
     if not storage.startswith("postgresql"):
         raise UserError("workers meet in PostgreSQL: --storage takes postgresql+psycopg://USER@HOST/NAME")
     count = worker_count(workers)
-    spec = read_spec(experiment, {"data.source": data}, settings or [])
+    config = read_experiment(experiment, {"data.source": data}, settings or [])
     place = Place.at(workspace)
-    means = Means(place, count, storage, tracking_uri, gpu_share, grace, joins=True)
-    finished = search.search(spec, means, Progress(Console(), quiet))
+    context = RunContext(place, count, storage, tracking_uri, gpu_share, grace, joins=True)
+    finished = search.search(config, context, Progress(Console(), quiet))
     tell(finished, workspace, tracking_uri)
     if not finished.over:
         raise typer.Exit(130)

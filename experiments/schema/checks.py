@@ -14,31 +14,31 @@ from spaces.family import Family, load_family
 from spaces.space import Space
 
 if TYPE_CHECKING:
-    from experiments.schema.spec import Spec
+    from experiments.schema.experiment import ExperimentConfig
 
 #: With fewer pairs Wilcoxon's test cannot fall below its threshold of 0.1.
 FEWEST_STEPS = 5
 
 
-def check(spec: "Spec") -> None:
+def check(experiment: "ExperimentConfig") -> None:
     """Raise UserError at the first contradiction."""
-    if spec.search and spec.grid:
+    if experiment.search and experiment.grid:
         raise UserError("a file has [search] or [grid], not both; make two experiments of it.")
-    if spec.grid and not spec.cells:
+    if experiment.grid and not experiment.cells:
         raise UserError("the only cell of [grid] is the baseline; a grid needs one that differs from it.")
-    _agreed(spec)
-    arms = Space.parse(spec.space).families
-    _said_once(spec)
-    for recipe in _recipes(spec):
+    _agreed(experiment)
+    arms = Space.parse(experiment.space).families
+    _said_once(experiment)
+    for recipe in _recipes(experiment):
         Recipe.from_dict(recipe)
-    for cell in (*spec.cells, *([spec.baseline_cell] if spec.baseline_cell else [])):
+    for cell in (*experiment.cells, *([experiment.baseline_cell] if experiment.baseline_cell else [])):
         _one_candidate(cell, arms)
-    _known_names(spec)
+    _known_names(experiment)
 
 
-def _agreed(spec: "Spec") -> None:
+def _agreed(experiment: "ExperimentConfig") -> None:
     """What several keys of [protocol] and [data] ask for must be possible at once."""
-    protocol, several = spec.protocol, spec.protocol.explore_seeds > 1
+    protocol, several = experiment.protocol, experiment.protocol.explore_seeds > 1
     if protocol.pruner == "wilcoxon" and protocol.explore_seeds < FEWEST_STEPS:
         raise UserError(
             f'pruner = "wilcoxon" compares seeds, not epochs: ask for protocol.explore_seeds = {FEWEST_STEPS}'
@@ -58,27 +58,27 @@ def _agreed(spec: "Spec") -> None:
             'sampler = "cmaes" knows one objective: take tpe, nsga2, gp, qmc or random with '
             "protocol.also_minimize."
         )
-    if protocol.warm_start and (spec.grid or protocol.sampler == "grid"):
+    if protocol.warm_start and (experiment.grid or protocol.sampler == "grid"):
         raise UserError(
             "protocol.warm_start says what a search draws first, and a grid draws nothing: leave it out."
         )
-    if protocol.hours is not None and spec.grid:
+    if protocol.hours is not None and experiment.grid:
         raise UserError(
             "protocol.hours is a budget of a search, and every cell of a [grid] is trained on every seed: "
             "leave it out, and take fewer cells, seeds or epochs if it must be short."
         )
-    if spec.data.folds and not spec.grid:
+    if experiment.data.folds and not experiment.grid:
         raise UserError(
             "data.folds needs a [grid]: a search would choose its leaders by the images that later "
             "judge them."
         )
-    if spec.data.folds and protocol.final == "retrain":
+    if experiment.data.folds and protocol.final == "retrain":
         raise UserError(
             'protocol.final = "retrain" leaves out the validation part, which data.folds trains on too: set '
             'it to "keep".'
         )
-    ranges = [name for name, entry in spec.search.items() if not isinstance(entry, list)]
-    if protocol.sampler == "grid" and not spec.grid and (ranges or not spec.search):
+    ranges = [name for name, entry in experiment.search.items() if not isinstance(entry, list)]
+    if protocol.sampler == "grid" and not experiment.grid and (ranges or not experiment.search):
         raise UserError(
             'sampler = "grid" tries every combination of the lists in [search]'
             + (f': "{ranges[0]}" is no list.' if ranges else ", and there is none.")
@@ -108,23 +108,23 @@ def hyperparameters(family: Family) -> frozenset[str]:
     return frozenset([*numbered, *family.counts.values()])
 
 
-def _said_once(spec: "Spec") -> None:
-    varied = "[grid]" if spec.grid else "[search]"
-    for name in spec.varied:
-        if name in spec.fix or name in spec.fixed:
+def _said_once(experiment: "ExperimentConfig") -> None:
+    varied = "[grid]" if experiment.grid else "[search]"
+    for name in experiment.varied:
+        if name in experiment.fix or name in experiment.fixed:
             raise UserError(f'"{name}" is in [fix] and in {varied}; keep one.')
-        if is_recipe(name) and name.removeprefix("recipe.") in spec.recipe:
+        if is_recipe(name) and name.removeprefix("recipe.") in experiment.recipe:
             raise UserError(f'"{name}" is in [recipe] and in {varied}; keep one.')
 
 
-def _recipes(spec: "Spec") -> Iterator[dict[str, Any]]:
+def _recipes(experiment: "ExperimentConfig") -> Iterator[dict[str, Any]]:
     """Every value of a recipe field that the file asks for, in a recipe; of a range, both ends."""
-    yield dict(spec.recipe)
-    sections: tuple[Mapping[str, Any], ...] = (spec.search, *spec.grid, spec.baseline or {})
+    yield dict(experiment.recipe)
+    sections: tuple[Mapping[str, Any], ...] = (experiment.search, *experiment.grid, experiment.baseline or {})
     for section in sections:
         for name, entry in section.items():
             for value in _values(entry) if is_recipe(name) else ():
-                yield {**spec.recipe, name.removeprefix("recipe."): value}
+                yield {**experiment.recipe, name.removeprefix("recipe."): value}
 
 
 def _values(entry: Any) -> Sequence[Any]:
@@ -149,21 +149,21 @@ def _one_candidate(cell: Mapping[str, Any], arms: Sequence[str]) -> None:
         )
 
 
-def _known_names(spec: "Spec") -> None:
+def _known_names(experiment: "ExperimentConfig") -> None:
     """Refuse a hyperparameter that no family of the space has; a hypermodel's are known once it is built."""
-    if any(":" in arm for arm in spec.space):
+    if any(":" in arm for arm in experiment.space):
         return
-    for name in dict.fromkeys(name for settings in _settings(spec) for name in settings):
+    for name in dict.fromkeys(name for settings in _settings(experiment) for name in settings):
         if not is_recipe(name) and name not in ("family", "variant"):
-            _known_name(name, spec)
+            _known_name(name, experiment)
 
 
-def _settings(spec: "Spec") -> tuple[Mapping[str, Any], ...]:
-    return (spec.fixed, spec.search, *spec.cells, spec.baseline_cell or {})
+def _settings(experiment: "ExperimentConfig") -> tuple[Mapping[str, Any], ...]:
+    return (experiment.fixed, experiment.search, *experiment.cells, experiment.baseline_cell or {})
 
 
-def _known_name(name: str, spec: "Spec") -> None:
-    arms, plain = _arms_meant(name, spec.space), name.rpartition("/")[2]
+def _known_name(name: str, experiment: "ExperimentConfig") -> None:
+    arms, plain = _arms_meant(name, experiment.space), name.rpartition("/")[2]
     meant = families([arm for arm in arms if "." not in arm])
     if not meant:
         raise UserError(
@@ -171,7 +171,7 @@ def _known_name(name: str, spec: "Spec") -> None:
             "space."
         )
     known = frozenset[str]().union(*(hyperparameters(family) for family in meant))
-    if plain in known or _is_item(name, meant, spec):
+    if plain in known or _is_item(name, meant, experiment):
         return
     if f"{plain}_1" in known:
         raise UserError(f'"{name}" is a list: write its items, {plain}_1, {plain}_2, ...')
@@ -193,25 +193,25 @@ def _arms_meant(name: str, space: Sequence[str]) -> Sequence[str]:
     return [conditions[condition]]
 
 
-def _is_item(name: str, meant: Sequence[Family], spec: "Spec") -> bool:
+def _is_item(name: str, meant: Sequence[Family], experiment: "ExperimentConfig") -> bool:
     """Whether it is an item of a list, such as "kernels_2". Raises UserError where no list has so many."""
     stem, _, number = name.rpartition("/")[2].rpartition("_")
     having = [family for family in meant if f"{stem}_1" in hyperparameters(family)]
     if not having or not number.isdecimal():
         return False
-    most = max(_longest(stem, family, spec) for family in having)
+    most = max(_longest(stem, family, experiment) for family in having)
     if number != str(int(number)) or not 1 <= int(number) <= most:
         last = f" to {stem}_{most}" if most < math.inf else f", {stem}_2, ..."
         raise UserError(f'unknown hyperparameter "{name}"; there are {stem}_1{last}.')
     return True
 
 
-def _longest(stem: str, family: Family, spec: "Spec") -> float:
+def _longest(stem: str, family: Family, experiment: "ExperimentConfig") -> float:
     """How many items a list of the family may have: as many as it draws, or as the file says of its count."""
     count = family.counts.get(stem, "")
     entries = [
         settings.get(name, 0)
-        for settings in _settings(spec)
+        for settings in _settings(experiment)
         for name in (count, f"family={family.name}/{count}")
     ]
     said = [value for entry in entries for value in _values(entry) if isinstance(value, int)]

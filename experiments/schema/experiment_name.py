@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from experiments.schema.spec import Spec
+from experiments.schema.experiment import ExperimentConfig
 
 
 def name_of(name_or_path: str) -> str:
     """The name that the file of this path says or has; any other word as it is. Raises UserError."""
     is_path = Path(name_or_path).expanduser().is_file()
-    return Spec.load(name_or_path).name if is_path else name_or_path
+    return ExperimentConfig.load(name_or_path).name if is_path else name_or_path

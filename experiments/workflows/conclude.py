@@ -5,21 +5,23 @@ import json
 from pathlib import Path
 from typing import Any
 
-from experiments.schema.spec import Spec
-from experiments.workflows.context import Means
+from experiments.schema.experiment import ExperimentConfig
+from experiments.workflows.context import RunContext
 from search.tracking import names
 from search.tracking.delivery import Delivery
 from search.tracking.recorder import Recorder
 
 
-def conclude(spec: Spec, means: Means, recorder: Recorder, delivery: Delivery) -> tuple[str, ...]:
+def conclude(
+    experiment: ExperimentConfig, context: RunContext, recorder: Recorder, delivery: Delivery
+) -> tuple[str, ...]:
     """Freeze the verdict of a study that is over, count the look, log the page; the verdict's sentences.
 
     None where MLflow goes away meanwhile: the next search concludes.
     """
     import reports
 
-    own = (spec.name, means.tracking, recorder.study_key)
+    own = (experiment.name, context.tracking, recorder.study_key)
     study = reports.load_study(*own)
     if not _confirmed(study).any():
         return (_nothing(study),)
@@ -37,20 +39,25 @@ def conclude(spec: Spec, means: Means, recorder: Recorder, delivery: Delivery) -
         return ()
     recorder.study_files({names.REPORT_HTML: reports.self_contained(*own)})
     delivery.drain(60)
-    return (*reports.sentences_of(*own), *_trimmed(spec, means, recorder.study_key, verdict))
+    return (*reports.sentences_of(*own), *_trimmed(experiment, context, recorder.study_key, verdict))
 
 
-def _trimmed(spec: Spec, means: Means, study_id: str, verdict: Any) -> tuple[str, ...]:
+def _trimmed(
+    experiment: ExperimentConfig, context: RunContext, study_id: str, verdict: Any
+) -> tuple[str, ...]:
     """Keep the models within the protocol's budget; a sentence if any had to go."""
-    if spec.protocol.keep_models_mb is None:
+    if experiment.protocol.keep_models_mb is None:
         return ()
     from mlflow import MlflowClient
 
     import reports
     from experiments.workflows.model_budget import keep_within
 
-    study, client = reports.load_study(spec.name, means.tracking, study_id), MlflowClient(means.tracking)
-    told = keep_within(spec.protocol.keep_models_mb, study, verdict, client)
+    study, client = (
+        reports.load_study(experiment.name, context.tracking, study_id),
+        MlflowClient(context.tracking),
+    )
+    told = keep_within(experiment.protocol.keep_models_mb, study, verdict, client)
     return (told,) if told else ()
 
 

@@ -9,7 +9,7 @@ from spaces.errors import UserError
 
 
 @dataclass(frozen=True)
-class Means:
+class RunContext:
     """Where and with what a study runs: nothing here changes a result."""
 
     workspace: Workspace

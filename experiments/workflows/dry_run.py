@@ -5,74 +5,74 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from experiments.schema.spec import Spec
-from experiments.workflows.context import Means
-from experiments.workflows.resolve import prepare_data, setting_of
+from experiments.schema.experiment import ExperimentConfig
+from experiments.workflows.context import RunContext
+from experiments.workflows.resolve import prepare_data, study_config
 from experiments.workflows.search import size, threads_for
 from search.execution.devices import environments
 from search.execution.fork_client import ForkServer
 from search.execution.retry import BrokenStudy
-from search.study.config import Setting
+from search.study.config import StudyConfig
 from search.study.samplers import require_usable
 from search.study.storage import absent, open_storage
-from search.study.warm_start import leads, nothing_there
-from search.workers.dry_run import Candidate, Rehearsal, rehearse
+from search.study.warm_start import nothing_there, warm_start_candidates
+from search.workers.dry_run import Candidate, DryRun, try_candidates
 from spaces.domains import Categorical, Domain, Integer
 
 _SHOWN = 12
 
 
-def dry_run(spec: Spec, means: Means, say: Callable[[str], None]) -> Rehearsal:
+def dry_run(experiment: ExperimentConfig, context: RunContext, say: Callable[[str], None]) -> DryRun:
     """Say what the study would be and how long it would take here. Raises UserError and BrokenStudy."""
-    server = ForkServer(means.workspace.logs / "children.log")
+    server = ForkServer(context.workspace.logs / "children.log")
     server.start()
     try:
-        setting = setting_of(spec, prepare_data(spec, means.workspace, say))
-        require_usable(setting.protocol)
-        if spec.protocol.threads == "auto":
-            setting = replace(setting, threads=threads_for(setting, means, server, say))
-        workers = len(environments(means.workers, setting.threads, means.gpu_share))
-        for line in (*_study(setting, workers), *_splits(setting), *_beginning(setting, means)):
+        config = study_config(experiment, prepare_data(experiment, context.workspace, say))
+        require_usable(config.protocol)
+        if experiment.protocol.threads == "auto":
+            config = replace(config, threads=threads_for(config, context, server, say))
+        workers = len(environments(context.workers, config.threads, context.gpu_share))
+        for line in (*_study(config, workers), *_splits(config), *_beginning(config, context)):
             say(line)
         if not server.wait_until_ready(180):
-            raise BrokenStudy(f"Keras could not be loaded: see {means.workspace.logs / 'children.log'}")
-        found = rehearse(server, setting, workers)
+            raise BrokenStudy(f"Keras could not be loaded: see {context.workspace.logs / 'children.log'}")
+        found = try_candidates(server, config, workers)
     finally:
         server.close()
-    for line in (*_space(setting, found), *_cost(setting, found, workers)):
+    for line in (*_space(config, found), *_cost(config, found, workers)):
         say(line)
     return found
 
 
-def _study(setting: Setting, workers: int) -> list[str]:
+def _study(config: StudyConfig, workers: int) -> list[str]:
     plural = "s" if workers > 1 else ""
     return [
-        f"{setting.experiment}: {setting.question}",
-        f"study {setting.study}: {workers} worker{plural}, {setting.precision}, "
-        f"{setting.threads} thread{'s' if setting.threads > 1 else ''} each",
+        f"{config.experiment}: {config.question}",
+        f"study {config.study_id}: {workers} worker{plural}, {config.precision}, "
+        f"{config.threads} thread{'s' if config.threads > 1 else ''} each",
     ]
 
 
-def _beginning(setting: Setting, means: Means) -> list[str]:
+def _beginning(config: StudyConfig, context: RunContext) -> list[str]:
     """What an earlier study hands over. Raises UserError where it does not."""
-    if setting.protocol.warm_start is None:
+    if config.protocol.warm_start is None:
         return []
-    storage_url = means.storage or means.workspace.storage_url
+    storage_url = context.storage or context.workspace.storage_url
     if absent(storage_url):
-        raise nothing_there(setting)
+        raise nothing_there(config)
     with closing(open_storage(storage_url)) as storage:
-        handed_over = leads(storage, setting, f"{setting.experiment}-{setting.study}/explore")
+        handed_over = warm_start_candidates(storage, config, f"{config.experiment}-{config.study_id}/explore")
     study = str(handed_over[0]["from"]).partition("/")[0]
     return [f"begins with {len(handed_over)} of study {study}, by its own monitor images"]
 
 
-def _splits(setting: Setting) -> list[str]:
-    data, fraction = setting.data, setting.protocol.monitor_fraction
+def _splits(config: StudyConfig) -> list[str]:
+    data, fraction = config.data, config.protocol.monitor_fraction
     train, validation, test = (data.counts[part] for part in ("train", "validation", "test"))
     monitor = round(train * fraction)
     lines = [f"data: {data.name}, {size(data)}, {len(data.class_names)} classes, digest {data.digest[:12]}"]
-    if setting.folds:
-        lines.append(f"  {setting.folds} folds of {train + validation:,} images, drawn anew by every seed")
+    if config.folds:
+        lines.append(f"  {config.folds} folds of {train + validation:,} images, drawn anew by every seed")
     else:
         lines.append(f"  train {train - monitor:,}, monitor {monitor:,}, validation {validation:,}")
     lines.append(f"  split digest {data.split_digest[:12]}")
@@ -80,12 +80,12 @@ def _splits(setting: Setting) -> list[str]:
     return [*lines, f"  {sealed}"]
 
 
-def _space(setting: Setting, found: Rehearsal) -> list[str]:
+def _space(config: StudyConfig, found: DryRun) -> list[str]:
     shown = [_described(one, _varying(found)) for one in found.candidates[:_SHOWN]]
     rest = len(found.candidates) - len(shown)
     tail = [f"  and {rest} more"] if rest > 0 else []
-    if setting.cells:
-        cells = len(setting.cells) + (setting.baseline is not None)
+    if config.cells:
+        cells = len(config.cells) + (config.baseline is not None)
         return [f"grid: {cells} cells{_infeasible(found)}", *shown, *tail]
     names = [f"  {name}: {_range(domain)}" for name, domain in sorted(found.domains.items())]
     return [
@@ -97,7 +97,7 @@ def _space(setting: Setting, found: Rehearsal) -> list[str]:
     ]
 
 
-def _varying(found: Rehearsal) -> list[str]:
+def _varying(found: DryRun) -> list[str]:
     """Fields of the recipe in which candidates differ."""
     recipes = [one.recipe for one in found.candidates]
     return [name for name in recipes[0] if any(recipe[name] != recipes[0][name] for recipe in recipes)]
@@ -115,7 +115,7 @@ def _value(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _infeasible(found: Rehearsal) -> str:
+def _infeasible(found: DryRun) -> str:
     tried = len(found.candidates) + found.infeasible
     return f"; {found.infeasible} of {tried} tried are infeasible" if found.infeasible else ""
 
@@ -148,10 +148,10 @@ def _values(domain: Domain) -> int:
     return round((domain.high - domain.low) / domain.step) + 1 if domain.step else 0
 
 
-def _cost(setting: Setting, found: Rehearsal, workers: int) -> list[str]:
-    protocol = setting.protocol
+def _cost(config: StudyConfig, found: DryRun, workers: int) -> list[str]:
+    protocol = config.protocol
     stages = " and ".join(f"{count} in {stage}" for stage, count in found.evaluations)
-    several = f", {setting.folds} trainings each" if setting.folds else ""
+    several = f", {config.folds} trainings each" if config.folds else ""
     if protocol.explore_seeds > 1:
         several = f", {protocol.explore_seeds} trainings each in explore"
     short = protocol.hours is not None and found.seconds > protocol.hours * 3600

@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from experiments.schema.spec import Spec
+from experiments.schema.experiment import ExperimentConfig
 from experiments.workflows.resolve import prepare_data
 from reports.records.store import (
     MissingArtifactError,
@@ -69,14 +69,14 @@ def _is_meant(run: Run, text: str) -> bool:
     return len(text) >= _SHORTEST and run.run_id.startswith(text)
 
 
-def spec_of(recorded: Recorded) -> Spec:
+def spec_of(recorded: Recorded) -> ExperimentConfig:
     """The experiment as the study had it. Raises UserError where it was not kept."""
     try:
         path = recorded.store.artifact(recorded.parent, names.EXPERIMENT_TOML)
     except MissingArtifactError as error:
         raise UserError(f"the experiment file of study {recorded.parent.name} is missing: {error}") from None
     document = tomllib.loads(path.read_text(encoding="utf-8"))
-    return Spec.parse(document, f"{names.EXPERIMENT_TOML} of {recorded.parent.name}")
+    return ExperimentConfig.parse(document, f"{names.EXPERIMENT_TOML} of {recorded.parent.name}")
 
 
 def images_of(

@@ -12,10 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from search.execution.messages import Epoch
-from search.study.evaluation import Outcome, Work
+from search.execution.messages import Epoch, EvaluationResult
+from search.study.evaluation import ActiveEvaluation
 from search.study.explore import Explore
-from search.study.refit import Final
+from search.study.refit import Refit
 from search.study.stage import Stage
 from search.tracking import names
 
@@ -61,10 +61,10 @@ class Progress:
             done, total = stage.counted(), stage.total()
             self._done_before, self._total = done, total
         if isinstance(stage, Explore):
-            seeds = stage.setting.protocol.explore_seeds
+            seeds = stage.config.protocol.explore_seeds
             each = "one seed" if seeds == 1 else f"{seeds} seeds"
             what = f"explore: {total} trials ranked on the monitor split, {each} each"
-        elif isinstance(stage, Final):
+        elif isinstance(stage, Refit):
             what = "final: the selected candidate, trained on train and monitor together"
         else:
             what = f"confirm: {total} evaluations on fresh seeds, measured on validation"
@@ -73,43 +73,45 @@ class Progress:
         else:
             self.say(f"; {done} are done already" if done else "", what)
 
-    def begun(self, work: Work) -> None:
+    def begun(self, evaluation: ActiveEvaluation) -> None:
         """An evaluation is claimed."""
 
-    def built(self, work: Work) -> None:
+    def built(self, evaluation: ActiveEvaluation) -> None:
         """Its candidate is known; the live table shows it."""
 
-    def epoch(self, work: Work, message: Epoch) -> None:
+    def epoch(self, evaluation: ActiveEvaluation, message: Epoch) -> None:
         """One epoch is over."""
         with self._lock:
-            self._latest[work.key] = message
+            self._latest[evaluation.key] = message
 
-    def ended(self, work: Work, outcome: Outcome) -> None:
+    def ended(self, evaluation: ActiveEvaluation, result: EvaluationResult) -> None:
         """One line for each end where nothing is live; the best so far either way."""
         with self._lock:
-            self._latest.pop(work.key, None)
-            self._states[outcome.state] += 1
-            label = work.built.label if work.built is not None else ""
-            if outcome.state == names.COMPLETE and self._stage is not None:
-                minimize = self._stage.setting.protocol.direction == "minimize"
-                if self._best is None or (outcome.score < self._best[0]) == minimize:
-                    self._best = (outcome.score, label)
-        if outcome.state == names.FAILED or not self._console.is_terminal:
-            self.say(self._line(work, outcome, label))
+            self._latest.pop(evaluation.key, None)
+            self._states[result.state] += 1
+            label = evaluation.built.label if evaluation.built is not None else ""
+            if result.state == names.COMPLETE and self._stage is not None:
+                minimize = self._stage.config.protocol.direction == "minimize"
+                if self._best is None or (result.score < self._best[0]) == minimize:
+                    self._best = (result.score, label)
+        if result.state == names.FAILED or not self._console.is_terminal:
+            self.say(self._line(evaluation, result, label))
 
-    def _line(self, work: Work, outcome: Outcome, label: str) -> str:
+    def _line(self, evaluation: ActiveEvaluation, result: EvaluationResult, label: str) -> str:
         place = (
-            f"trial {work.slot}" if work.stage == names.EXPLORE else f"candidate {work.slot} seed {work.seed}"
+            f"trial {evaluation.slot}"
+            if evaluation.stage == names.EXPLORE
+            else f"candidate {evaluation.slot} seed {evaluation.seed}"
         )
-        parts = [place, label, outcome.state] if label else [place, outcome.state]
-        if outcome.score == outcome.score:
-            parts.append(f"monitor {outcome.score:.4f}")
-        if "val_accuracy" in outcome.metrics:
-            parts.append(f"validation accuracy {outcome.metrics['val_accuracy']:.4f}")
-        if names.SECONDS in outcome.metrics:
-            parts.append(f"{outcome.metrics[names.SECONDS]:.0f} s")
-        if outcome.reason:
-            parts.append(outcome.reason.splitlines()[0])
+        parts = [place, label, result.state] if label else [place, result.state]
+        if result.score == result.score:
+            parts.append(f"monitor {result.score:.4f}")
+        if "val_accuracy" in result.metrics:
+            parts.append(f"validation accuracy {result.metrics['val_accuracy']:.4f}")
+        if names.SECONDS in result.metrics:
+            parts.append(f"{result.metrics[names.SECONDS]:.0f} s")
+        if result.reason:
+            parts.append(result.reason.splitlines()[0])
         return "  " + " | ".join(parts)
 
     def _render(self) -> RenderableType:
@@ -146,13 +148,17 @@ class Progress:
         table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="dim")
         for column in ("", "architecture", "epoch", "train", "monitor"):
             table.add_column(column)
-        for work in stage.running():
-            latest = self._latest.get(work.key)
-            place = f"trial {work.slot}" if work.stage == names.EXPLORE else f"{work.slot}/{work.seed}"
+        for evaluation in stage.running():
+            latest = self._latest.get(evaluation.key)
+            place = (
+                f"trial {evaluation.slot}"
+                if evaluation.stage == names.EXPLORE
+                else f"{evaluation.slot}/{evaluation.seed}"
+            )
             table.add_row(
                 f"  {place}",
-                Text(work.built.label if work.built is not None else "drawing and building"),
-                f"{latest.epoch} of {work.task.epochs}" if latest else "",
+                Text(evaluation.built.label if evaluation.built is not None else "drawing and building"),
+                f"{latest.epoch} of {evaluation.task.epochs}" if latest else "",
                 f"{latest.metrics['train_accuracy']:.3f}" if latest else "",
                 f"{latest.metrics['monitor_accuracy']:.3f}" if latest else "",
             )

@@ -18,7 +18,7 @@ from reports.inference.wording import many
 from reports.records.predictions import Predictions, read_predictions
 from reports.records.store import MissingArtifactError
 from search.execution.fork_client import ForkServer
-from search.execution.messages import Epoch, Result
+from search.execution.messages import Epoch, EvaluationResult
 from search.tracking import names
 from search.tracking.environment import differing
 from search.workers.reproduce import task_of, train_again
@@ -94,7 +94,7 @@ def _told(record: dict[str, Any]) -> str:
     return f"seed {record['seed']}, {conditions['backend']}, {conditions['precision']}, {threads}"
 
 
-def _again(server: ForkServer, recorded: Recorded, task: Any, say: Callable[[str], None]) -> Result:
+def _again(server: ForkServer, recorded: Recorded, task: Any, say: Callable[[str], None]) -> EvaluationResult:
     last = None
     if recorded.run.tags[names.STATE] == names.PRUNED:
         last = len(_history(recorded.store.artifact(recorded.run, names.HISTORY_CSV)))
@@ -105,16 +105,18 @@ def _again(server: ForkServer, recorded: Recorded, task: Any, say: Callable[[str
     return train_again(server, task, heard, last)
 
 
-def _compared(recorded: Recorded, record: dict[str, Any], result: Result, artifacts: Path) -> Reproduction:
+def _compared(
+    recorded: Recorded, record: dict[str, Any], result: EvaluationResult, artifacts: Path
+) -> Reproduction:
     new = json.loads((artifacts / names.EVALUATION_JSON).read_text())
     likeness, evidence = _likeness(recorded, result, artifacts)
     return Reproduction(likeness, evidence, tuple(differing(record["conditions"], new["conditions"])))
 
 
-def _likeness(recorded: Recorded, result: Result, artifacts: Path) -> tuple[Likeness, str]:
+def _likeness(recorded: Recorded, result: EvaluationResult, artifacts: Path) -> tuple[Likeness, str]:
     state = recorded.run.tags[names.STATE]
-    if result.outcome != state:
-        return "not the same", f"it was {state} and is {result.outcome} now"
+    if result.state != state:
+        return "not the same", f"it was {state} and is {result.state} now"
     if state == names.DIVERGED:
         same = result.reason == recorded.run.tags.get(names.REASON, "")
         return "same to the bit" if same else "within noise", f"it diverges again: {result.reason}"

@@ -6,19 +6,19 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from experiments.schema.spec import Spec
+from experiments.schema.experiment import ExperimentConfig
 from search.datasets.prepare import Prepared, prepare
 from search.safety.secrets import masked
-from search.study.config import Protocol, Setting
+from search.study.config import Protocol, StudyConfig
 from search.tracking.environment import versions
 from search.training.precision import automatic
 from search.workspace import Workspace
 from spaces.keras_tuner.source_digest import code_of
 
 
-def prepare_data(spec: Spec, workspace: Workspace, say: Callable[[str], None]) -> Prepared:
+def prepare_data(experiment: ExperimentConfig, workspace: Workspace, say: Callable[[str], None]) -> Prepared:
     """The experiment's images, from the cache where they were prepared before."""
-    asked = spec.data
+    asked = experiment.data
     return prepare(
         asked.source,
         workspace.cache,
@@ -27,51 +27,53 @@ def prepare_data(spec: Spec, workspace: Workspace, say: Callable[[str], None]) -
         limit=asked.limit,
         classes=asked.classes,
         seed=asked.seed,
-        leaks=spec.protocol.leaks,
+        leaks=experiment.protocol.leaks,
         say=say,
     )
 
 
-def setting_of(spec: Spec, data: Prepared) -> Setting:
+def study_config(experiment: ExperimentConfig, data: Prepared) -> StudyConfig:
     """The study that an experiment on these data is."""
-    protocol, code = spec.protocol, code_of(spec.space)
+    protocol, code = experiment.protocol, code_of(experiment.space)
     precision = automatic() if protocol.precision == "auto" else protocol.precision
     shared = {name: getattr(protocol, name) for name in Protocol.__dataclass_fields__}
-    domains = {name: domain.to_dict() for name, domain in spec.domains.items()}
-    return Setting(
-        experiment=spec.name,
-        question=spec.question,
-        space=spec.space[0] if len(spec.space) == 1 else tuple(spec.space),
-        recipe=spec.recipe,
+    domains = {name: domain.to_dict() for name, domain in experiment.domains.items()}
+    return StudyConfig(
+        experiment=experiment.name,
+        question=experiment.question,
+        space=experiment.space[0] if len(experiment.space) == 1 else tuple(experiment.space),
+        recipe=experiment.recipe,
         protocol=Protocol(**shared),
         data=data,
         precision=precision,
         threads=1 if protocol.threads == "auto" else protocol.threads,
-        fix=spec.fixed,
+        fix=experiment.fixed,
         domains={n: d for n, d in domains.items() if not n.startswith("recipe.")},
         recipe_domains={n.removeprefix("recipe."): d for n, d in domains.items() if n.startswith("recipe.")},
-        cells=tuple(spec.cells),
-        baseline=spec.baseline_cell,
-        folds=spec.data.folds,
-        identity=spec.identity() | ({"code": dict(code)} if code else {}),
+        cells=tuple(experiment.cells),
+        baseline=experiment.baseline_cell,
+        folds=experiment.data.folds,
+        identity=experiment.identity() | ({"code": dict(code)} if code else {}),
     )
 
 
-def study_facts(spec: Spec, setting: Setting, leads: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def study_facts(
+    experiment: ExperimentConfig, config: StudyConfig, warm_start: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """What a report says about the study: the content of study.json. leads: what explore begins with."""
-    data, resolved = setting.data, spec.resolved()
+    data, resolved = config.data, experiment.resolved()
     return {
-        "experiment": spec.name,
-        "question": spec.question,
-        "study": setting.study,
-        "space": list(spec.space),
+        "experiment": experiment.name,
+        "question": experiment.question,
+        "study": config.study_id,
+        "space": list(experiment.space),
         "protocol": {**resolved["protocol"], **resolved["verdict"]},
         "recipe": resolved["recipe"],
         "search": resolved.get("search", {}),
         "fix": resolved.get("fix", {}),
         "grid": resolved.get("grid", []),
         "baseline": resolved.get("baseline"),
-        "leads": [lead["from"] for lead in leads],
+        "leads": [lead["from"] for lead in warm_start],
         "published": resolved.get("published", []),
         "data": {
             "name": data.name,
@@ -80,15 +82,15 @@ def study_facts(spec: Spec, setting: Setting, leads: Sequence[Mapping[str, Any]]
             "class_names": list(data.class_names),
             "image_shape": list(data.image_shape),
             "counts": dict(data.counts),
-            "folds": setting.folds,
+            "folds": config.folds,
             "digest": data.digest,
             "split_digest": data.split_digest,
             "test_digest": data.test_digest,
             "notes": list(data.notes),
             "audit": dict(data.audit),
         },
-        "precision": setting.precision,
-        "threads": setting.threads,
+        "precision": config.precision,
+        "threads": config.threads,
         "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
         "command": command(),
         "versions": versions(),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from optuna.trial import TrialState
 
-from experiments.workflows.context import Means
+from experiments.workflows.context import RunContext
 from experiments.workflows.runs import StoredStudy
 from reports.records.store import local_folder
 from search.safety.paths import checked_name, starting_with
@@ -36,12 +36,12 @@ def registered(stored: StoredStudy, tracking_uri: str) -> list[str]:
 
 
 @contextmanager
-def unused(stored: StoredStudy, means: Means) -> Iterator[Storage]:
+def unused(stored: StoredStudy, context: RunContext) -> Iterator[Storage]:
     """Optuna's storage, while nobody evaluates anything of the study. Raises UserError."""
-    _check_paths(stored, means)
-    lock = means.workspace.lock(0) if means.storage is None else contextlib.nullcontext()
+    _check_paths(stored, context)
+    lock = context.workspace.lock(0) if context.storage is None else contextlib.nullcontext()
     with lock:
-        storage = open_storage(means.storage or means.workspace.storage_url, means.grace_seconds)
+        storage = open_storage(context.storage or context.workspace.storage_url, context.grace_seconds)
         for study in _studies(stored, storage):
             frozen = storage.get_all_trials(study, deepcopy=False, states=(TrialState.RUNNING,))
             alive = {trial._trial_id for trial in frozen} - storage.stale(study)
@@ -53,7 +53,7 @@ def unused(stored: StoredStudy, means: Means) -> Iterator[Storage]:
         yield storage
 
 
-def _check_paths(stored: StoredStudy, means: Means) -> None:
+def _check_paths(stored: StoredStudy, context: RunContext) -> None:
     """Refuse a study whose name or whose artifact addresses lead to somebody else's files.
 
     A workspace that was copied names the files of the one that it is a copy of; and what a store says is
@@ -61,24 +61,24 @@ def _check_paths(stored: StoredStudy, means: Means) -> None:
     """
     checked_name(stored.experiment, "experiment")
     checked_name(stored.study, "study")
-    root = means.workspace.folder if means.tracking_uri is None else None
+    root = context.workspace.folder if context.tracking_uri is None else None
     for run in (stored.parent, *stored.runs):
         check_artifacts(run.artifact_uri, run.run_id, root)
 
 
-def remove(stored: StoredStudy, means: Means, storage: Storage, say: Callable[[str], None]) -> None:
+def remove(stored: StoredStudy, context: RunContext, storage: Storage, say: Callable[[str], None]) -> None:
     """Remove a study from the workspace, Optuna and MLflow, and let the databases shrink.
 
     That its test set was opened is not forgotten: these runs stay, without the study.
     """
     from mlflow import MlflowClient
 
-    client = MlflowClient(means.tracking)
-    root = means.workspace.folder if means.tracking_uri is None else None
+    client = MlflowClient(context.tracking)
+    root = context.workspace.folder if context.tracking_uri is None else None
     every = {stored.parent.run_id, *(run.run_id for run in stored.runs)}
     for model in models_of(client, stored.experiment_id, every):
         check_artifacts(model.artifact_location, model.model_id, root)
-    _remove_files(stored, means)
+    _remove_files(stored, context)
     for study in _studies(stored, storage):
         storage.delete_study(study)
     openings = [run.run_id for run in stored.runs if run.tags.get(names.KIND) == names.UNSEALING_KIND]
@@ -87,12 +87,12 @@ def remove(stored: StoredStudy, means: Means, storage: Storage, say: Callable[[s
         client.set_tag(run_id, names.STUDY, f"removed {stored.study}")
     unregister(client, registered_from(client, stored.experiment, run_ids))
     for_good = erase(client, stored.experiment_id, [*run_ids, stored.parent.run_id], root)
-    _remove_shells(stored, means)
+    _remove_shells(stored, context)
     if openings:
         say("That its test set was opened stays in MLflow: every look at it counts.")
     if not for_good:
         say("The tracking server keeps the rows of deleted runs until `mlflow gc` is run there.")
-    for url in (means.tracking, means.storage or means.workspace.storage_url):
+    for url in (context.tracking, context.storage or context.workspace.storage_url):
         _shrink(url)
 
 
@@ -102,10 +102,10 @@ def _studies(stored: StoredStudy, storage: Storage) -> list[int]:
     return [s._study_id for s in storage.get_all_studies() if s.study_name.startswith(prefix)]
 
 
-def _remove_files(stored: StoredStudy, means: Means) -> None:
+def _remove_files(stored: StoredStudy, context: RunContext) -> None:
     from reports.writer import forget
 
-    workspace = means.workspace
+    workspace = context.workspace
     for folder in starting_with(workspace.checkpoints, f"{stored.study}-"):
         shutil.rmtree(folder, ignore_errors=True)
     for folder in starting_with(workspace.spool, stored.experiment):
@@ -129,13 +129,13 @@ def _empty_spool(folder: Path, study: str) -> None:
     spool.close()
 
 
-def _remove_shells(stored: StoredStudy, means: Means) -> None:
+def _remove_shells(stored: StoredStudy, context: RunContext) -> None:
     """The empty folders that MLflow leaves behind."""
     for run in (stored.parent, *stored.runs):
         folder = local_folder(run.artifact_uri)
         if folder is not None and folder.parent.name == run.run_id:
             shutil.rmtree(folder.parent, ignore_errors=True)
-    folder = means.workspace.artifacts / stored.experiment
+    folder = context.workspace.artifacts / stored.experiment
     for path in [*(folder / "models").glob("*"), folder / "models", folder]:
         if path.is_dir() and not any(path.rglob("*.*")):
             shutil.rmtree(path, ignore_errors=True)

@@ -9,21 +9,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments.schema.spec import Spec
+from experiments.schema.experiment import ExperimentConfig
 from experiments.workflows.conclude import conclude, report
-from experiments.workflows.context import Means
+from experiments.workflows.context import RunContext
 from experiments.workflows.progress import Progress
-from experiments.workflows.resolve import prepare_data, setting_of, study_facts
+from experiments.workflows.resolve import prepare_data, study_config, study_facts
 from search.datasets.prepare import Prepared
 from search.execution.devices import cores, environments, gpus
 from search.execution.fork_client import ForkServer
 from search.execution.retry import BrokenStudy
 from search.execution.signals import hearing_signals
 from search.safety.secrets import masked
-from search.study.config import Setting
+from search.study.config import StudyConfig
 from search.study.stage import Stage
 from search.study.storage import open_storage
-from search.study.study import Study, begun
+from search.study.study import Study, find_begun
 from search.tracking import names
 from search.tracking.delivery import Delivery
 from search.tracking.recorder import Recorder
@@ -31,7 +31,7 @@ from search.tracking.spool import Spool
 from search.tracking.writer import Writer, prepare_store
 from search.workers.coordinator import Coordinator
 from search.workers.dry_run import check_names
-from search.workers.thread_benchmark import WORTHWHILE, best_threads, calibrate
+from search.workers.thread_benchmark import WORTHWHILE, benchmark_threads, best_threads
 
 #: So long the process that draws a shared study's verdict may take, in seconds.
 _CONCLUDING = 900
@@ -55,47 +55,49 @@ class Finished:
     refused: int
 
 
-def search(spec: Spec, means: Means, progress: Progress) -> Finished:
+def search(experiment: ExperimentConfig, context: RunContext, progress: Progress) -> Finished:
     """Run or continue the study of this experiment. Raises UserError and BrokenStudy."""
-    with means.workspace.lock() if means.storage is None else nullcontext() as held:
+    with context.workspace.lock() if context.storage is None else nullcontext() as held:
         inherit = () if held is None else (held,)
         server = ForkServer(
-            means.workspace.logs / "children.log", inherit=inherit, compiled=means.workspace.compiled
+            context.workspace.logs / "children.log", inherit=inherit, compiled=context.workspace.compiled
         )
         server.start()  # Keras is imported while the data are prepared
         try:
-            return _search(spec, means, progress, server)
+            return _search(experiment, context, progress, server)
         finally:
             server.close()
 
 
-def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) -> Finished:
-    storage = open_storage(means.storage or means.workspace.storage_url, means.grace_seconds)
+def _search(
+    experiment: ExperimentConfig, context: RunContext, progress: Progress, server: ForkServer
+) -> Finished:
+    storage = open_storage(context.storage or context.workspace.storage_url, context.grace_seconds)
     with ThreadPoolExecutor(1) as beside:
-        store = beside.submit(prepare_store, means.tracking, means.workspace.folder / "mlflow.lock")
-        data = prepare_data(spec, means.workspace, progress.say)
-        check_names(server, setting_of(spec, data))
+        store = beside.submit(prepare_store, context.tracking, context.workspace.folder / "mlflow.lock")
+        data = prepare_data(experiment, context.workspace, progress.say)
+        check_names(server, study_config(experiment, data))
         store.result()
-    with storage.exclusive(f"{spec.name}/begin", _BEGINNING):
-        setting = setting_of(spec, data)
-        known = begun(setting, storage, strict=means.joins, given=_given(spec))
-        if known is None and spec.protocol.threads == "auto":
-            setting = replace(setting, threads=threads_for(setting, means, server, progress.say))
-        setting = known or setting
-        study = Study(setting, storage, means.workspace)
-    spool = Spool.claim(means.workspace.spool / spec.name, means.server)
-    local = means.workspace.artifacts if means.tracking.startswith("sqlite") else None
-    delivery = Delivery(spool, Writer(means.tracking, spec.name, local, storage.exclusive))
-    leads = study.explore.leads if study.explore is not None else ()
-    recorder = Recorder(spool, setting, study_facts(spec, setting, leads), spec.to_toml())
-    places = environments(means.workers, setting.threads, means.gpu_share)
+    with storage.exclusive(f"{experiment.name}/begin", _BEGINNING):
+        config = study_config(experiment, data)
+        known = find_begun(config, storage, strict=context.joins, given=_given(experiment))
+        if known is None and experiment.protocol.threads == "auto":
+            config = replace(config, threads=threads_for(config, context, server, progress.say))
+        config = known or config
+        study = Study(config, storage, context.workspace)
+    spool = Spool.claim(context.workspace.spool / experiment.name, context.server)
+    local = context.workspace.artifacts if context.tracking.startswith("sqlite") else None
+    delivery = Delivery(spool, Writer(context.tracking, experiment.name, local, storage.exclusive))
+    warm_start = study.explore.warm_start if study.explore is not None else ()
+    recorder = Recorder(spool, config, study_facts(experiment, config, warm_start), experiment.to_toml())
+    places = environments(context.workers, config.threads, context.gpu_share)
     coordinator = Coordinator(server, len(places), [recorder, progress], progress.say, places)
     _introduce(study, len(places), progress)
     recorder.study_begun()
     over = False
     try:
         if not server.wait_until_ready(180):
-            raise BrokenStudy(f"Keras could not be loaded: see {means.workspace.logs / 'children.log'}")
+            raise BrokenStudy(f"Keras could not be loaded: see {context.workspace.logs / 'children.log'}")
         with hearing_signals(_stopper(coordinator, progress)), progress.live():
             over = study.run(coordinator, partial(_began, study, progress))
     finally:
@@ -103,18 +105,18 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
             with suppress(OSError):  # without room for it the next start says so
                 recorder.study_ended(over)
         delivery.drain(60)
-    with storage.exclusive(f"{setting.study}/verdict", _CONCLUDING):
+    with storage.exclusive(f"{config.study_id}/verdict", _CONCLUDING):
         arrived = over and not delivery.drain(60)
-        missing = _missing(spec, means, study) if arrived and storage.shared else Counter()
-        sentences = conclude(spec, means, recorder, delivery) if arrived and not missing else ()
+        missing = _missing(experiment, context, study) if arrived and storage.shared else Counter()
+        sentences = conclude(experiment, context, recorder, delivery) if arrived and not missing else ()
     if sentences:
-        sentences += _champion(spec, means, study, coordinator, progress, delivery)
+        sentences += _champion(experiment, context, study, coordinator, progress, delivery)
     if missing:
-        sentences = (_on_their_way(missing, means),)
+        sentences = (_on_their_way(missing, context),)
     waiting = delivery.close()
-    page = None if waiting else report([spec.name], means.tracking, means.workspace.reports)
+    page = None if waiting else report([experiment.name], context.tracking, context.workspace.reports)
     return Finished(
-        study=setting.study,
+        study=config.study_id,
         over=over and not coordinator.stopped,
         report=page,
         sentences=sentences,
@@ -124,32 +126,34 @@ def _search(spec: Spec, means: Means, progress: Progress, server: ForkServer) ->
     )
 
 
-def _given(spec: Spec) -> dict[str, Any]:
+def _given(experiment: ExperimentConfig) -> dict[str, Any]:
     """What the experiment says of how children compute, where it leaves nothing to the machine."""
-    asked = {"precision": spec.protocol.precision, "threads": spec.protocol.threads}
+    asked = {"precision": experiment.protocol.precision, "threads": experiment.protocol.threads}
     return {name: value for name, value in asked.items() if value != "auto"}
 
 
-def threads_for(setting: Setting, means: Means, server: ForkServer, say: Callable[[str], None]) -> int:
+def threads_for(
+    config: StudyConfig, context: RunContext, server: ForkServer, say: Callable[[str], None]
+) -> int:
     """Threads of each child of a new study, such that this machine's cores are neither idle nor fought over.
 
     The children of GPUs share the cores. Without GPUs it is measured, unless the number of workers is given;
     on two cores, two children of one thread have been faster with every network (see docs/speed.md).
     """
     if gpus():
-        return max(1, cores() // (len(gpus()) * means.gpu_share))
-    worthwhile = means.workers is None and cores() > 2 and setting.data.counts["train"] >= WORTHWHILE
+        return max(1, cores() // (len(gpus()) * context.gpu_share))
+    worthwhile = context.workers is None and cores() > 2 and config.data.counts["train"] >= WORTHWHILE
     if not worthwhile or not server.wait_until_ready(180):
         return 1
-    speeds = calibrate(server, setting, cores())
+    speeds = benchmark_threads(server, config, cores())
     measured = ", ".join(f"{n} x {threads}: {speed:.0f}" for (n, threads), speed in speeds.items())
     say(f"calibration, images/s of children x threads: {measured}")
     return best_threads(speeds)
 
 
 def _champion(
-    spec: Spec,
-    means: Means,
+    experiment: ExperimentConfig,
+    context: RunContext,
     study: Study,
     coordinator: Coordinator,
     progress: Progress,
@@ -160,27 +164,27 @@ def _champion(
 
     def train(candidate: str, rates: Sequence[float]) -> str | None:
         with hearing_signals(_stopper(coordinator, progress)), progress.live():
-            key = study.retrain(coordinator, progress.began, candidate, rates)
+            key = study.refit(coordinator, progress.began, candidate, rates)
         delivery.drain(60)
         return key
 
-    retrain = train if spec.protocol.final == "retrain" else None
-    sentence = crown(spec.name, means.tracking, study.setting.study, retrain)
+    retrain = train if experiment.protocol.final == "retrain" else None
+    sentence = crown(experiment.name, context.tracking, study.config.study_id, retrain)
     return (sentence,) if sentence else ()
 
 
-def _missing(spec: Spec, means: Means, study: Study) -> Counter[str]:
+def _missing(experiment: ExperimentConfig, context: RunContext, study: Study) -> Counter[str]:
     """How many evaluations are over and not yet ended in MLflow, by the machines that they were on."""
     import reports
 
-    known = reports.load_study(spec.name, means.tracking, study.setting.study).evaluations
+    known = reports.load_study(experiment.name, context.tracking, study.config.study_id).evaluations
     delivered = set(known.key[known.state != names.RUNNING])
     return Counter(machine for key, machine in study.ended().items() if key not in delivered)
 
 
-def _on_their_way(missing: Counter[str], means: Means) -> str:
-    server = f" --tracking-uri {means.server}" if means.server else ""
-    mend = f"candor doctor --fix --storage {masked(means.storage or '')}{server}"
+def _on_their_way(missing: Counter[str], context: RunContext) -> str:
+    server = f" --tracking-uri {context.server}" if context.server else ""
+    mend = f"candor doctor --fix --storage {masked(context.storage or '')}{server}"
     where = ", ".join(f"{count} from {machine}" for machine, count in sorted(missing.items()))
     return (
         f"Evaluations are still on their way to MLflow: {where}. The machine that ends last draws the "
@@ -197,21 +201,21 @@ def _deserted(study: Study) -> bool:
 
 
 def _introduce(study: Study, workers: int, progress: Progress) -> None:
-    setting = study.setting
-    data = setting.data
+    config = study.config
+    data = config.data
     counts = ", ".join(f"{n:,} {part}" for part, n in data.counts.items())
-    progress.say(f": {setting.question}", setting.experiment)
+    progress.say(f": {config.question}", config.experiment)
     progress.say(f"data: {data.name}, {counts} images of {size(data)}, {len(data.class_names)} classes")
     for note in data.notes:
         progress.say(f"  {note}")
     progress.say(
-        f"study {setting.study}: {workers} worker{'s' if workers > 1 else ''}, {setting.precision}, "
-        f"{setting.threads} thread{'s' if setting.threads > 1 else ''} each"
+        f"study {config.study_id}: {workers} worker{'s' if workers > 1 else ''}, {config.precision}, "
+        f"{config.threads} thread{'s' if config.threads > 1 else ''} each"
     )
-    if study.explore is not None and study.explore.leads:
-        count, origin = len(study.explore.leads), study.explore.origin
-        leads = f"the {count} best candidates" if count > 1 else "the best candidate"
-        progress.say(f"  begins with {leads} of study {origin} of {setting.protocol.warm_start}")
+    if study.explore is not None and study.explore.warm_start:
+        count, origin = len(study.explore.warm_start), study.explore.origin
+        warm_start = f"the {count} best candidates" if count > 1 else "the best candidate"
+        progress.say(f"  begins with {warm_start} of study {origin} of {config.protocol.warm_start}")
     for earlier in study.earlier:
         changed = ", ".join(earlier.keys[:6])
         progress.say(f"  a new study: it differs from study {earlier.study} in {changed}")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from experiments.workflows.context import Means
+from experiments.workflows.context import RunContext
 from experiments.workflows.lookup import cached
 from experiments.workflows.register import tag_opened
 from search.tracking import names
@@ -13,7 +13,7 @@ from search.unseal import Opening, frozen, unseal
 from spaces.errors import UserError
 
 
-def open_test_set(experiment: str, means: Means, say: Callable[[str], None]) -> Opening:
+def open_test_set(experiment: str, context: RunContext, say: Callable[[str], None]) -> Opening:
     """Measure the selected candidate and the runner-up of the newest study on its test set.
 
     The accuracies go by the names that the report gives to candidates. Raises UserError when there is no
@@ -22,7 +22,7 @@ def open_test_set(experiment: str, means: Means, say: Callable[[str], None]) -> 
     import reports
     from reports.analysis import analyse
 
-    study = reports.load_study(experiment, means.tracking)
+    study = reports.load_study(experiment, context.tracking)
     tags = study.run.tags
     if names.VERDICT_HASH not in tags:
         raise UserError(
@@ -39,17 +39,17 @@ def open_test_set(experiment: str, means: Means, say: Callable[[str], None]) -> 
     candidates = [verdict[place] for place in ("selected", "runner_up") if verdict[place]]
     if not candidates:
         raise UserError(f"the verdict of {experiment} selected nothing: the test set stays sealed")
-    data = cached(means.workspace, tags)
+    data = cached(context.workspace, tags)
     if data is None:
         raise UserError(
-            f"the study's images are no longer in {means.workspace.cache}: run its search command again, "
+            f"the study's images are no longer in {context.workspace.cache}: run its search command again, "
             "then unseal"
         )
-    local = means.workspace.artifacts if means.tracking.startswith("sqlite") else None
-    writer = Writer(means.tracking, experiment, local)
+    local = context.workspace.artifacts if context.tracking.startswith("sqlite") else None
+    writer = Writer(context.tracking, experiment, local)
     labels = analyse(study).labels
     opening = unseal(writer, study.study_id, tags[names.VERDICT_HASH], candidates, data, say)
-    tag_opened(experiment, means.tracking, candidates)
+    tag_opened(experiment, context.tracking, candidates)
     return called(opening, labels)
 
 

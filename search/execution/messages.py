@@ -13,8 +13,12 @@ from typing import Any
 
 Value = str | int | float | bool
 
-#: The file in a task's folder that holds its Result once it is decided.
+#: The file in a task's folder that holds its EvaluationResult once it is decided.
 RESULT = "result.json"
+
+#: States of an evaluation that has not ended: it goes on later; another machine has taken it over.
+STOPPED = "stopped"
+LOST = "lost"
 
 
 class Answer(StrEnum):
@@ -143,17 +147,23 @@ class Closing:
 
 
 @dataclass(frozen=True)
-class Result:
-    """The evaluation is over. Files lie in the task's folder, under `artifacts`.
+class EvaluationResult:
+    """How an evaluation ended. Its files lie in the task's folder, under `artifacts`.
 
-    The child says complete, pruned or stopped; a coordinator that decides otherwise (diverged, failed, over a
-    limit) keeps that as a result too.
+    The child reports complete, pruned or stopped. The coordinator decides the other states.
+
+    Attributes:
+        state: one of `names.STATES`, STOPPED or LOST.
+        reason: why, for people; empty where the state says it all.
+        score: the objective on the monitor split at the kept epoch; NaN where there is none.
+        metrics: the final metrics by name.
+        violations: by name of the budget, value / budget - 1.
     """
 
-    outcome: str
-    score: float  # the objective's monitor twin at the kept epoch
-    metrics: Mapping[str, float]
+    state: str
     reason: str = ""
+    score: float = float("nan")
+    metrics: Mapping[str, float] = field(default_factory=dict)
     violations: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -166,9 +176,9 @@ class Failed:
     detail: str = ""
 
 
-Message = Task | Suggest | Built | Infeasible | Epoch | Round | Closing | Result | Failed
+Message = Task | Suggest | Built | Infeasible | Epoch | Round | Closing | EvaluationResult | Failed
 _MESSAGES: dict[str, type[Any]] = {
-    c.__name__: c for c in (Task, Suggest, Built, Infeasible, Epoch, Round, Closing, Result, Failed)
+    c.__name__: c for c in (Task, Suggest, Built, Infeasible, Epoch, Round, Closing, EvaluationResult, Failed)
 }
 
 

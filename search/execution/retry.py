@@ -26,7 +26,7 @@ def passing(error: BaseException) -> str:
     return masked(str(error.__cause__ or error).strip().splitlines()[0])
 
 
-class Patience:
+class RetryPolicy:
     """Repeats what fails for a reason that passes. For many threads; one message for all of them."""
 
     def __init__(self, stopping: threading.Event, say: Callable[[str], None]) -> None:
@@ -35,7 +35,7 @@ class Patience:
         self._lock = threading.Lock()
         self._waiting = 0
 
-    def insist(self, act: Callable[[], _T]) -> _T:
+    def keep_trying(self, act: Callable[[], _T]) -> _T:
         """What `act` returns in the end. Raises BrokenStudy when a stop is asked for while it fails."""
         failures = 0
         while True:

@@ -52,7 +52,7 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Setting:
+class StudyConfig:
     """One study, resolved: what its identity is made of, and its totals."""
 
     experiment: str
@@ -72,7 +72,7 @@ class Setting:
     identity: Mapping[str, Any] = field(default_factory=dict)  # of the experiment, without totals and paths
 
     @property
-    def study(self) -> str:
+    def study_id(self) -> str:
         """The study's id: 12 hex digits over everything that makes results comparable."""
         return hashlib.sha256(json.dumps(self.identified_by(), sort_keys=True).encode()).hexdigest()[:12]
 

@@ -6,7 +6,7 @@ from typing import Any
 from optuna.trial import TrialState
 
 from search.execution.messages import Value
-from search.study.evaluation import Work
+from search.study.evaluation import ActiveEvaluation
 from search.study.explore import cell_fields
 from search.study.leaders import Leader
 from search.study.stage import FINISHED, Stage, Wait
@@ -30,14 +30,14 @@ class Confirm(Stage):
     def plan_cells(self) -> None:
         """The same for the cells of a grid; the baseline has slot 0, the cells come after it."""
         cells: list[tuple[int, bool, dict[str, Any]]] = [
-            (slot, False, {"cell": dict(cell)}) for slot, cell in enumerate(self.setting.cells, start=1)
+            (slot, False, {"cell": dict(cell)}) for slot, cell in enumerate(self.config.cells, start=1)
         ]
-        if self.setting.baseline is not None:
-            cells.insert(0, (0, True, {"cell": dict(self.setting.baseline)}))
+        if self.config.baseline is not None:
+            cells.insert(0, (0, True, {"cell": dict(self.config.baseline)}))
         self._insert(cells)
 
     def _insert(self, entries: Sequence[tuple[int, bool, dict[str, Any]]]) -> None:
-        seeds = range(1, self.setting.protocol.seeds + 1)
+        seeds = range(1, self.config.protocol.seeds + 1)
         with self.exclusive():
             self._withdraw({(slot, seed) for slot, _, _ in entries for seed in seeds})
             trials = [trial.user_attrs for trial in self.trials()]
@@ -67,14 +67,14 @@ class Confirm(Stage):
         fields: dict[str, Any] = {
             "monitor_seed": attributes["seed"],
             "validate": True,
-            "keep_model": self.setting.protocol.keep_models != "none",
-            "folds": self.setting.folds,
+            "keep_model": self.config.protocol.keep_models != "none",
+            "folds": self.config.folds,
         }
         if "candidate" in attributes:
             return fields | {"candidate": attributes["candidate"]}
-        return fields | cell_fields(self.setting, attributes["cell"])
+        return fields | cell_fields(self.config, attributes["cell"])
 
-    def suggest(self, work: Work, name: str, domain: Domain) -> Value:
+    def suggest(self, evaluation: ActiveEvaluation, name: str, domain: Domain) -> Value:
         """What a cell leaves open stands at its default, the same in every cell."""
         assert domain.default is not None  # noqa: S101  whoever declares a hyperparameter gives one
         return domain.default

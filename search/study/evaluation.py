@@ -1,33 +1,17 @@
-"""One evaluation in a worker's hands, and how it ended."""
+"""One evaluation that a worker slot runs now."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import optuna
 
-from search.execution.messages import Built, Task, Value
+from search.execution.messages import Built, EvaluationResult, Task, Value
 from spaces.domains import Domain
-
-#: States of an outcome that is none: to go on later; taken over by another machine.
-STOPPED = "stopped"
-LOST = "lost"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How an evaluation ended. state: one of names.STATES, STOPPED or LOST."""
-
-    state: str
-    reason: str = ""
-    score: float = float("nan")
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    violations: Mapping[str, float] = field(default_factory=dict)  # relative: value / budget - 1
 
 
 @dataclass
-class Work:
+class ActiveEvaluation:
     """One evaluation in a worker's hands."""
 
     stage: str
@@ -41,7 +25,7 @@ class Work:
     begun: float  # when it was first claimed, in seconds since the epoch
     attempts: int = 0
     built: Built | None = None
-    known: Outcome | None = None  # of a duplicate: what its twin had
+    known: EvaluationResult | None = None  # of a duplicate: what its twin had
     trained_seconds: float = 0.0  # over the epochs heard of, restored ones too
     stood: dict[str, tuple[Domain, Value]] = field(default_factory=dict)  # asked for, and not drawn
     unsure: bool = False  # whether the storage holds draws of which its answer was lost

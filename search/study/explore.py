@@ -6,13 +6,13 @@ from typing import Any, cast
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search.execution.messages import Answer, Built, Value
-from search.study.config import Setting
-from search.study.evaluation import Outcome, Work
-from search.study.repeats import twin
+from search.execution.messages import Answer, Built, EvaluationResult, Value
+from search.study.config import StudyConfig
+from search.study.evaluation import ActiveEvaluation
+from search.study.repeats import find_repeat
 from search.study.samplers import SHARED_NAMES, learn
 from search.study.stage import Direction, Stage, Wait
-from search.study.warm_start import LEADS, plain
+from search.study.warm_start import WARM_START, plain
 from search.tracking import names
 from spaces.domains import Domain, domain_from_dict
 from spaces.errors import UserError
@@ -36,41 +36,41 @@ class Explore(Stage):
 
     def __init__(
         self,
-        setting: Setting,
+        config: StudyConfig,
         *args: Any,
-        leads: Sequence[Mapping[str, Any]] = (),
+        warm_start: Sequence[Mapping[str, Any]] = (),
         hours_left: Any = None,
         **kwargs: Any,
     ) -> None:
-        protocol = setting.protocol
+        protocol = config.protocol
         self.ended_because = ""
-        super().__init__(setting, *args, **kwargs)
-        self.leads = tuple(leads)
-        if leads:
-            self.origin = str(leads[0]["from"]).partition("/")[0]
-            self.study.set_user_attr(LEADS, list(leads))
+        super().__init__(config, *args, **kwargs)
+        self.warm_start = tuple(warm_start)
+        if warm_start:
+            self.origin = str(warm_start[0]["from"]).partition("/")[0]
+            self.study.set_user_attr(WARM_START, list(warm_start))
         if protocol.also_minimize is None:  # Optuna prunes by one objective alone
             self.prunes_by = "seed" if protocol.explore_seeds > 1 else "epoch"
-        self._arms = (setting.space,) if isinstance(setting.space, str) else tuple(setting.space)
-        self._grid = _grid(setting) if protocol.sampler == "grid" else None
+        self._arms = (config.space,) if isinstance(config.space, str) else tuple(config.space)
+        self._grid = _grid(config) if protocol.sampler == "grid" else None
         self._hours_left = hours_left
 
     def directions(self) -> list[Direction]:
         """The objective's, and that of a size beside it."""
         objective = super().directions()
-        return [*objective, "minimize"] if self.setting.protocol.also_minimize else objective
+        return [*objective, "minimize"] if self.config.protocol.also_minimize else objective
 
-    def values(self, outcome: Outcome) -> list[float]:
+    def values(self, result: EvaluationResult) -> list[float]:
         """The score, and the size beside it."""
-        size = self.setting.protocol.also_minimize
-        return [outcome.score, *([outcome.metrics[size]] if size else [])]
+        size = self.config.protocol.also_minimize
+        return [result.score, *([result.metrics[size]] if size else [])]
 
     def _count(self) -> int:
         return sum(state in COUNTED for state in _states(self.trials()))
 
     def total(self) -> int:
         """The protocol's."""
-        return self.setting.protocol.trials
+        return self.config.protocol.trials
 
     def plan_next(self) -> type[Wait] | None:
         """One more trial, unless the total is reached or about to be."""
@@ -87,7 +87,7 @@ class Explore(Stage):
             return None
         if all_drawn or aside:
             return Wait
-        first = not trials and self.setting.baseline is not None
+        first = not trials and self.config.baseline is not None
         place = self._baseline() if first else self._place(trials)
         threads = {} if trials else {"threads": self.threads_of_two()}
         self.enqueue(len(trials), 0, **place, **threads)
@@ -95,13 +95,13 @@ class Explore(Stage):
 
     def _stands_aside(self) -> bool:
         """Whether an evaluation of this process has the cores of the worker that asks."""
-        share = self.setting.threads
-        running = [work.task.threads for work in self.running()]
+        share = self.config.threads
+        running = [evaluation.task.threads for evaluation in self.running()]
         return sum(running) > share * len(running) and sum(running) >= share * self.workers
 
     def _baseline(self) -> dict[str, Any]:
         """What the plan says of the baseline; it counts as a trial of its arm."""
-        cell = self.setting.baseline or {}
+        cell = self.config.baseline or {}
         named = str(cell.get("family") or cell.get("variant", ""))
         arm = next((arm for arm in self._arms if named in (arm, named.partition(".")[0])), self._arms[0])
         return {"baseline": True, "arm": arm}
@@ -111,7 +111,7 @@ class Explore(Stage):
         number = _without_baseline(trials)
         if self._grid is not None:
             return {"cell": self._grid[number]}
-        return dict(self.leads[number]) if number < len(self.leads) else {"arm": self._turn(trials)}
+        return dict(self.warm_start[number]) if number < len(self.warm_start) else {"arm": self._turn(trials)}
 
     def _reason_to_end(self, trials: list[FrozenTrial], done: int, total: int) -> str:
         if done >= total:
@@ -142,69 +142,69 @@ class Explore(Stage):
 
     def task_fields(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """The baseline is fixed, the family of an arm is given, everything else is drawn."""
-        protocol = self.setting.protocol
+        protocol = self.config.protocol
         fields: dict[str, Any] = {
             "rounds": protocol.explore_seeds,
             "keep_model": protocol.keep_models == "all",
         }
-        if attributes.get("baseline") and self.setting.baseline is not None:
-            return fields | cell_fields(self.setting, self.setting.baseline)
+        if attributes.get("baseline") and self.config.baseline is not None:
+            return fields | cell_fields(self.config, self.config.baseline)
         if "cell" in attributes:
-            return fields | cell_fields(self.setting, attributes["cell"])
+            return fields | cell_fields(self.config, attributes["cell"])
         if len(self._arms) > 1:
-            return fields | {"fix": {**self.setting.fix, "family": attributes["arm"]}}
+            return fields | {"fix": {**self.config.fix, "family": attributes["arm"]}}
         return fields
 
-    def suggest(self, work: Work, name: str, domain: Domain) -> Value:
+    def suggest(self, evaluation: ActiveEvaluation, name: str, domain: Domain) -> Value:
         """Drawn by the sampler; what a baseline or the lists of a grid do not name stands at its default."""
-        if self._draws(work):
-            return super().suggest(work, name, domain)
+        if self._draws(evaluation):
+            return super().suggest(evaluation, name, domain)
         assert domain.default is not None  # noqa: S101  whoever declares a hyperparameter gives one
-        work.stood[name] = domain, domain.default
+        evaluation.stood[name] = domain, domain.default
         return domain.default
 
-    def draw(self, work: Work, name: str, domain: Domain) -> Value:
+    def draw(self, evaluation: ActiveEvaluation, name: str, domain: Domain) -> Value:
         """An earlier study's lead has the values that it had there; what this space has not, is drawn."""
-        value = work.trial.user_attrs.get("values", {}).get(plain(name))
+        value = evaluation.trial.user_attrs.get("values", {}).get(plain(name))
         if value is None or not domain.contains(value):
-            return super().draw(work, name, domain)
-        learn(work.writable, name, domain, value)
+            return super().draw(evaluation, name, domain)
+        learn(evaluation.writable, name, domain, value)
         return cast("Value", value)
 
-    def _draws(self, work: Work) -> bool:
-        return self._grid is None and not work.baseline
+    def _draws(self, evaluation: ActiveEvaluation) -> bool:
+        return self._grid is None and not evaluation.baseline
 
-    def built(self, work: Work, built: Built) -> Answer:
+    def built(self, evaluation: ActiveEvaluation, built: Built) -> Answer:
         """Refuse what was drawn before: its value is known. Raises UserError: see `_tell_sampler`."""
-        work.built = built
-        if work.baseline and self._grid is None:
-            self._tell_sampler(work, built)
+        evaluation.built = built
+        if evaluation.baseline and self._grid is None:
+            self._tell_sampler(evaluation, built)
         with self.exclusive():
-            work.known = twin(self.trials(), work, built)
-            if work.known is None:
-                work.trial.set_user_attr("fingerprint", built.candidate_fingerprint)
-        return Answer.GO if work.known is None else Answer.DUPLICATE
+            evaluation.known = find_repeat(self.trials(), evaluation, built)
+            if evaluation.known is None:
+                evaluation.trial.set_user_attr("fingerprint", built.candidate_fingerprint)
+        return Answer.GO if evaluation.known is None else Answer.DUPLICATE
 
-    def _tell_sampler(self, work: Work, built: Built) -> None:
+    def _tell_sampler(self, evaluation: ActiveEvaluation, built: Built) -> None:
         """Let the sampler learn from the baseline, where it is something that could have been drawn.
 
         Raises UserError where it is not and the sampler draws only names that all trials have: then it would
         draw none, and all would be random.
         """
-        stood = dict(work.stood)
+        stood = dict(evaluation.stood)
         for path, one in built.stood.items():
-            if not {path, one["name"]} & {*self.setting.fix, "family"}:
+            if not {path, one["name"]} & {*self.config.fix, "family"}:
                 stood[path] = domain_from_dict(one["domain"]), one["value"]
-        for field, domain in self.setting.recipe_domains.items():
+        for field, domain in self.config.recipe_domains.items():
             stood[names.RECIPE + field] = domain_from_dict(domain), built.recipe[field]
         outside = [name for name, (domain, value) in stood.items() if not domain.contains(value)]
-        if not outside and "variant" not in (self.setting.baseline or {}):
+        if not outside and "variant" not in (self.config.baseline or {}):
             for name, (domain, value) in stood.items():
-                learn(work.writable, name, domain, value)
-        elif self.setting.protocol.sampler in SHARED_NAMES and len(self._arms) == 1:
+                learn(evaluation.writable, name, domain, value)
+        elif self.config.protocol.sampler in SHARED_NAMES and len(self._arms) == 1:
             what = f"has {outside[0]} outside of the search" if outside else "is a variant"
             raise UserError(
-                f'sampler "{self.setting.protocol.sampler}" would draw at random, since the baseline {what}: '
+                f'sampler "{self.config.protocol.sampler}" would draw at random, since the baseline {what}: '
                 'give [baseline] values that the search has, or take sampler "tpe"'
             )
 
@@ -235,12 +235,12 @@ def _without_baseline(trials: list[FrozenTrial]) -> int:
     return sum(not t.user_attrs.get("baseline") for t in trials)
 
 
-def _grid(setting: Setting) -> tuple[Mapping[str, Any], ...]:
+def _grid(config: StudyConfig) -> tuple[Mapping[str, Any], ...]:
     """Every combination of the lists that are searched, in each family if there are several."""
-    axes = {name: domain["choices"] for name, domain in setting.domains.items()}
-    axes |= {names.RECIPE + name: domain["choices"] for name, domain in setting.recipe_domains.items()}
-    if not isinstance(setting.space, str):
-        axes["family"] = setting.space
+    axes = {name: domain["choices"] for name, domain in config.domains.items()}
+    axes |= {names.RECIPE + name: domain["choices"] for name, domain in config.recipe_domains.items()}
+    if not isinstance(config.space, str):
+        axes["family"] = config.space
     return tuple(dict(zip(axes, values, strict=True)) for values in product(*axes.values()))
 
 
@@ -249,11 +249,11 @@ def _states(trials: list[FrozenTrial]) -> list[str]:
     return [t.user_attrs["state"] for t in trials if t.state.is_finished()]
 
 
-def cell_fields(setting: Setting, cell: Mapping[str, Any]) -> dict[str, Any]:
+def cell_fields(config: StudyConfig, cell: Mapping[str, Any]) -> dict[str, Any]:
     """The task of a fixed cell: a variant or hyperparameters of the space, and recipe fields."""
     recipe = {k.removeprefix(names.RECIPE): v for k, v in cell.items() if k.startswith(names.RECIPE)}
     values = {k: v for k, v in cell.items() if k != "variant" and not k.startswith(names.RECIPE)}
-    fields: dict[str, Any] = {"recipe": {**setting.recipe, **recipe}, "recipe_domains": {}}
+    fields: dict[str, Any] = {"recipe": {**config.recipe, **recipe}, "recipe_domains": {}}
     if "variant" in cell:
         return fields | {"space": cell["variant"], "fix": {}, "domains": {}}
-    return fields | {"fix": {**setting.fix, **values}}
+    return fields | {"fix": {**config.fix, **values}}

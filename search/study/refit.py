@@ -10,13 +10,13 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from search.execution.messages import Value
-from search.study.evaluation import Work
+from search.study.evaluation import ActiveEvaluation
 from search.study.stage import FINISHED, Stage, Wait
 from search.tracking import names
 from spaces.domains import Domain
 
 
-class Final(Stage):
+class Refit(Stage):
     """One evaluation for each (candidate, learning rates) that a verdict asked for."""
 
     name = names.FINAL
@@ -61,7 +61,7 @@ class Final(Stage):
             "keep_model": True,
         }
 
-    def suggest(self, work: Work, name: str, domain: Domain) -> Value:
+    def suggest(self, evaluation: ActiveEvaluation, name: str, domain: Domain) -> Value:
         """Never asked: the candidate is fixed."""
         raise AssertionError(f"a fixed candidate draws nothing. Received: {name}")
 

@@ -4,25 +4,27 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search.execution.messages import Built
-from search.study.evaluation import Outcome, Work
+from search.execution.messages import Built, EvaluationResult
+from search.study.evaluation import ActiveEvaluation
 from search.tracking import names
 
 _TRAINED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
-def twin(trials: Sequence[FrozenTrial], work: Work, built: Built) -> Outcome | None:
+def find_repeat(
+    trials: Sequence[FrozenTrial], evaluation: ActiveEvaluation, built: Built
+) -> EvaluationResult | None:
     """What is known of the same candidate, from whichever trial has it. A baseline is always trained."""
-    if work.baseline:
+    if evaluation.baseline:
         return None
     for trial in trials:
         same = trial.user_attrs.get("fingerprint") == built.candidate_fingerprint
-        if not same or trial._trial_id == work.trial_id or trial.state not in _TRAINED:
+        if not same or trial._trial_id == evaluation.trial_id or trial.state not in _TRAINED:
             continue
         if trial.state == TrialState.RUNNING:
-            return Outcome(names.DUPLICATE, "the same candidate is being evaluated now")
+            return EvaluationResult(names.DUPLICATE, "the same candidate is being evaluated now")
         reason = f"the same candidate as trial {trial.user_attrs['slot']}"
         score = trial.values[0] if trial.state == TrialState.COMPLETE else float("nan")
         sizes = {names.PARAMETERS: float(built.parameters), names.MACS: float(built.macs)}
-        return Outcome(names.DUPLICATE, reason, score, sizes)
+        return EvaluationResult(names.DUPLICATE, reason, score, sizes)
     return None

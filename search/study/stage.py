@@ -25,19 +25,17 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.execution.devices import cores, gpus
 from search.execution.messages import (
+    LOST,
+    STOPPED,
     Answer,
     Built,
     Epoch,
+    EvaluationResult,
     Value,
 )
 from search.safety.paths import checked_name
-from search.study.config import Setting
-from search.study.evaluation import (
-    LOST,
-    STOPPED,
-    Outcome,
-    Work,
-)
+from search.study.config import StudyConfig
+from search.study.evaluation import ActiveEvaluation
 from search.study.samplers import (
     make_pruner,
     make_sampler,
@@ -69,8 +67,8 @@ class Stage(ABC):
     origin = ""  # the study whose leads it begins with
     learns = False  # whether what has ended bears on what is claimed next
 
-    def __init__(self, setting: Setting, storage: Storage, workspace: Path, study_name: str) -> None:
-        self.setting = setting
+    def __init__(self, config: StudyConfig, storage: Storage, workspace: Path, study_name: str) -> None:
+        self.config = config
         self.storage = storage
         self.workspace = workspace
         self.study_name = study_name
@@ -78,7 +76,7 @@ class Stage(ABC):
         self._looked = -math.inf  # when there was last nobody's trial to adopt
         self.workers = 1  # how many slots claim from it; the coordinator says
         self._studies: dict[int, optuna.Study] = {}
-        self._running: dict[int, Work] = {}  # by Optuna's trial id; those of this process
+        self._running: dict[int, ActiveEvaluation] = {}  # by Optuna's trial id; those of this process
         self.study = optuna.create_study(
             study_name=study_name,
             storage=storage.cached,
@@ -91,7 +89,7 @@ class Stage(ABC):
 
     def _metric_names(self) -> list[str]:
         """The objective by its name on the monitor split, and what else is minimised."""
-        protocol = self.setting.protocol
+        protocol = self.config.protocol
         score = f"monitor {protocol.objective.removeprefix('val_').replace('_', ' ')}"
         return [score, protocol.also_minimize or ""][: len(self.study.directions)]
 
@@ -99,7 +97,7 @@ class Stage(ABC):
 
     def directions(self) -> list[Direction]:
         """Optuna's directions: the objective's alone."""
-        return [self.setting.protocol.direction]
+        return [self.config.protocol.direction]
 
     @abstractmethod
     def plan_next(self) -> type[Wait] | None:
@@ -117,9 +115,9 @@ class Stage(ABC):
     def task_fields(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of the task that are this trial's own."""
 
-    def built(self, work: Work, built: Built) -> Answer:
+    def built(self, evaluation: ActiveEvaluation, built: Built) -> Answer:
         """Whether to train the candidate that was drawn and built."""
-        work.built = built
+        evaluation.built = built
         return Answer.GO
 
     # The plan
@@ -130,7 +128,7 @@ class Stage(ABC):
 
     def enqueue(self, slot: int, seed: int, **attributes: Any) -> None:
         """Put an evaluation into the plan."""
-        key = f"{self.setting.study}/{self.name}/{slot}/{seed}"
+        key = f"{self.config.study_id}/{self.name}/{slot}/{seed}"
         self.study.enqueue_trial({}, user_attrs={"slot": slot, "seed": seed, "key": key, **attributes})
 
     def threads_of_two(self) -> int:
@@ -139,9 +137,9 @@ class Stage(ABC):
         What is awaited before anything else is there sooner with them. A limit in seconds would mean more to
         it than to others: then it gets what everybody gets.
         """
-        threads = self.setting.threads
+        threads = self.config.threads
         there = self.workers > 1 and cores() >= 2 * threads and not gpus()
-        return 2 * threads if there and self.setting.protocol.max_seconds is None else threads
+        return 2 * threads if there and self.config.protocol.max_seconds is None else threads
 
     def counted(self) -> int:
         """How many evaluations of the total were over at the last look into the storage."""
@@ -153,7 +151,7 @@ class Stage(ABC):
         with self._lock, self.storage.exclusive(self.study_name):
             yield
 
-    def claim(self, worker: int) -> Work | type[Wait] | None:
+    def claim(self, worker: int) -> ActiveEvaluation | type[Wait] | None:
         """The next evaluation for this worker; Wait: ask again soon; None: nothing is left."""
         with self._lock:
             with self.exclusive():
@@ -164,9 +162,9 @@ class Stage(ABC):
                     return Wait if going_on else trial
                 begun, attributes = self.storage.read(trial)
             # Only now: a claim that fails as it ends is repeated, and must find the trial an orphan.
-            work = self._work(self._study_of(worker), trial, begun, attributes)
-            self._running[trial] = work
-            return work
+            evaluation = self._work(self._study_of(worker), trial, begun, attributes)
+            self._running[trial] = evaluation
+            return evaluation
 
     def _next(self) -> int | type[Wait] | None:
         """The trial to go on with: one that was left behind, else one that waits."""
@@ -207,16 +205,16 @@ class Stage(ABC):
         others = {trial for trial, owner in owners.items() if owner != self.storage.owner}
         return others <= self.storage.stale(self.study._study_id)
 
-    def lost(self, work: Work, *, since: float = 0.0) -> bool:
+    def lost(self, evaluation: ActiveEvaluation, *, since: float = 0.0) -> bool:
         """Whether another machine has taken this evaluation over, or finished it.
 
         since: to have looked so many seconds ago is good enough.
         """
         now = time.monotonic()
-        if not self.storage.shared or now - work.looked < since:
+        if not self.storage.shared or now - evaluation.looked < since:
             return False
-        owner = self.storage.owners(self.study._study_id).get(work.trial_id)
-        work.looked = now
+        owner = self.storage.owners(self.study._study_id).get(evaluation.trial_id)
+        evaluation.looked = now
         return owner != self.storage.owner
 
     def _study_of(self, worker: int) -> optuna.Study:
@@ -224,7 +222,7 @@ class Stage(ABC):
         if not self.learns:
             return self.study
         if worker not in self._studies:
-            protocol = self.setting.protocol
+            protocol = self.config.protocol
             begun = len(self.study.get_trials(deepcopy=False))
             seed = worker_seed(protocol.sampler_options.get("seed", 0), begun, worker, self.origin)
             self._studies[worker] = optuna.load_study(
@@ -235,15 +233,17 @@ class Stage(ABC):
             )
         return self._studies[worker]
 
-    def _work(self, study: optuna.Study, trial: int, begun: float, attributes: Mapping[str, Any]) -> Work:
-        task = self.setting.task(
+    def _work(
+        self, study: optuna.Study, trial: int, begun: float, attributes: Mapping[str, Any]
+    ) -> ActiveEvaluation:
+        task = self.config.task(
             key=attributes["key"],
             seed=attributes["seed"],
             folder=str(self.folder_of(attributes["key"])),
-            threads=attributes.get("threads", self.setting.threads),
+            threads=attributes.get("threads", self.config.threads),
             **self.task_fields(attributes),
         )
-        return Work(
+        return ActiveEvaluation(
             stage=self.name,
             slot=attributes["slot"],
             seed=attributes["seed"],
@@ -261,89 +261,93 @@ class Stage(ABC):
 
     # What the child says
 
-    def suggest(self, work: Work, name: str, domain: Domain) -> Value:
+    def suggest(self, evaluation: ActiveEvaluation, name: str, domain: Domain) -> Value:
         """Draw a hyperparameter: from the sampler, or as it was drawn before the trial was adopted."""
-        if work.unsure:
-            work.read_again()
-        work.unsure = True
-        value = self.draw(work, name, domain)
-        work.unsure = False
+        if evaluation.unsure:
+            evaluation.read_again()
+        evaluation.unsure = True
+        value = self.draw(evaluation, name, domain)
+        evaluation.unsure = False
         return value
 
-    def draw(self, work: Work, name: str, domain: Domain) -> Value:
+    def draw(self, evaluation: ActiveEvaluation, name: str, domain: Domain) -> Value:
         """What the trial has of the name from now on."""
-        return suggest(work.writable, name, domain)
+        return suggest(evaluation.writable, name, domain)
 
-    def epoch(self, work: Work, message: Epoch) -> Answer:
+    def epoch(self, evaluation: ActiveEvaluation, message: Epoch) -> Answer:
         """Take note of an epoch; prune where the stage prunes by epoch."""
         prune = False
         if self.prunes_by == "epoch":
-            work.trial.report(float(message.metrics[self.setting.protocol.monitor_metric]), message.epoch)
-            prune = not work.baseline and work.trial.should_prune()  # it is always confirmed
-        work.trained_seconds += message.metrics[names.EPOCH_SECONDS]  # last: what fails before is repeated
+            evaluation.trial.report(
+                float(message.metrics[self.config.protocol.monitor_metric]), message.epoch
+            )
+            prune = not evaluation.baseline and evaluation.trial.should_prune()  # it is always confirmed
+        evaluation.trained_seconds += message.metrics[
+            names.EPOCH_SECONDS
+        ]  # last: what fails before is repeated
         return Answer.PRUNE if prune else Answer.GO
 
-    def round(self, work: Work, number: int, score: float) -> Answer:
+    def round(self, evaluation: ActiveEvaluation, number: int, score: float) -> Answer:
         """Take note of one training of several; prune where the stage prunes by seed."""
         if self.prunes_by != "seed":
             return Answer.GO
-        work.trial.report(score, number)
-        return Answer.PRUNE if not work.baseline and work.trial.should_prune() else Answer.GO
+        evaluation.trial.report(score, number)
+        return Answer.PRUNE if not evaluation.baseline and evaluation.trial.should_prune() else Answer.GO
 
     # The end
 
-    def finish(self, work: Work, outcome: Outcome) -> None:
+    def finish(self, evaluation: ActiveEvaluation, result: EvaluationResult) -> None:
         """Tell Optuna, once; a stopped or lost evaluation stays as it is."""
         with self._lock:
-            if outcome.state not in (STOPPED, LOST):
-                self._tell(work, outcome)
+            if result.state not in (STOPPED, LOST):
+                self._tell(evaluation, result)
                 self._counted = self._count()
-            self._running.pop(work.trial_id, None)
+            self._running.pop(evaluation.trial_id, None)
 
-    def _tell(self, work: Work, outcome: Outcome) -> None:
-        attributes: dict[str, Any] = {"state": outcome.state, WALL_SECONDS: self._wall_seconds(work)}
-        constraints = dict(outcome.violations)
-        if outcome.reason:
-            attributes["reason"] = outcome.reason[:1000]
-        if work.built is not None:
-            attributes["candidate"] = work.built.candidate()
-            attributes["fingerprint"] = work.built.candidate_fingerprint
-            attributes["label"] = work.built.label
-            constraints = self._violations(work.built) | constraints
-        if outcome.metrics:
-            attributes["metrics"] = {k: v for k, v in outcome.metrics.items() if v == v}
-        values, state = self._as_optuna(outcome)
+    def _tell(self, evaluation: ActiveEvaluation, result: EvaluationResult) -> None:
+        attributes: dict[str, Any] = {"state": result.state, WALL_SECONDS: self._wall_seconds(evaluation)}
+        constraints = dict(result.violations)
+        if result.reason:
+            attributes["reason"] = result.reason[:1000]
+        if evaluation.built is not None:
+            attributes["candidate"] = evaluation.built.candidate()
+            attributes["fingerprint"] = evaluation.built.candidate_fingerprint
+            attributes["label"] = evaluation.built.label
+            constraints = self._violations(evaluation.built) | constraints
+        if result.metrics:
+            attributes["metrics"] = {k: v for k, v in result.metrics.items() if v == v}
+        values, state = self._as_optuna(result)
         with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
             for name, violation in constraints.items():
-                work.trial.set_constraint(name, violation)
+                evaluation.trial.set_constraint(name, violation)
             if state == TrialState.PRUNED:  # its last report is its value: Optuna sees to that
-                self.storage.end(work.trial_id, attributes, TrialState.RUNNING)
-                self.study.tell(work.trial, state=state, skip_if_finished=True)
+                self.storage.end(evaluation.trial_id, attributes, TrialState.RUNNING)
+                self.study.tell(evaluation.trial, state=state, skip_if_finished=True)
             else:  # `tell` would only read the trial twice
-                self.storage.end(work.trial_id, attributes, state, values)
+                self.storage.end(evaluation.trial_id, attributes, state, values)
 
-    def _wall_seconds(self, work: Work) -> float:
+    def _wall_seconds(self, evaluation: ActiveEvaluation) -> float:
         """Of the time that passed for the study, what this training took: all workers share it."""
-        machines, share = 1, work.task.threads / self.setting.threads
-        if self.storage.shared and self.setting.protocol.hours is not None:
+        machines, share = 1, evaluation.task.threads / self.config.threads
+        if self.storage.shared and self.config.protocol.hours is not None:
             machines = len(set(self.storage.owners(self.study._study_id).values()))
-        return work.trained_seconds * share / (self.workers * max(machines, 1))
+        return evaluation.trained_seconds * share / (self.workers * max(machines, 1))
 
-    def _as_optuna(self, outcome: Outcome) -> tuple[list[float] | None, TrialState]:
+    def _as_optuna(self, result: EvaluationResult) -> tuple[list[float] | None, TrialState]:
         """What Optuna is told. TPE ignores FAIL and would draw it again, so only breakdowns are failures."""
-        known = outcome.state == names.DUPLICATE and outcome.score == outcome.score
-        if outcome.state == names.COMPLETE or known:
-            return self.values(outcome), TrialState.COMPLETE
-        if outcome.state in (names.FAILED, names.DUPLICATE):
+        known = result.state == names.DUPLICATE and result.score == result.score
+        if result.state == names.COMPLETE or known:
+            return self.values(result), TrialState.COMPLETE
+        if result.state in (names.FAILED, names.DUPLICATE):
             return None, TrialState.FAIL
         return None, TrialState.PRUNED
 
-    def values(self, outcome: Outcome) -> list[float]:
+    def values(self, result: EvaluationResult) -> list[float]:
         """What a complete evaluation is worth, in the order of the directions."""
-        return [outcome.score]
+        return [result.score]
 
     def _violations(self, built: Built) -> dict[str, float]:
-        protocol = self.setting.protocol
+        protocol = self.config.protocol
         budgets = {
             "parameters": (built.parameters, protocol.max_parameters),
             "macs": (built.macs, protocol.max_macs),
@@ -358,6 +362,6 @@ class Stage(ABC):
             except Exception as error:
                 logging.getLogger(__name__).warning("heartbeat of trial %s failed: %s", trial_id, error)
 
-    def running(self) -> list[Work]:
+    def running(self) -> list[ActiveEvaluation]:
         """What is being evaluated now."""
         return list(self._running.values())

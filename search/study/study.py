@@ -9,14 +9,14 @@ from typing import Any, NoReturn
 from optuna.trial import TrialState
 
 from search.execution.devices import cores
-from search.study.config import Setting
+from search.study.config import StudyConfig
 from search.study.confirm import Confirm
 from search.study.explore import Explore
 from search.study.leaders import Leader, front, leaders
-from search.study.refit import Final
+from search.study.refit import Refit
 from search.study.stage import FINISHED, WALL_SECONDS, Stage
 from search.study.storage import OWNER, Storage
-from search.study.warm_start import IDENTITY, identities, leads
+from search.study.warm_start import IDENTITY, identities, warm_start_candidates
 from search.tracking import names
 from search.training.precision import automatic
 from search.workers.coordinator import Coordinator
@@ -35,23 +35,24 @@ class Difference:
 class Study:
     """Explore and confirm over one storage. Going on with a study is the same as beginning it."""
 
-    def __init__(self, setting: Setting, storage: Storage, workspace: Workspace) -> None:
-        self.setting = setting
+    def __init__(self, config: StudyConfig, storage: Storage, workspace: Workspace) -> None:
+        self.config = config
         self._storage = storage
         self._workspace = workspace
-        name = f"{setting.experiment}-{setting.study}"
-        self.earlier = _differences(storage, setting)
+        name = f"{config.experiment}-{config.study_id}"
+        self.earlier = _differences(storage, config)
         self.explore: Explore | None = None
-        if not setting.cells:
+        if not config.cells:
             explored = f"{name}/explore"
-            first = leads(storage, setting, explored)  # before there is a stage: it may be a mistake
+            # Before there is a stage: a mistake must not leave one behind.
+            first = warm_start_candidates(storage, config, explored)
             self.explore = Explore(
-                setting, storage, workspace.folder, explored, leads=first, hours_left=self._hours_left
+                config, storage, workspace.folder, explored, warm_start=first, hours_left=self._hours_left
             )
-        self.confirm = Confirm(setting, storage, workspace.folder, f"{name}/confirm")
-        self.final = Final(setting, storage, workspace.folder, f"{name}/final")
-        for stage in (*self.stages, self.final):
-            stage.study.set_user_attr(IDENTITY, setting.identified_by())
+        self.confirm = Confirm(config, storage, workspace.folder, f"{name}/confirm")
+        self.refit_stage = Refit(config, storage, workspace.folder, f"{name}/final")
+        for stage in (*self.stages, self.refit_stage):
+            stage.study.set_user_attr(IDENTITY, config.identified_by())
         self._sweep()
 
     @property
@@ -80,9 +81,9 @@ class Study:
         """Whether no other process works on it now."""
         if not self._storage.shared:
             return True
-        return all(stage.deserted() for stage in (*self.stages, self.final))
+        return all(stage.deserted() for stage in (*self.stages, self.refit_stage))
 
-    def retrain(
+    def refit(
         self,
         coordinator: Coordinator,
         began: Callable[[Stage], None],
@@ -94,10 +95,10 @@ class Study:
         candidate: its fingerprint. rates: the learning rate of each epoch. Going on is the same as beginning.
         None when it was stopped half-way, or came to nothing.
         """
-        self.final.plan(self.confirm.candidate(candidate), candidate, rates, coordinator.workers)
-        began(self.final)
-        coordinator.run(self.final)
-        return self.final.key_of(candidate, rates)
+        self.refit_stage.plan(self.confirm.candidate(candidate), candidate, rates, coordinator.workers)
+        began(self.refit_stage)
+        coordinator.run(self.refit_stage)
+        return self.refit_stage.key_of(candidate, rates)
 
     def plan_confirm(self) -> None:
         """Plan the confirm stage from the leaders, or from the grid."""
@@ -108,8 +109,8 @@ class Study:
 
     def leaders(self) -> tuple[Leader, ...]:
         """The leaders as explore stands now."""
-        protocol = self.setting.protocol
-        images = round(self.setting.data.counts["train"] * protocol.monitor_fraction)
+        protocol = self.config.protocol
+        images = round(self.config.data.counts["train"] * protocol.monitor_fraction)
         trials = self.explore.trials() if self.explore is not None else []
         minimize = protocol.direction == "minimize"
         if protocol.also_minimize:
@@ -121,7 +122,7 @@ class Study:
 
         Only what was trained counts: an interrupted study may wait as long as it likes.
         """
-        hours = self.setting.protocol.hours
+        hours = self.config.protocol.hours
         if hours is None:
             return 1.0
         ended = [trial.user_attrs for stage in self.stages for trial in stage.trials(*FINISHED)]
@@ -129,7 +130,7 @@ class Study:
         whole = [time for own, time in zip(ended, seconds, strict=True) if own.get("state") == names.COMPLETE]
         if not whole:
             return hours
-        confirm = (self.setting.protocol.leaders + 1) * self.setting.protocol.seeds * sum(whole) / len(whole)
+        confirm = (self.config.protocol.leaders + 1) * self.config.protocol.seeds * sum(whole) / len(whole)
         return hours - (sum(seconds) + confirm) / 3600
 
     def _sweep(self) -> None:
@@ -137,10 +138,10 @@ class Study:
 
         Folders are listed first: one that another machine makes meanwhile is not among them.
         """
-        folders = list(self._workspace.checkpoints.glob(f"{self.setting.study}-*"))
+        folders = list(self._workspace.checkpoints.glob(f"{self.config.study_id}-*"))
         open_folders = {
             stage.folder_of(trial.user_attrs["key"]).name
-            for stage in (*self.stages, self.final)
+            for stage in (*self.stages, self.refit_stage)
             for trial in stage.trials(TrialState.RUNNING, TrialState.WAITING)
         }
         for folder in folders:
@@ -148,31 +149,31 @@ class Study:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def begun(
-    setting: Setting, storage: Storage, *, strict: bool, given: Mapping[str, Any] | None = None
-) -> Setting | None:
-    """The setting with the precision and the threads of its study, where that was begun before; else None.
+def find_begun(
+    config: StudyConfig, storage: Storage, *, strict: bool, given: Mapping[str, Any] | None = None
+) -> StudyConfig | None:
+    """The config with the precision and the threads of its study, where that was begun before; else None.
 
     given: the precision and the threads that the experiment asks for by value: a study with others is
     another one. strict: refuse to begin a study beside one of the same experiment. Raises UserError for this,
     and where this machine cannot compute as the study does.
     """
-    experiment, others = json.dumps(setting.identity, sort_keys=True), []
-    images = (setting.data.digest, setting.data.split_digest)
-    for study, identity in identities(storage, setting.experiment):
+    experiment, others = json.dumps(config.identity, sort_keys=True), []
+    images = (config.data.digest, config.data.split_digest)
+    for study, identity in identities(storage, config.experiment):
         if json.dumps(identity["experiment"], sort_keys=True) != experiment:
             continue
         same = (identity["data"], identity["split"]) == images
         if same and all(identity[name] == value for name, value in (given or {}).items()):
-            return _computing_as(setting, study, identity["precision"], identity["threads"])
+            return _computing_as(config, study, identity["precision"], identity["threads"])
         others.append((study, identity, same))
     if strict and others:
-        _refuse(setting, given or {}, *others[-1])
+        _refuse(config, given or {}, *others[-1])
     return None
 
 
 def _refuse(
-    setting: Setting, given: Mapping[str, Any], study: str, identity: Mapping[str, Any], same: bool
+    config: StudyConfig, given: Mapping[str, Any], study: str, identity: Mapping[str, Any], same: bool
 ) -> NoReturn:
     begin = "or begin a study with `search`"
     if same:
@@ -182,24 +183,24 @@ def _refuse(
             f"study {study} has {there}, and this experiment asks for {asked}: leave that out, {begin}"
         )
     raise UserError(
-        f"the images here are not those of study {study}: their digest is {setting.data.digest[:12]}, "
+        f"the images here are not those of study {study}: their digest is {config.data.digest[:12]}, "
         f"the study's {identity['data'][:12]}. Give this machine the same data, {begin}"
     )
 
 
-def _computing_as(setting: Setting, study: str, precision: str, threads: int) -> Setting:
-    if precision not in ("float32", setting.precision, automatic()):
+def _computing_as(config: StudyConfig, study: str, precision: str, threads: int) -> StudyConfig:
+    if precision not in ("float32", config.precision, automatic()):
         raise UserError(f"study {study} computes in {precision}, which this machine's processor has not")
     if threads > cores():
         raise UserError(f"study {study} gives each child {threads} threads; this machine has {cores()} cores")
-    return replace(setting, precision=precision, threads=threads)
+    return replace(config, precision=precision, threads=threads)
 
 
-def _differences(storage: Storage, setting: Setting) -> tuple[Difference, ...]:
+def _differences(storage: Storage, config: StudyConfig) -> tuple[Difference, ...]:
     """Earlier studies of this experiment, none if this one is not new."""
-    mine = setting.identified_by()
-    found = dict(identities(storage, setting.experiment))
-    if setting.study in found:
+    mine = config.identified_by()
+    found = dict(identities(storage, config.experiment))
+    if config.study_id in found:
         return ()
     return tuple(Difference(study, tuple(sorted(_changed(old, mine)))) for study, old in found.items())
 

@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.study.config import Setting
+from search.study.config import StudyConfig
 from search.study.storage import Storage
 from search.tracking import names
 from spaces.errors import UserError
@@ -15,7 +15,7 @@ from spaces.errors import UserError
 #: The attribute of an Optuna study that keeps what its id is the hash of.
 IDENTITY = "identity"
 #: That of an explore stage which keeps the draws that it begins with.
-LEADS = "leads"
+WARM_START = "leads"
 
 _STUDY = re.compile(r"[0-9a-f]{12}")  # "joint-small-..." is no study of the experiment "joint"
 
@@ -31,7 +31,7 @@ def identities(storage: Storage, experiment: str) -> Iterator[tuple[str, dict[st
             yield study, frozen.user_attrs[IDENTITY]
 
 
-def leads(storage: Storage, setting: Setting, stage: str) -> list[dict[str, Any]]:
+def warm_start_candidates(storage: Storage, config: StudyConfig, stage: str) -> list[dict[str, Any]]:
     """What `protocol.warm_start` hands to the explore stage of this name, best first, for its plan.
 
     The candidates that the newest other study of that experiment drew and found best on its monitor images,
@@ -40,35 +40,35 @@ def leads(storage: Storage, setting: Setting, stage: str) -> list[dict[str, Any]
     they were when the stage began. Raises UserError where there are none, and where they were found on the
     same images in other splits: there images that judge here have chosen.
     """
-    wanted = setting.protocol.warm_start
+    wanted = config.protocol.warm_start
     if wanted is None:
         return []
     stages = {frozen.study_name: frozen.user_attrs for frozen in storage.get_all_studies()}
-    if LEADS in stages.get(stage, {}):
-        return list(stages[stage][LEADS])
+    if WARM_START in stages.get(stage, {}):
+        return list(stages[stage][WARM_START])
     mistake = f'protocol.warm_start = "{wanted}"'
     for study, identity in reversed(list(identities(storage, wanted))):
         name = f"{wanted}-{study}/explore"
-        ranked = _ranked(storage, name) if name in stages and study != setting.study else []
+        ranked = _ranked(storage, name) if name in stages and study != config.study_id else []
         if not ranked:
             continue
-        data = setting.data
+        data = config.data
         if identity["data"] == data.digest and identity["split"] != data.split_digest:
             raise UserError(
                 f"{mistake}: study {study} has the same images in other splits: some that judge here have "
                 "chosen there. Take that study's data.seed and protocol.leaks, or other images"
             )
-        taken = [lead for trial in ranked if (lead := _lead(trial, study, setting))]
+        taken = [lead for trial in ranked if (lead := _lead(trial, study, config))]
         if not taken:
             raise UserError(f"{mistake}: nothing that study {study} drew fits this space and its budgets")
-        return taken[: setting.protocol.leaders]
-    raise nothing_there(setting)
+        return taken[: config.protocol.leaders]
+    raise nothing_there(config)
 
 
-def nothing_there(setting: Setting) -> UserError:
+def nothing_there(config: StudyConfig) -> UserError:
     """What to say where nothing can be handed over."""
     return UserError(
-        f'protocol.warm_start = "{setting.protocol.warm_start}": this storage holds no other study of that '
+        f'protocol.warm_start = "{config.protocol.warm_start}": this storage holds no other study of that '
         "experiment that has drawn anything; run it first, or leave the key out"
     )
 
@@ -92,21 +92,21 @@ def _ranked(storage: Storage, name: str) -> Sequence[FrozenTrial]:
     return sorted(drawn, key=lambda trial: (sign * trial.values[0], trial.number))
 
 
-def _lead(trial: FrozenTrial, study: str, setting: Setting) -> dict[str, Any] | None:
+def _lead(trial: FrozenTrial, study: str, config: StudyConfig) -> dict[str, Any] | None:
     """What the plan says of it; None where this study cannot train it."""
-    candidate, protocol = trial.user_attrs["candidate"], setting.protocol
+    candidate, protocol = trial.user_attrs["candidate"], config.protocol
     budgets = (("parameters", protocol.max_parameters), ("macs", protocol.max_macs))
     cell = trial.user_attrs.get("cell", {})  # of a grid, which draws nothing
-    arm = _arm(trial.user_attrs.get("arm") or cell.get("family"), candidate, setting)
+    arm = _arm(trial.user_attrs.get("arm") or cell.get("family"), candidate, config)
     if arm is None or any(limit is not None and candidate[size] > limit for size, limit in budgets):
         return None
     values = {plain(name): value for name, value in (trial.params or cell).items() if name != "family"}
     return {"from": f"{study}/{trial.user_attrs['slot']}", "arm": arm, "values": values}
 
 
-def _arm(own: str | None, candidate: Mapping[str, Any], setting: Setting) -> str | None:
+def _arm(own: str | None, candidate: Mapping[str, Any], config: StudyConfig) -> str | None:
     """The arm of this space that has the candidate: its own, else its family's, else that of its variant."""
-    arms = (setting.space,) if isinstance(setting.space, str) else setting.space
+    arms = (config.space,) if isinstance(config.space, str) else config.space
     family = candidate["family"]
     drawn = own in (None, family)  # what is a variant there has no values from which the family would draw it
     known = (own, *([family] if drawn else []), f"{family}.{candidate['variant']}")

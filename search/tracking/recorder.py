@@ -10,14 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from search.execution.messages import Epoch
-from search.study.config import Setting
-from search.study.evaluation import (
-    LOST,
-    STOPPED,
-    Outcome,
-    Work,
-)
+from search.execution.messages import LOST, STOPPED, Epoch, EvaluationResult
+from search.study.config import StudyConfig
+from search.study.evaluation import ActiveEvaluation
 from search.tracking import names
 from search.tracking.environment import versions
 from search.tracking.spool import Spool
@@ -28,10 +23,10 @@ class Recorder:
     """Spools the study's run and one run for each evaluation. Never waits for MLflow."""
 
     def __init__(
-        self, spool: Spool, setting: Setting, study_facts: Mapping[str, Any], experiment_toml: str
+        self, spool: Spool, config: StudyConfig, study_facts: Mapping[str, Any], experiment_toml: str
     ) -> None:
         self._spool = spool
-        self._setting = setting
+        self._config = config
         self._facts = study_facts
         self._toml = experiment_toml
         self._source = _source_tags()
@@ -39,25 +34,25 @@ class Recorder:
     @property
     def study_key(self) -> str:
         """The key of the study's own run."""
-        return self._setting.study
+        return self._config.study_id
 
     def study_begun(self) -> None:
         """The parent run: what the study is, for people and for reports."""
-        setting = self._setting
-        protocol = setting.protocol
+        config = self._config
+        protocol = config.protocol
         self._spool.append("sweep")
         self._spool.append(
             "study",
             key=self.study_key,
-            name=f"study {setting.study} on {setting.data.name}",
+            name=f"study {config.study_id} on {config.data.name}",
             tags={
                 names.KIND: names.STUDY_KIND,
-                names.STUDY: setting.study,
-                names.EXPERIMENT: setting.experiment,
+                names.STUDY: config.study_id,
+                names.EXPERIMENT: config.experiment,
                 names.RESUMED: str(time.time_ns() // 1_000_000),
-                names.DATA_DIGEST: setting.data.digest,
-                names.SPLIT_DIGEST: setting.data.split_digest,
-                **({names.TEST_DIGEST: setting.data.test_digest} if setting.data.test_digest else {}),
+                names.DATA_DIGEST: config.data.digest,
+                names.SPLIT_DIGEST: config.data.split_digest,
+                **({names.TEST_DIGEST: config.data.test_digest} if config.data.test_digest else {}),
                 names.VERSIONS: json.dumps(versions()),
                 names.HOST: socket.gethostname(),
                 names.PID: str(os.getpid()),
@@ -70,15 +65,15 @@ class Recorder:
                 "pruner": protocol.pruner,
                 "epochs": protocol.epochs,
                 "patience": protocol.patience,
-                names.PARAM_PRECISION: setting.precision,
-                names.PARAM_THREADS: setting.threads,
+                names.PARAM_PRECISION: config.precision,
+                names.PARAM_THREADS: config.threads,
             },
-            datasets=_datasets(setting),
+            datasets=_datasets(config),
         )
         self._spool.append(
             "files",
             key=self.study_key,
-            files=self._spool.copy_files(setting.data.folder / names.AUDIT, self.study_key, names.AUDIT),
+            files=self._spool.copy_files(config.data.folder / names.AUDIT, self.study_key, names.AUDIT),
             texts={
                 names.STUDY_JSON: json.dumps(self._facts, indent=1, sort_keys=True),
                 names.EXPERIMENT_TOML: self._toml,
@@ -93,55 +88,57 @@ class Recorder:
         """Log texts (a verdict, a page) and tags to the parent run."""
         self._spool.append("files", key=self.study_key, texts=dict(texts), tags=dict(tags or {}))
 
-    def begun(self, work: Work) -> None:
+    def begun(self, evaluation: ActiveEvaluation) -> None:
         """Nothing yet: a run begins when its candidate is known."""
 
-    def built(self, work: Work) -> None:
+    def built(self, evaluation: ActiveEvaluation) -> None:
         """The run of an evaluation begins."""
-        self._spool.append("begin", **self._evaluation(work, names.RUNNING))
+        self._spool.append("begin", **self._evaluation(evaluation, names.RUNNING))
 
-    def epoch(self, work: Work, message: Epoch) -> None:
+    def epoch(self, evaluation: ActiveEvaluation, message: Epoch) -> None:
         """One point on every curve."""
         metrics = {name: message.metrics[name] for name in names.EPOCH_METRICS}
-        self._spool.append("epoch", key=work.key, step=message.epoch, at=work.time, metrics=metrics)
+        self._spool.append(
+            "epoch", key=evaluation.key, step=message.epoch, at=evaluation.time, metrics=metrics
+        )
 
-    def ended(self, work: Work, outcome: Outcome) -> None:
+    def ended(self, evaluation: ActiveEvaluation, result: EvaluationResult) -> None:
         """The end of an evaluation: final metrics, artifacts, state. A stopped one is closed for now."""
-        if outcome.state == LOST:
+        if result.state == LOST:
             return  # the run is another machine's now
-        if outcome.state == STOPPED:
-            if work.built is not None:
-                self._spool.append("close", key=work.key, status="KILLED")
+        if result.state == STOPPED:
+            if evaluation.built is not None:
+                self._spool.append("close", key=evaluation.key, status="KILLED")
             return
-        files = self._spool.keep_files(Path(work.task.folder) / "artifacts", work.key)
-        fields = self._evaluation(work, outcome.state)
-        fields["tags"] |= {names.REASON: outcome.reason} if outcome.reason else {}
-        metrics = {k: v for k, v in outcome.metrics.items() if v == v}
-        self._spool.append("end", state=outcome.state, metrics=metrics, files=files, **fields)
+        files = self._spool.keep_files(Path(evaluation.task.folder) / "artifacts", evaluation.key)
+        fields = self._evaluation(evaluation, result.state)
+        fields["tags"] |= {names.REASON: result.reason} if result.reason else {}
+        metrics = {k: v for k, v in result.metrics.items() if v == v}
+        self._spool.append("end", state=result.state, metrics=metrics, files=files, **fields)
 
-    def _evaluation(self, work: Work, state: str) -> dict[str, Any]:
-        setting, built = self._setting, work.built
+    def _evaluation(self, evaluation: ActiveEvaluation, state: str) -> dict[str, Any]:
+        config, built = self._config, evaluation.built
         tags = {
-            names.KIND: names.FINAL_KIND if work.stage == names.FINAL else names.EVALUATION_KIND,
-            names.STUDY: setting.study,
-            names.EXPERIMENT: setting.experiment,
-            names.TRIAL: str(work.slot),
-            names.SEED: str(work.seed),
-            names.STAGE: work.stage,
+            names.KIND: names.FINAL_KIND if evaluation.stage == names.FINAL else names.EVALUATION_KIND,
+            names.STUDY: config.study_id,
+            names.EXPERIMENT: config.experiment,
+            names.TRIAL: str(evaluation.slot),
+            names.SEED: str(evaluation.seed),
+            names.STAGE: evaluation.stage,
             names.STATE: state,
             names.HOST: socket.gethostname(),
             names.PID: str(os.getpid()),
-            **({names.BASELINE: "true"} if work.baseline else {}),
+            **({names.BASELINE: "true"} if evaluation.baseline else {}),
             **self._source,
         }
         params = {
-            names.PARAM_TRIAL: work.slot,
-            names.PARAM_SEED: work.seed,
-            names.PARAM_PRECISION: setting.precision,
-            names.PARAM_THREADS: work.task.threads,
+            names.PARAM_TRIAL: evaluation.slot,
+            names.PARAM_SEED: evaluation.seed,
+            names.PARAM_PRECISION: config.precision,
+            names.PARAM_THREADS: evaluation.task.threads,
         }
-        called = {names.EXPLORE: f"trial {work.slot}", names.FINAL: "trained on train + monitor"}
-        name = called.get(work.stage, f"candidate {work.slot}, seed {work.seed}")
+        called = {names.EXPLORE: f"trial {evaluation.slot}", names.FINAL: "trained on train + monitor"}
+        name = called.get(evaluation.stage, f"candidate {evaluation.slot}, seed {evaluation.seed}")
         if built is not None:
             tags |= {
                 names.FAMILY: built.family,
@@ -153,18 +150,18 @@ class Recorder:
             params |= as_params(names.ARCH, {**built.architecture, **built.facts})
             params |= as_params(names.RECIPE, built.recipe)
             name = f"{built.label}, {name}"
-        return {"key": work.key, "parent": self.study_key, "name": name, "tags": tags, "params": params}
+        return {"key": evaluation.key, "parent": self.study_key, "name": name, "tags": tags, "params": params}
 
     def _note(self) -> str:
-        setting = self._setting
-        data = setting.data
+        config = self._config
+        data = config.data
         synthetic = (
             " (synthetic images: nothing here says anything about real ones)" if data.synthetic else ""
         )
         return "\n\n".join(
             [
-                f"**{setting.question}**",
-                f"One study of the experiment `{setting.experiment}` on {data.name}{synthetic}. Its "
+                f"**{config.question}**",
+                f"One study of the experiment `{config.experiment}` on {data.name}{synthetic}. Its "
                 "evaluations are the runs under this one: *explore* draws candidates and ranks them on the "
                 "monitor split, *confirm* trains the leaders on fresh seeds and measures them on validation. "
                 "The test set is sealed.",
@@ -173,8 +170,8 @@ class Recorder:
         )
 
 
-def _datasets(setting: Setting) -> list[dict[str, Any]]:
-    data = setting.data
+def _datasets(config: StudyConfig) -> list[dict[str, Any]]:
+    data = config.data
     digests = {"train": data.split_digest, "validation": data.digest}
     return [
         {

@@ -28,9 +28,9 @@ from search.execution.messages import (
     Built,
     Closing,
     Epoch,
+    EvaluationResult,
     Failed,
     Infeasible,
-    Result,
     Suggest,
     Task,
     Value,
@@ -102,13 +102,13 @@ def _evaluate(pipe: Connection, task: Task) -> None:
     if ask(pipe, built) != Answer.GO or task.describe_only:
         return
     if finished.exists():  # trained to the end before, told to nobody
-        send(pipe, Result(**json.loads(finished.read_text())))
+        send(pipe, EvaluationResult(**json.loads(finished.read_text())))
         return
     if task.keep_model:
         require_saveable(realised.model)
     _write_record(folder / "artifacts", task, dataset, built)
     result = _train_and_measure(pipe, task, dataset, realised, recipe)
-    if result.outcome != "stopped" and not task.sample:
+    if result.state != "stopped" and not task.sample:
         settle(folder / "artifacts", files=True)
         write_whole(finished, json.dumps(dataclasses.asdict(result)))
     send(pipe, result)
@@ -208,7 +208,7 @@ def _write_record(artifacts: Path, task: Task, dataset: Prepared, built: Built) 
 
 def _train_and_measure(
     pipe: Connection, task: Task, dataset: Prepared, realised: Realised, recipe: Recipe
-) -> Result:
+) -> EvaluationResult:
     started = time.perf_counter()
     planned = rounds(task, dataset)
     history: list[dict[str, float]] = []
@@ -251,7 +251,9 @@ def _train_and_measure(
                 trainings[0].inference_model.save(artifacts / names.MODEL_KERAS)
     metrics[names.PEAK_RSS_MIB] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     metrics[names.SECONDS] = time.perf_counter() - started
-    return Result(outcome, _mean(_score(one, task.objective) for one in trainings), metrics)
+    return EvaluationResult(
+        outcome, score=_mean(_score(one, task.objective) for one in trainings), metrics=metrics
+    )
 
 
 def _train(

@@ -4,8 +4,9 @@ import threading
 from concurrent.futures import Executor, Future
 from functools import partial
 
-from search.execution.retry import Patience
-from search.study.evaluation import STOPPED, Outcome, Work
+from search.execution.messages import STOPPED, EvaluationResult
+from search.execution.retry import RetryPolicy
+from search.study.evaluation import ActiveEvaluation
 from search.study.stage import Stage, Wait
 
 
@@ -17,28 +18,37 @@ class Claims:
     """
 
     def __init__(
-        self, stage: Stage, worker: int, patience: Patience, stopping: threading.Event, beside: Executor
+        self,
+        stage: Stage,
+        worker: int,
+        retry_policy: RetryPolicy,
+        stopping: threading.Event,
+        beside: Executor,
     ) -> None:
         self._stage = stage
         self._stopping = stopping
         self._beside = beside
-        self._claim = partial(patience.insist, partial(stage.claim, worker))
-        self._early: Future[Work | type[Wait] | None] | None = None
+        self._claim = partial(retry_policy.keep_trying, partial(stage.claim, worker))
+        self._early: Future[ActiveEvaluation | type[Wait] | None] | None = None
 
     def ahead(self) -> None:
         """Claim the next one now, in the background."""
         if self._early is None and not self._stage.learns and not self._stopping.is_set():
             self._early = self._beside.submit(self._claim)
 
-    def take(self) -> Work | type[Wait] | None:
+    def take(self) -> ActiveEvaluation | type[Wait] | None:
         """The next evaluation: see `Stage.claim`."""
         early, self._early = self._early, None
-        work = early.result() if early is not None else None
+        evaluation = early.result() if early is not None else None
         # That there was none is no news: the slot's own evaluation was under way.
-        return work if isinstance(work, Work) else self._claim()
+        return evaluation if isinstance(evaluation, ActiveEvaluation) else self._claim()
 
     def give_back(self) -> None:
         """Leave what was claimed and not taken to whoever comes next."""
         early, self._early = self._early, None
-        if early is not None and early.exception() is None and isinstance(work := early.result(), Work):
-            self._stage.finish(work, Outcome(STOPPED))
+        if (
+            early is not None
+            and early.exception() is None
+            and isinstance(evaluation := early.result(), ActiveEvaluation)
+        ):
+            self._stage.finish(evaluation, EvaluationResult(STOPPED))

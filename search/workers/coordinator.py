@@ -17,20 +17,15 @@ from pathlib import Path
 
 from search.execution.atomic_files import write_whole
 from search.execution.fork_client import ForkServer, Spare
-from search.execution.messages import RESULT, Result
-from search.execution.retry import BrokenStudy, Patience
-from search.study.evaluation import (
-    LOST,
-    STOPPED,
-    Outcome,
-    Work,
-)
+from search.execution.messages import LOST, RESULT, STOPPED, EvaluationResult
+from search.execution.retry import BrokenStudy, RetryPolicy
+from search.study.evaluation import ActiveEvaluation
 from search.study.stage import Stage
 from search.tracking import names
 from search.workers.claims import Claims
 from search.workers.session import (
     Cause,
-    Conversation,
+    ChildSession,
     Died,
     Observer,
 )
@@ -64,7 +59,7 @@ class Coordinator:
         self._environments = environments
         self._stopping = threading.Event()
         self._forced = threading.Event()
-        self._patience = Patience(self._stopping, say)
+        self._retry_policy = RetryPolicy(self._stopping, say)
         self._errors: list[Exception] = []
         self._failures_in_a_row = 0
         self._lock = threading.Lock()
@@ -108,11 +103,11 @@ class Coordinator:
         spare = Spare(self._server)
         try:
             with ThreadPoolExecutor(1, f"worker-{worker}-beside") as beside:  # waits for the last end
-                claims = Claims(stage, worker, self._patience, self._stopping, beside)
-                conversation = Conversation(
+                claims = Claims(stage, worker, self._retry_policy, self._stopping, beside)
+                session = ChildSession(
                     stage=stage,
                     observers=self._observers,
-                    patience=self._patience,
+                    retry_policy=self._retry_policy,
                     stopping=self._stopping,
                     forced=self._forced,
                     environment=environment,
@@ -120,7 +115,7 @@ class Coordinator:
                     claims=claims,
                 )
                 try:
-                    self._take_turns(conversation, beside)
+                    self._take_turns(session, beside)
                 finally:
                     claims.give_back()
         except Exception as error:
@@ -128,14 +123,14 @@ class Coordinator:
         finally:
             spare.end()
 
-    def _take_turns(self, conversation: Conversation, beside: Executor) -> None:
+    def _take_turns(self, session: ChildSession, beside: Executor) -> None:
         while not self._stopping.is_set():
-            conversation.spare.prepare()
-            work = conversation.claims.take()
-            if work is None:
+            session.spare.prepare()
+            evaluation = session.claims.take()
+            if evaluation is None:
                 return
-            if isinstance(work, Work):
-                self._evaluate(conversation, work, beside)
+            if isinstance(evaluation, ActiveEvaluation):
+                self._evaluate(session, evaluation, beside)
             else:
                 self._stopping.wait(_POLL_SECONDS)
 
@@ -144,90 +139,91 @@ class Coordinator:
             self._errors.append(error)
         self._stopping.set()
 
-    def _evaluate(self, conversation: Conversation, work: Work, beside: Executor) -> None:
+    def _evaluate(self, session: ChildSession, evaluation: ActiveEvaluation, beside: Executor) -> None:
         for observer in self._observers:
-            observer.begun(work)
+            observer.begun(evaluation)
         try:
-            outcome = self._try(conversation, work)
+            result = self._try(session, evaluation)
         except Exception:
-            self._end(conversation.stage, work, Outcome(STOPPED))
+            self._end(session.stage, evaluation, EvaluationResult(STOPPED))
             raise
-        over = beside.submit(self._pass_on, conversation.stage, work, outcome)
-        if conversation.stage.learns:
+        over = beside.submit(self._pass_on, session.stage, evaluation, result)
+        if session.stage.learns:
             over.result()
 
-    def _pass_on(self, stage: Stage, work: Work, outcome: Outcome) -> None:
+    def _pass_on(self, stage: Stage, evaluation: ActiveEvaluation, result: EvaluationResult) -> None:
         try:
-            self._end(stage, work, outcome)
-            self._count_failure(stage, outcome)
+            self._end(stage, evaluation, result)
+            self._count_failure(stage, result)
         except Exception as error:
             self._break_off(error)
 
-    def _end(self, stage: Stage, work: Work, outcome: Outcome) -> None:
+    def _end(self, stage: Stage, evaluation: ActiveEvaluation, result: EvaluationResult) -> None:
         """Decide, record, tell, forget: after a kill in between, what follows is repeated, the same."""
-        insist = self._patience.insist
-        if insist(partial(stage.lost, work)):
-            outcome = Outcome(LOST, "another machine has taken it over")
-        insist(partial(_decide, work, outcome))
+        keep_trying = self._retry_policy.keep_trying
+        if keep_trying(partial(stage.lost, evaluation)):
+            result = EvaluationResult(LOST, "another machine has taken it over")
+        keep_trying(partial(_decide, evaluation, result))
         for observer in self._observers:
-            insist(partial(observer.ended, work, outcome))
-        insist(partial(stage.finish, work, outcome))
-        if outcome.state not in (STOPPED, LOST):
-            shutil.rmtree(work.task.folder, ignore_errors=True)
+            keep_trying(partial(observer.ended, evaluation, result))
+        keep_trying(partial(stage.finish, evaluation, result))
+        if result.state not in (STOPPED, LOST):
+            shutil.rmtree(evaluation.task.folder, ignore_errors=True)
 
-    def _count_failure(self, stage: Stage, outcome: Outcome) -> None:
-        limit = stage.setting.protocol.max_consecutive_failures
+    def _count_failure(self, stage: Stage, result: EvaluationResult) -> None:
+        limit = stage.config.protocol.max_consecutive_failures
         with self._lock:
-            if outcome.state == names.FAILED:
+            if result.state == names.FAILED:
                 self._failures_in_a_row += 1
-            elif outcome.state in _TRAINED:
+            elif result.state in _TRAINED:
                 self._failures_in_a_row = 0
             if self._failures_in_a_row >= limit:
                 raise BrokenStudy(
-                    f"{limit} evaluations failed one after the other; the last one: {outcome.reason}"
+                    f"{limit} evaluations failed one after the other; the last one: {result.reason}"
                 )
 
-    def _try(self, conversation: Conversation, work: Work) -> Outcome:
+    def _try(self, session: ChildSession, evaluation: ActiveEvaluation) -> EvaluationResult:
         """Evaluate, again from the checkpoint where a child died; a full disk is only waited for."""
-        retries, waits = conversation.stage.setting.protocol.retries, 0
+        retries, waits = session.stage.config.protocol.retries, 0
         try:
             while True:
-                result = self._converse(conversation, work)
-                if isinstance(result, Outcome):
+                result = self._run_child(session, evaluation)
+                if isinstance(result, EvaluationResult):
                     return result
                 if self._stopping.is_set():
-                    return Outcome(STOPPED, result.reason)
+                    return EvaluationResult(STOPPED, result.reason)
                 if result.cause is Cause.DISK:
-                    self._patience.pause(result.reason.splitlines()[0], waits)
+                    self._retry_policy.pause(result.reason.splitlines()[0], waits)
                     waits += 1
-                elif work.attempts >= (
+                elif evaluation.attempts >= (
                     min(retries, _HUNG_RETRIES) if result.cause is Cause.SILENCE else retries
                 ):
-                    return _given_up(result, work.attempts + 1)
+                    return _given_up(result, evaluation.attempts + 1)
                 else:
-                    work.attempts += 1
+                    evaluation.attempts += 1
         finally:
-            self._patience.resume(waits)
+            self._retry_policy.resume(waits)
 
-    def _converse(self, conversation: Conversation, work: Work) -> Outcome | Died:
-        self._patience.insist(partial(Path(work.task.folder).mkdir, parents=True, exist_ok=True))
-        work.trained_seconds = 0.0
-        child = conversation.spare.take()
+    def _run_child(self, session: ChildSession, evaluation: ActiveEvaluation) -> EvaluationResult | Died:
+        self._retry_policy.keep_trying(
+            partial(Path(evaluation.task.folder).mkdir, parents=True, exist_ok=True)
+        )
+        evaluation.trained_seconds = 0.0
+        child = session.spare.take()
         self._server.wait_until_ready(_START_SECONDS)  # a server that begins anew is not the child's silence
-        return conversation.hold(work, child)
+        return session.serve(evaluation, child)
 
 
-def _decide(work: Work, outcome: Outcome) -> None:
+def _decide(evaluation: ActiveEvaluation, result: EvaluationResult) -> None:
     """Keep how it ended, so that whoever repeats what follows after a kill finds it decided."""
-    file = Path(work.task.folder) / RESULT
-    if outcome.state in (STOPPED, LOST) or work.built is None or file.exists():
+    file = Path(evaluation.task.folder) / RESULT
+    if result.state in (STOPPED, LOST) or evaluation.built is None or file.exists():
         return
-    result = Result(outcome.state, outcome.score, outcome.metrics, outcome.reason, outcome.violations)
     write_whole(file, json.dumps(asdict(result)))
 
 
-def _given_up(died: Died, attempts: int) -> Outcome:
+def _given_up(died: Died, attempts: int) -> EvaluationResult:
     reason = f"{died.reason} ({attempts} attempts)"
     if died.cause is Cause.MEMORY:
-        return Outcome(names.INFEASIBLE, reason, violations=_OUT_OF_MEMORY)
-    return Outcome(names.FAILED, reason)
+        return EvaluationResult(names.INFEASIBLE, reason, violations=_OUT_OF_MEMORY)
+    return EvaluationResult(names.FAILED, reason)

@@ -15,7 +15,7 @@ import numpy as np
 
 from search.execution.fork_client import ForkServer
 from search.execution.messages import Task, Value
-from search.study.config import Setting
+from search.study.config import StudyConfig
 from search.study.explore import cell_fields
 from search.workers.probe import Probed, probe
 from spaces.domains import Categorical, Domain, Integer
@@ -46,7 +46,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class DryRun:
     """What was found. infeasible: of all that were tried; seconds: of the study on all workers, at most."""
 
     domains: Mapping[str, Domain]
@@ -56,24 +56,24 @@ class Rehearsal:
     seconds: float
 
 
-def rehearse(server: ForkServer, setting: Setting, workers: int) -> Rehearsal:
+def try_candidates(server: ForkServer, config: StudyConfig, workers: int) -> DryRun:
     """Build every cell, or the baseline and some draws, and measure how fast this machine trains them.
 
     Raises UserError where nothing that was tried can be built, and for names that no candidate has.
     """
-    check_names(server, setting)
-    tasks = [*_cells(setting)] or [*_planned(setting), *_drawn(setting, DRAWS)]
-    probed = [probe(server, task, _chooser(setting, n)) for n, task in enumerate(tasks)]
+    check_names(server, config)
+    tasks = [*_cells(config)] or [*_planned(config), *_drawn(config, DRAWS)]
+    probed = [probe(server, task, _chooser(config, n)) for n, task in enumerate(tasks)]
     found = [(task, one) for task, one in zip(tasks, probed, strict=True) if one.built is not None]
     if not found:
         raise UserError(f"none of {len(tasks)} candidates can be built: {probed[0].reason}")
-    speeds = _speeds(server, setting, found, workers)
-    candidates = tuple(_candidate(setting, one, speeds) for _, one in found)
-    stages = _evaluations(setting)
+    speeds = _speeds(server, config, found, workers)
+    candidates = tuple(_candidate(config, one, speeds) for _, one in found)
+    stages = _evaluations(config)
     mean = float(np.mean([one.seconds for one in candidates]))
-    rounds = {"explore": setting.protocol.explore_seeds, "confirm": setting.folds or 1}
+    rounds = {"explore": config.protocol.explore_seeds, "confirm": config.folds or 1}
     total = sum(count * mean * rounds[stage] for stage, count in stages)
-    return Rehearsal(
+    return DryRun(
         domains={name: domain for one in probed for name, domain in one.domains.items()},
         candidates=candidates,
         infeasible=len(tasks) - len(found),
@@ -82,23 +82,23 @@ def rehearse(server: ForkServer, setting: Setting, workers: int) -> Rehearsal:
     )
 
 
-def check_names(server: ForkServer, setting: Setting) -> None:
+def check_names(server: ForkServer, config: StudyConfig) -> None:
     """Raise UserError for a name in [fix], [search], [grid] or [baseline] that no candidate has.
 
     Those of families are known beforehand; a Keras Tuner hypermodel has to be built to learn what it has.
     """
-    if not any(":" in arm for arm in _arms(setting)):
+    if not any(":" in arm for arm in _arms(config)):
         return
     asked: set[str] = set()
     met: set[str] = set()
     known: set[str] = set()
-    tasks = [*_planned(setting), *_cells(setting), *_drawn(setting, _DRAWS_FOR_A_NAME)]
+    tasks = [*_planned(config), *_cells(config), *_drawn(config, _DRAWS_FOR_A_NAME)]
     for number, task in enumerate(tasks):
         names = {*task.fix, *task.domains} - {"family"}
         if not names - met:
             continue
         asked |= names
-        one = probe(server, task, _chooser(setting, number))
+        one = probe(server, task, _chooser(config, number))
         if one.built is not None:
             met |= names - set(one.built.unmet)
             known |= {*one.domains, *one.built.architecture}
@@ -107,44 +107,44 @@ def check_names(server: ForkServer, setting: Setting) -> None:
         near = get_close_matches(name, sorted(known), n=1, cutoff=0.0)[0]
         raise UserError(
             f'no hyperparameter "{name}" turned up in {len(tasks)} candidates of '
-            f'{", ".join(_arms(setting))}; the nearest is "{near}".'
+            f'{", ".join(_arms(config))}; the nearest is "{near}".'
         )
 
 
-def _arms(setting: Setting) -> Sequence[str]:
-    return (setting.space,) if isinstance(setting.space, str) else setting.space
+def _arms(config: StudyConfig) -> Sequence[str]:
+    return (config.space,) if isinstance(config.space, str) else config.space
 
 
-def _planned(setting: Setting) -> Iterator[Task]:
-    if setting.baseline is not None:
-        yield _described(setting, **cell_fields(setting, setting.baseline))
+def _planned(config: StudyConfig) -> Iterator[Task]:
+    if config.baseline is not None:
+        yield _described(config, **cell_fields(config, config.baseline))
 
 
-def _cells(setting: Setting) -> Iterator[Task]:
-    if setting.cells:
-        yield from _planned(setting)
-    for cell in setting.cells:
-        yield _described(setting, **cell_fields(setting, cell))
+def _cells(config: StudyConfig) -> Iterator[Task]:
+    if config.cells:
+        yield from _planned(config)
+    for cell in config.cells:
+        yield _described(config, **cell_fields(config, cell))
 
 
-def _drawn(setting: Setting, count: int) -> Iterator[Task]:
+def _drawn(config: StudyConfig, count: int) -> Iterator[Task]:
     """Draws from every family in turn."""
-    arms = _arms(setting)
-    for number in range(0 if setting.cells else count):
-        fix = setting.fix if len(arms) == 1 else {**setting.fix, "family": arms[number % len(arms)]}
-        yield _described(setting, fix=fix)
+    arms = _arms(config)
+    for number in range(0 if config.cells else count):
+        fix = config.fix if len(arms) == 1 else {**config.fix, "family": arms[number % len(arms)]}
+        yield _described(config, fix=fix)
 
 
-def _described(setting: Setting, **fields: Any) -> Task:
-    return setting.task(key="rehearsal", seed=0, folder="", **{"describe_only": True, **fields})
+def _described(config: StudyConfig, **fields: Any) -> Task:
+    return config.task(key="dry-run", seed=0, folder="", **{"describe_only": True, **fields})
 
 
-def _chooser(setting: Setting, seed: int) -> Callable[[str, Domain], Value]:
+def _chooser(config: StudyConfig, seed: int) -> Callable[[str, Domain], Value]:
     """Random values, drawn evenly; the cells of a grid leave the rest at its default."""
     generator = random.Random(seed)  # noqa: S311  nothing secret
 
     def choose(name: str, domain: Domain) -> Value:
-        if setting.cells and domain.default is not None:
+        if config.cells and domain.default is not None:
             return domain.default
         match domain:
             case Categorical():
@@ -163,13 +163,13 @@ def _chooser(setting: Setting, seed: int) -> Callable[[str, Domain], Value]:
 
 
 def _speeds(
-    server: ForkServer, setting: Setting, found: Sequence[tuple[Task, Probed]], workers: int
+    server: ForkServer, config: StudyConfig, found: Sequence[tuple[Task, Probed]], workers: int
 ) -> tuple[list[float], list[float]]:
     """Multiply-adds and seconds an image of the smallest, the middle and the largest candidate."""
     by_macs = sorted(found, key=lambda pair: _macs(pair[1]))
     places = sorted({0, len(by_macs) // 2, len(by_macs) - 1})
     chosen = {_macs(one): one for _, one in (by_macs[place] for place in places)}
-    seconds = [_seconds_an_image(server, setting, one, workers) for one in chosen.values()]
+    seconds = [_seconds_an_image(server, config, one, workers) for one in chosen.values()]
     return [float(macs) for macs in chosen], seconds
 
 
@@ -178,17 +178,15 @@ def _macs(one: Probed) -> int:
     return one.built.macs
 
 
-def _seconds_an_image(server: ForkServer, setting: Setting, one: Probed, workers: int) -> float:
+def _seconds_an_image(server: ForkServer, config: StudyConfig, one: Probed, workers: int) -> float:
     """Of training, while as many children as there will be workers do the same."""
     assert one.built is not None  # noqa: S101
     batch = int(one.built.recipe["batch_size"])
-    wanted = min(
-        max(_SAMPLE_MACS / max(one.built.macs, 1), batch), _MOST_IMAGES, setting.data.counts["train"]
-    )
+    wanted = min(max(_SAMPLE_MACS / max(one.built.macs, 1), batch), _MOST_IMAGES, config.data.counts["train"])
 
     def calibrate(number: int) -> float:
         with TemporaryDirectory() as folder:
-            task = setting.task(
+            task = config.task(
                 key=f"calibration-{number}",
                 seed=number,
                 folder=folder,
@@ -197,18 +195,18 @@ def _seconds_an_image(server: ForkServer, setting: Setting, one: Probed, workers
                 epochs=2,
                 patience=2,
             )
-            result = probe(server, task, _chooser(setting, 0)).result
+            result = probe(server, task, _chooser(config, 0)).result
         return 1 / result.metrics["images_per_second"] if result is not None else float("nan")
 
     with ThreadPoolExecutor(workers) as children:
         return float(np.mean(list(children.map(calibrate, range(workers)))))
 
 
-def _candidate(setting: Setting, one: Probed, speeds: tuple[list[float], list[float]]) -> Candidate:
+def _candidate(config: StudyConfig, one: Probed, speeds: tuple[list[float], list[float]]) -> Candidate:
     built = one.built
     assert built is not None  # noqa: S101
     an_image = float(np.interp(built.macs, *speeds))
-    counts, protocol = setting.data.counts, setting.protocol
+    counts, protocol = config.data.counts, config.protocol
     monitor = counts["train"] * protocol.monitor_fraction
     epoch = counts["train"] - monitor + _FORWARD * monitor
     final = _FORWARD * 2 * counts["validation"]
@@ -216,8 +214,8 @@ def _candidate(setting: Setting, one: Probed, speeds: tuple[list[float], list[fl
     return Candidate(built.label, built.recipe, built.parameters, built.macs, seconds)
 
 
-def _evaluations(setting: Setting) -> tuple[tuple[str, int], ...]:
-    protocol, baseline = setting.protocol, int(setting.baseline is not None)
-    if setting.cells:
-        return (("confirm", (len(setting.cells) + baseline) * protocol.seeds),)
+def _evaluations(config: StudyConfig) -> tuple[tuple[str, int], ...]:
+    protocol, baseline = config.protocol, int(config.baseline is not None)
+    if config.cells:
+        return (("confirm", (len(config.cells) + baseline) * protocol.seeds),)
     return (("explore", protocol.trials), ("confirm", (protocol.leaders + baseline) * protocol.seeds))

@@ -1,4 +1,4 @@
-"""A conversation with a child that leads to no evaluation: what a candidate is, how fast it trains."""
+"""Ask a child what a candidate is and how fast it trains, without an evaluation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from search.execution.messages import (
     Answer,
     Built,
     Epoch,
+    EvaluationResult,
     Failed,
     Infeasible,
-    Result,
     Suggest,
     Task,
     Value,
@@ -29,7 +29,7 @@ class Probed:
 
     domains: dict[str, Domain]
     built: Built | None = None
-    result: Result | None = None
+    result: EvaluationResult | None = None
     reason: str = ""
 
 
@@ -55,7 +55,7 @@ def probe(server: ForkServer, task: Task, choose: Callable[[str, Domain], Value]
                         return Probed(domains, built)
                 case Epoch():
                     answer(child.pipe, Answer.GO)
-                case Result() as result:
+                case EvaluationResult() as result:
                     return Probed(domains, built, result)
                 case Infeasible(reason):
                     return Probed(domains, reason=reason)

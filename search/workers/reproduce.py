@@ -1,4 +1,4 @@
-"""Trains a recorded evaluation again, in a child of its own, with nobody else in the conversation."""
+"""Trains a recorded evaluation again, in a child of its own, without a study."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,8 +12,8 @@ from search.execution.messages import (
     Built,
     Closing,
     Epoch,
+    EvaluationResult,
     Failed,
-    Result,
     Round,
     Task,
     answer,
@@ -40,7 +40,7 @@ def task_of(record: Mapping[str, Any], data: Prepared, folder: Path) -> Task:
 
 def train_again(
     server: ForkServer, task: Task, heard: Callable[[Epoch], None], last_epoch: int | None = None
-) -> Result:
+) -> EvaluationResult:
     """Train it; one that was pruned ends after the same epoch. Files lie in the task's folder.
 
     heard: told each epoch. Raises UserError for what the user can mend, RuntimeError where the child broke.
@@ -59,10 +59,10 @@ def train_again(
                     answer(child.pipe, Answer.PRUNE if epoch.epoch == last_epoch else Answer.GO)
                 case Round():
                     answer(child.pipe, Answer.GO)
-                case Result() as result:
+                case EvaluationResult() as result:
                     return result
                 case Failed("diverged", message):
-                    return Result(names.DIVERGED, float("nan"), {}, message)
+                    return EvaluationResult(names.DIVERGED, message)
                 case Failed("user", message):
                     raise UserError(message)
                 case Failed() as failed:

@@ -18,21 +18,22 @@ from optuna.exceptions import UpdateFinishedTrialError
 from search.execution.fork_client import Child, Spare
 from search.execution.limits import Limits, Watch
 from search.execution.messages import (
+    LOST,
     Answer,
     Built,
     Closing,
     Epoch,
+    EvaluationResult,
     Failed,
     Infeasible,
-    Result,
     Round,
     Suggest,
     answer,
     receive,
     send,
 )
-from search.execution.retry import Patience
-from search.study.evaluation import LOST, Outcome, Work
+from search.execution.retry import RetryPolicy
+from search.study.evaluation import ActiveEvaluation
 from search.study.stage import Stage
 from search.tracking import names
 from search.workers.claims import Claims
@@ -46,10 +47,10 @@ _LOOK_SECONDS = 5.0  # between two looks whether an evaluation is still this mac
 class Observer(Protocol):
     """Sees what happens to evaluations. Called from worker threads, before Optuna is told."""
 
-    def begun(self, work: Work) -> None: ...  # noqa: D102
-    def built(self, work: Work) -> None: ...  # noqa: D102
-    def epoch(self, work: Work, message: Epoch) -> None: ...  # noqa: D102
-    def ended(self, work: Work, outcome: Outcome) -> None: ...  # noqa: D102
+    def begun(self, evaluation: ActiveEvaluation) -> None: ...  # noqa: D102
+    def built(self, evaluation: ActiveEvaluation) -> None: ...  # noqa: D102
+    def epoch(self, evaluation: ActiveEvaluation, message: Epoch) -> None: ...  # noqa: D102
+    def ended(self, evaluation: ActiveEvaluation, result: EvaluationResult) -> None: ...  # noqa: D102
 
 
 class Cause(Enum):
@@ -70,78 +71,80 @@ class Died:
 
 
 @dataclass(frozen=True)
-class Conversation:
-    """What the conversations of one worker slot share.
+class ChildSession:
+    """What the child sessions of one worker slot share.
 
     environment: variables of its children. spare: its next child. claims: where its next evaluation is from.
     """
 
     stage: Stage
     observers: Sequence[Observer]
-    patience: Patience
+    retry_policy: RetryPolicy
     stopping: threading.Event
     forced: threading.Event
     environment: Mapping[str, str]
     spare: Spare
     claims: Claims
 
-    def hold(self, work: Work, child: Child) -> Outcome | Died:
+    def serve(self, evaluation: ActiveEvaluation, child: Child) -> EvaluationResult | Died:
         """Serve one child. Raises UserError for a mistake of the user's that the child met."""
-        protocol = self.stage.setting.protocol
+        protocol = self.stage.config.protocol
         watch = Watch(Limits(protocol.max_seconds, protocol.max_memory_mb, protocol.stall_seconds))
         oom_kills = _oom_kills()
         try:
-            send(child.pipe, replace(work.task, environment=self.environment))
+            send(child.pipe, replace(evaluation.task, environment=self.environment))
             while not self.forced.is_set():
                 if child.pipe.poll(_POLL_SECONDS):
                     since = time.monotonic()
-                    outcome = self._hear(work, child)
+                    result = self._handle(evaluation, child)
                     watch.hear(time.monotonic() - since)
-                    if outcome is not None:
-                        return outcome
+                    if result is not None:
+                        return result
                 if excess := watch.excess(child.pid):
                     if excess.violation is None:
                         return Died(excess.reason, Cause.SILENCE)
-                    return Outcome(names.INFEASIBLE, excess.reason, violations={"limits": excess.violation})
+                    return EvaluationResult(
+                        names.INFEASIBLE, excess.reason, violations={"limits": excess.violation}
+                    )
             return Died("stopped by force")
         except UpdateFinishedTrialError:
-            return Outcome(LOST, "another machine has finished it")
+            return EvaluationResult(LOST, "another machine has finished it")
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return _after_death(child, oom_kills)
         finally:
             child.end()
 
-    def _hear(self, work: Work, child: Child) -> Outcome | Died | None:
+    def _handle(self, evaluation: ActiveEvaluation, child: Child) -> EvaluationResult | Died | None:
         """Answer one message; an outcome when it was the last.
 
         What observers do about it need not be waited for: who dies meanwhile is told all of it again.
         """
-        stage, insist = self.stage, self.patience.insist
+        stage, keep_trying = self.stage, self.retry_policy.keep_trying
         match receive(child.pipe):
             case Suggest(name, domain):
-                value = insist(partial(stage.suggest, work, name, domain_from_dict(domain)))
+                value = keep_trying(partial(stage.suggest, evaluation, name, domain_from_dict(domain)))
                 answer(child.pipe, value)
             case Built() as built:
-                verdict = insist(partial(stage.built, work, built))
+                verdict = keep_trying(partial(stage.built, evaluation, built))
                 if verdict == Answer.DUPLICATE:
-                    return work.known
+                    return evaluation.known
                 answer(child.pipe, verdict)
                 for observer in self.observers:
-                    insist(partial(observer.built, work))
+                    keep_trying(partial(observer.built, evaluation))
             case Epoch() as message:
-                if insist(partial(stage.lost, work, since=_LOOK_SECONDS)):
-                    return Outcome(LOST, "another machine has taken it over")
-                verdict = insist(partial(stage.epoch, work, message))
+                if keep_trying(partial(stage.lost, evaluation, since=_LOOK_SECONDS)):
+                    return EvaluationResult(LOST, "another machine has taken it over")
+                verdict = keep_trying(partial(stage.epoch, evaluation, message))
                 answer(child.pipe, Answer.STOP if self.stopping.is_set() else verdict)
                 for observer in self.observers:
-                    insist(partial(observer.epoch, work, message))
+                    keep_trying(partial(observer.epoch, evaluation, message))
             case Round(number, score):
-                verdict = insist(partial(stage.round, work, number, score))
+                verdict = keep_trying(partial(stage.round, evaluation, number, score))
                 answer(child.pipe, Answer.STOP if self.stopping.is_set() else verdict)
             case Closing():
                 self.claims.ahead()
-            case Result(outcome, score, metrics, reason, violations):
-                return Outcome(outcome, reason, score, metrics, violations)
+            case EvaluationResult() as result:
+                return result
             case Infeasible() as refused:
                 return _infeasible(refused)
             case Failed() as failed:
@@ -149,18 +152,18 @@ class Conversation:
         return None
 
 
-def _after_failure(failed: Failed) -> Outcome | Died:
+def _after_failure(failed: Failed) -> EvaluationResult | Died:
     if failed.kind == "user":
         raise UserError(failed.message)
     if failed.kind == "diverged":
-        return Outcome(names.DIVERGED, failed.message)
+        return EvaluationResult(names.DIVERGED, failed.message)
     cause = {"memory": Cause.MEMORY, "disk": Cause.DISK}.get(failed.kind, Cause.UNKNOWN)
     return Died(f"{failed.message}\n{failed.detail}".strip(), cause)
 
 
-def _infeasible(refused: Infeasible) -> Outcome:
+def _infeasible(refused: Infeasible) -> EvaluationResult:
     counts = {names.PARAMETERS: refused.parameters, names.MACS: refused.macs}
-    return Outcome(
+    return EvaluationResult(
         names.INFEASIBLE,
         refused.reason,
         metrics={name: float(value) for name, value in counts.items() if value is not None},

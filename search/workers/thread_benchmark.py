@@ -22,7 +22,7 @@ from search.execution.messages import (
     receive,
     send,
 )
-from search.study.config import Setting
+from search.study.config import StudyConfig
 from search.study.explore import cell_fields
 from spaces.domains import domain_from_dict
 
@@ -40,9 +40,9 @@ def arrangements(cores: int) -> tuple[tuple[int, int], ...]:
     return tuple((cores // threads, threads) for threads in (1, 2, 4) if cores % threads == 0)
 
 
-def calibrate(
+def benchmark_threads(
     server: ForkServer,
-    setting: Setting,
+    config: StudyConfig,
     cores: int,
     *,
     seconds: float = _MEASURED_SECONDS,
@@ -53,11 +53,11 @@ def calibrate(
     What is trained is the baseline, else the first cell, else what the space draws at its defaults, on
     `images` an epoch, for `seconds` after the first.
     """
-    cell = setting.baseline or next(iter(setting.cells), None)
-    own = {"fix": {**setting.fix, "family": setting.space[0]}} if not isinstance(setting.space, str) else {}
-    own = cell_fields(setting, cell) if cell is not None else own
+    cell = config.baseline or next(iter(config.cells), None)
+    own = {"fix": {**config.fix, "family": config.space[0]}} if not isinstance(config.space, str) else {}
+    own = cell_fields(config, cell) if cell is not None else own
     with tempfile.TemporaryDirectory(prefix="candor-calibration-") as folder:
-        task = setting.task(key="calibration", seed=0, folder=folder, **own)
+        task = config.task(key="calibration", seed=0, folder=folder, **own)
         probe = replace(task, epochs=10**6, patience=10**6, sample=images)
         return {
             (children, threads): _Race(server, replace(probe, threads=threads), children, seconds).speed()

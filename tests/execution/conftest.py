@@ -17,9 +17,9 @@ from mlflow import MlflowClient
 
 from benchmarks import small_study
 from search.execution.fork_client import ForkServer
-from search.execution.messages import Epoch
+from search.execution.messages import Epoch, EvaluationResult
 from search.study.confirm import Confirm
-from search.study.evaluation import Outcome, Work
+from search.study.evaluation import ActiveEvaluation
 from search.study.storage import open_storage
 from search.tracking import names
 from search.tracking.writer import prepare_store
@@ -30,21 +30,21 @@ class Seen:
     """An observer that remembers how evaluations ended, by the number of their cell."""
 
     def __init__(self) -> None:
-        self.outcomes: dict[int, Outcome] = {}
+        self.outcomes: dict[int, EvaluationResult] = {}
         self.epochs: Counter[int] = Counter()
         self.built_times: Counter[int] = Counter()
 
-    def begun(self, work: Work) -> None:
+    def begun(self, evaluation: ActiveEvaluation) -> None:
         pass
 
-    def built(self, work: Work) -> None:
-        self.built_times[work.slot] += 1
+    def built(self, evaluation: ActiveEvaluation) -> None:
+        self.built_times[evaluation.slot] += 1
 
-    def epoch(self, work: Work, message: Epoch) -> None:
-        self.epochs[work.slot] += 1
+    def epoch(self, evaluation: ActiveEvaluation, message: Epoch) -> None:
+        self.epochs[evaluation.slot] += 1
 
-    def ended(self, work: Work, outcome: Outcome) -> None:
-        self.outcomes[work.slot] = outcome
+    def ended(self, evaluation: ActiveEvaluation, result: EvaluationResult) -> None:
+        self.outcomes[evaluation.slot] = result
 
 
 @pytest.fixture(scope="session")
@@ -62,9 +62,9 @@ def confirm(stand_ins: ForkServer, tmp_path: Path) -> Callable[..., Seen]:
     def run(
         *cells: dict[str, Any], workers: int = 2, say: Callable[[str], None] = print, **protocol: Any
     ) -> Seen:
-        setting = small_study.setting(cells, **{"seeds": 1, **protocol})
+        config = small_study.config(cells, **{"seeds": 1, **protocol})
         stage = Confirm(
-            setting, open_storage(f"sqlite:///{tmp_path / 'studies.db'}"), tmp_path, "small/confirm"
+            config, open_storage(f"sqlite:///{tmp_path / 'studies.db'}"), tmp_path, "small/confirm"
         )
         stage.plan_cells()
         seen = Seen()

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import small_study
-from search.execution.retry import Patience
+from search.execution.retry import RetryPolicy
 from search.study.confirm import Confirm
-from search.study.evaluation import Work
+from search.study.evaluation import ActiveEvaluation
 from search.study.explore import Explore
 from search.study.stage import Stage
 from search.study.storage import open_storage
@@ -32,7 +32,7 @@ def _confirm(folder: Path) -> Confirm:
 
 
 def _claims(stage: Stage, beside: Executor, stopping: threading.Event) -> Claims:
-    return Claims(stage, 0, Patience(stopping, print), stopping, beside)
+    return Claims(stage, 0, RetryPolicy(stopping, print), stopping, beside)
 
 
 def test_what_was_claimed_ahead_is_what_is_taken(tmp_path: Path, beside: Executor) -> None:
@@ -43,9 +43,9 @@ def test_what_was_claimed_ahead_is_what_is_taken(tmp_path: Path, beside: Executo
     claims.ahead()
     claims.ahead()
     beside.submit(lambda: None).result()
-    ahead = [work.slot for work in stage.running()]
+    ahead = [evaluation.slot for evaluation in stage.running()]
     second = claims.take()
-    assert isinstance(first, Work) and isinstance(second, Work)  # noqa: PT018
+    assert isinstance(first, ActiveEvaluation) and isinstance(second, ActiveEvaluation)  # noqa: PT018
     assert (ahead, first.slot, second.slot) == ([1, 2], 1, 2)
 
 
@@ -69,7 +69,7 @@ def test_what_was_claimed_and_not_taken_is_claimed_again(tmp_path: Path, beside:
     stopping.set()
     claims.give_back()
     again = _confirm(tmp_path).claim(0)
-    assert isinstance(again, Work)
+    assert isinstance(again, ActiveEvaluation)
     assert (again.slot, stage.running()) == (1, [])
 
 
@@ -80,10 +80,10 @@ def test_that_nothing_waited_a_moment_ago_is_asked_again(tmp_path: Path, beside:
     claims = _claims(stage, beside, threading.Event())
     claims.ahead()
     beside.submit(lambda: None).result()
-    assert isinstance(held[1], Work)
+    assert isinstance(held[1], ActiveEvaluation)
     stage._running.pop(held[1].trial_id)  # as where its process is gone
     taken = claims.take()
-    assert isinstance(taken, Work)
+    assert isinstance(taken, ActiveEvaluation)
     assert taken.slot == 2
 
 
@@ -93,10 +93,10 @@ def test_the_time_of_a_claim_is_now_in_every_zone(tmp_path: Path, monkeypatch: p
     time.tzset()
     try:
         stage = _confirm(tmp_path)
-        work = stage.claim(0)
-        assert isinstance(work, Work)
+        evaluation = stage.claim(0)
+        assert isinstance(evaluation, ActiveEvaluation)
         (trial,) = (trial for trial in stage.trials() if trial.datetime_start is not None)
-        assert abs(work.begun - time.time()) < 60
+        assert abs(evaluation.begun - time.time()) < 60
         assert abs(trial.datetime_start.timestamp() - time.time()) < 60
     finally:
         monkeypatch.undo()

@@ -12,9 +12,9 @@ import pytest
 from benchmarks import small_study
 from search.execution.fork_client import ForkServer
 from search.execution.limits import Limits, Watch
+from search.execution.messages import EvaluationResult
 from search.execution.retry import BrokenStudy
 from search.study.confirm import Confirm
-from search.study.evaluation import Outcome
 from search.study.storage import open_storage
 from search.tracking import names
 from search.workers.coordinator import Coordinator
@@ -25,9 +25,9 @@ Confirmed = Callable[..., Any]
 def test_too_many_seconds_make_a_candidate_infeasible(confirm: Confirmed) -> None:
     """The child is ended soon after its time is up, and the sampler learns by how much it was over."""
     began = time.monotonic()
-    outcome = confirm({"seconds": 300}, max_seconds=1).outcomes[1]
-    assert (outcome.state, "more than 1 seconds" in outcome.reason) == (names.INFEASIBLE, True)
-    assert 0 < outcome.violations["limits"] < 60
+    result = confirm({"seconds": 300}, max_seconds=1).outcomes[1]
+    assert (result.state, "more than 1 seconds" in result.reason) == (names.INFEASIBLE, True)
+    assert 0 < result.violations["limits"] < 60
     assert time.monotonic() - began < 120
 
 
@@ -58,8 +58,8 @@ def test_a_hung_child_is_ended_and_tried_once_more(confirm: Confirmed, tmp_path:
 def test_a_loss_that_is_not_finite_is_diverged_at_once(confirm: Confirmed) -> None:
     """It is no failure and not tried again; the epoch is in the reason."""
     seen = confirm({"misbehave": "diverge"})
-    outcome = seen.outcomes[1]
-    assert (outcome.state, seen.built_times[1], "epoch 1" in outcome.reason) == (names.DIVERGED, 1, True)
+    result = seen.outcomes[1]
+    assert (result.state, seen.built_times[1], "epoch 1" in result.reason) == (names.DIVERGED, 1, True)
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_a_child_ended_by_any_signal_is_followed_by_another(confirm: Confirmed, 
     numbers = (signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL)
     cells = [{"misbehave": "signal", "number": int(n), "until": str(tmp_path / n.name)} for n in numbers]
     seen = confirm(*cells)
-    assert {outcome.state for outcome in seen.outcomes.values()} == {names.COMPLETE}
+    assert {result.state for result in seen.outcomes.values()} == {names.COMPLETE}
     assert seen.built_times == dict.fromkeys((1, 2, 3, 4), 2)
 
 
 def test_a_signal_is_named_when_it_ends_every_attempt(confirm: Confirmed) -> None:
     """A person can tell a crash in native code from a bug."""
-    outcome = confirm({"misbehave": "signal", "number": int(signal.SIGSEGV)}, retries=0).outcomes[1]
-    assert (outcome.state, "killed by SIGSEGV" in outcome.reason) == (names.FAILED, True)
+    result = confirm({"misbehave": "signal", "number": int(signal.SIGSEGV)}, retries=0).outcomes[1]
+    assert (result.state, "killed by SIGSEGV" in result.reason) == (names.FAILED, True)
 
 
 def test_a_server_that_hangs_is_replaced(confirm: Confirmed, tmp_path: Path) -> None:
@@ -124,9 +124,9 @@ def test_draws_that_are_not_trained_say_nothing_of_failures_in_a_row(
     coordinator = Coordinator(stand_ins, 1, [])
     untrained = (names.DUPLICATE, names.INFEASIBLE)
     for state in (names.FAILED, names.COMPLETE, names.FAILED, *untrained):
-        coordinator._count_failure(stage, Outcome(state))
+        coordinator._count_failure(stage, EvaluationResult(state))
     with pytest.raises(BrokenStudy, match="2 evaluations failed"):
-        coordinator._count_failure(stage, Outcome(names.FAILED, "no"))
+        coordinator._count_failure(stage, EvaluationResult(names.FAILED, "no"))
 
 
 def test_a_full_disk_pauses_the_study_and_costs_no_attempt(confirm: Confirmed, tmp_path: Path) -> None:

@@ -22,13 +22,13 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from benchmarks import small_study
 from benchmarks.servers import postgres, postgres_binaries
 from search.execution.fork_client import ForkServer
-from search.execution.messages import Answer, Built
+from search.execution.messages import LOST, Answer, Built, EvaluationResult
 from search.study.confirm import Confirm
-from search.study.evaluation import LOST, Outcome, Work
+from search.study.evaluation import ActiveEvaluation
 from search.study.explore import Explore
 from search.study.stage import Stage, Wait
 from search.study.storage import Storage, is_passing, open_storage
-from search.study.study import Study, begun
+from search.study.study import Study, find_begun
 from search.tracking import names
 from search.tracking.spool import Record
 from search.tracking.writer import Writer
@@ -79,17 +79,17 @@ def machine(opened: Callable[[], Storage], request: pytest.FixtureRequest, tmp_p
     return join_in
 
 
-def _claimed(stage: Stage) -> Work:
-    work = stage.claim(0)
-    assert isinstance(work, Work)
-    return work
+def _claimed(stage: Stage) -> ActiveEvaluation:
+    evaluation = stage.claim(0)
+    assert isinstance(evaluation, ActiveEvaluation)
+    return evaluation
 
 
-def _fall_silent(stage: Stage, work: Work) -> None:
+def _fall_silent(stage: Stage, evaluation: ActiveEvaluation) -> None:
     """As after an hour without a heartbeat."""
     aged = "UPDATE trial_heartbeats SET heartbeat = heartbeat - interval '1 hour' WHERE trial_id = :trial"
     with stage.storage.engine.begin() as connection:
-        connection.execute(text(aged), {"trial": work.trial_id})
+        connection.execute(text(aged), {"trial": evaluation.trial_id})
 
 
 def _built(fingerprint: str) -> Built:
@@ -142,11 +142,11 @@ def test_many_machines_make_exactly_as_many_trials_as_asked(machine: Any) -> Non
     claimed: list[int] = []
 
     def work_on(stage: Explore) -> None:
-        while (work := stage.claim(0)) is not None:
-            if isinstance(work, Work):
-                claimed.append(work.slot)
-                assert stage.built(work, _built(f"candidate-{work.slot}")) == Answer.GO
-                stage.finish(work, Outcome(names.COMPLETE, score=0.5))
+        while (evaluation := stage.claim(0)) is not None:
+            if isinstance(evaluation, ActiveEvaluation):
+                claimed.append(evaluation.slot)
+                assert stage.built(evaluation, _built(f"candidate-{evaluation.slot}")) == Answer.GO
+                stage.finish(evaluation, EvaluationResult(names.COMPLETE, score=0.5))
             else:
                 time.sleep(0.02)
 
@@ -180,31 +180,31 @@ def test_the_same_candidate_is_not_trained_on_two_machines(machine: Any) -> None
 def test_a_lost_machines_trial_goes_to_another_and_its_late_result_is_dropped(machine: Any) -> None:
     """After the grace time without a heartbeat the trial has a new owner; the old one finds out."""
     lost, other = machine(Confirm), machine(Confirm)
-    work = _claimed(lost)
+    evaluation = _claimed(lost)
     for _ in range(2):
-        other.finish(_claimed(other), Outcome(names.COMPLETE, score=0.1))
+        other.finish(_claimed(other), EvaluationResult(names.COMPLETE, score=0.1))
     assert other.claim(0) is Wait
-    assert not lost.lost(work)
-    _fall_silent(lost, work)
+    assert not lost.lost(evaluation)
+    _fall_silent(lost, evaluation)
     adopted = _claimed(other)
-    assert (adopted.key, adopted.trial.number) == (work.key, work.trial.number)
-    assert lost.lost(work)
-    other.finish(adopted, Outcome(names.COMPLETE, score=0.2))
-    lost.finish(work, Outcome(names.COMPLETE, score=0.9))
-    trial = other.trials()[work.trial.number]
+    assert (adopted.key, adopted.trial.number) == (evaluation.key, evaluation.trial.number)
+    assert lost.lost(evaluation)
+    other.finish(adopted, EvaluationResult(names.COMPLETE, score=0.2))
+    lost.finish(evaluation, EvaluationResult(names.COMPLETE, score=0.9))
+    trial = other.trials()[evaluation.trial.number]
     assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.2)
 
 
 def test_a_heartbeat_keeps_a_trial(machine: Any) -> None:
     """As long as somebody vouches for it, nobody else takes it, however long it runs."""
     slow, other = machine(Confirm), machine(Confirm)
-    work = _claimed(slow)
+    evaluation = _claimed(slow)
     for _ in range(2):
-        other.finish(_claimed(other), Outcome(names.COMPLETE, score=0.1))
-    _fall_silent(slow, work)
+        other.finish(_claimed(other), EvaluationResult(names.COMPLETE, score=0.1))
+    _fall_silent(slow, evaluation)
     slow.beat()
     assert other.claim(0) is Wait
-    assert not slow.lost(work)
+    assert not slow.lost(evaluation)
 
 
 def test_an_evaluation_that_is_taken_over_is_recorded_by_its_new_owner_alone(
@@ -216,8 +216,8 @@ def test_an_evaluation_that_is_taken_over_is_recorded_by_its_new_owner_alone(
     seen = Seen()
 
     class Thief(Seen):
-        def epoch(self, work: Work, message: object) -> None:
-            storage.set_trial_user_attr(work.trial_id, "owner", "another machine")
+        def epoch(self, evaluation: ActiveEvaluation, message: object) -> None:
+            storage.set_trial_user_attr(evaluation.trial_id, "owner", "another machine")
 
     def steal() -> None:
         Coordinator(stand_ins, 1, [Thief(), seen]).run(stage)
@@ -260,8 +260,8 @@ def test_a_claim_that_loses_its_lock_is_made_again(opened: Callable[[], Storage]
         stage.claim(1)
     assert not stage.trials(TrialState.RUNNING)
     stage.__class__ = Confirm
-    work = _claimed(stage)
-    assert (work.slot, stage.claim(1)) == (1, Wait)
+    evaluation = _claimed(stage)
+    assert (evaluation.slot, stage.claim(1)) == (1, Wait)
 
 
 def test_a_claim_that_fails_when_its_lock_is_gone_is_made_again(
@@ -279,14 +279,14 @@ def test_a_claim_that_fails_when_its_lock_is_gone_is_made_again(
         stage.claim(0)
     assert len(stage.trials(TrialState.RUNNING)) == 1
     stage.__class__ = Confirm
-    work = _claimed(stage)
-    assert (work.slot, stage.claim(1)) == (1, Wait)
+    evaluation = _claimed(stage)
+    assert (evaluation.slot, stage.claim(1)) == (1, Wait)
 
 
 def test_a_draw_whose_answer_was_lost_is_drawn_once(machine: Any) -> None:
     """The server has stored the value when the connection breaks: the child trains with what is stored."""
     stage, other, lost = machine(Explore), machine(Explore), []
-    work, domain = _claimed(stage), Real(0.0, 1.0, default=0.5)
+    evaluation, domain = _claimed(stage), Real(0.0, 1.0, default=0.5)
 
     @event.listens_for(stage.storage.engine, "commit")
     def lose_the_answer(connection: Connection) -> None:
@@ -296,9 +296,9 @@ def test_a_draw_whose_answer_was_lost_is_drawn_once(machine: Any) -> None:
             raise OperationalError("COMMIT", {}, ConnectionError("cut"))
 
     with pytest.raises(StorageInternalError) as caught:
-        stage.suggest(work, "x", domain)
+        stage.suggest(evaluation, "x", domain)
     assert is_passing(caught.value)
-    value = stage.suggest(work, "x", domain)
+    value = stage.suggest(evaluation, "x", domain)
     assert stage.trials()[0].params == {"x": value}
 
 
@@ -352,11 +352,11 @@ def test_other_images_are_refused_and_precision_is_taken_over(
     setting = replace(small_study.setting([{"cell": 1}]), experiment="joined")
     storage = opened()
     Study(setting, storage, Workspace.at(tmp_path))
-    assert begun(replace(setting, precision="mixed_bfloat16"), storage, strict=True) == setting
+    assert find_begun(replace(setting, precision="mixed_bfloat16"), storage, strict=True) == setting
     others = replace(setting, data=replace(setting.data, digest="1" * 64))
-    assert begun(others, storage, strict=False) is None
+    assert find_begun(others, storage, strict=False) is None
     with pytest.raises(UserError, match=r"images here are not those of study .*111111111111"):
-        begun(others, storage, strict=True)
+        find_begun(others, storage, strict=True)
 
 
 def test_what_an_experiment_asks_for_by_value_is_not_taken_over(
@@ -366,9 +366,11 @@ def test_what_an_experiment_asks_for_by_value_is_not_taken_over(
     setting = replace(small_study.setting([{"cell": 1}]), experiment="asked")
     storage = opened()
     Study(setting, storage, Workspace.at(tmp_path))
-    assert begun(setting, storage, strict=True, given={"threads": setting.threads}) == setting
+    assert find_begun(setting, storage, strict=True, given={"threads": setting.threads}) == setting
     wanted = replace(setting, threads=7)
-    assert begun(wanted, storage, strict=False, given={"threads": 7}) is None
-    sentence = f"study {setting.study} has threads {setting.threads}, and this experiment asks for threads 7"
+    assert find_begun(wanted, storage, strict=False, given={"threads": 7}) is None
+    sentence = (
+        f"study {setting.study_id} has threads {setting.threads}, and this experiment asks for threads 7"
+    )
     with pytest.raises(UserError, match=sentence):
-        begun(wanted, storage, strict=True, given={"threads": 7})
+        find_begun(wanted, storage, strict=True, given={"threads": 7})

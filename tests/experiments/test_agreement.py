@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from experiments.schema.spec import Spec
+from experiments.schema.experiment import ExperimentConfig
 from spaces.errors import UserError
 
 
@@ -25,22 +25,26 @@ from spaces.errors import UserError
 )
 def test_a_search_refuses(settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
-        Spec.load("joint").override(settings)
+        ExperimentConfig.load("joint").override(settings)
 
 
 def test_a_model_that_is_trained_once_more_has_no_folds() -> None:
     with pytest.raises(UserError, match=r"leaves out the validation part, which data\.folds trains on too"):
-        Spec.load("conv_stages").override({"data.folds": 5, "protocol.final": "retrain"})
+        ExperimentConfig.load("conv_stages").override({"data.folds": 5, "protocol.final": "retrain"})
 
 
 def test_a_grid_refuses_a_budget_of_hours() -> None:
     with pytest.raises(UserError, match=r"protocol\.hours is a budget of a search"):
-        Spec.load("conv_stages").override({"protocol.hours": 2.0})
+        ExperimentConfig.load("conv_stages").override({"protocol.hours": 2.0})
 
 
 def test_what_agrees_is_taken() -> None:
-    several = Spec.load("joint").override({"protocol.pruner": "wilcoxon", "protocol.explore_seeds": 5})
+    several = ExperimentConfig.load("joint").override(
+        {"protocol.pruner": "wilcoxon", "protocol.explore_seeds": 5}
+    )
     assert several.protocol.explore_seeds == 5
-    two = Spec.load("joint").override({"protocol.also_minimize": "parameters", "protocol.pruner": "none"})
+    two = ExperimentConfig.load("joint").override(
+        {"protocol.also_minimize": "parameters", "protocol.pruner": "none"}
+    )
     assert two.protocol.also_minimize == "parameters"
-    assert Spec.load("conv_stages").override({"data.folds": 5}).data.folds == 5
+    assert ExperimentConfig.load("conv_stages").override({"data.folds": 5}).data.folds == 5

@@ -13,8 +13,8 @@ from experiments.schema.catalog import (
     experiment_names,
     find,
 )
+from experiments.schema.experiment import ExperimentConfig
 from experiments.schema.sections import Protocol
-from experiments.schema.spec import Spec
 from search.study.samplers import PRUNER_NAMES, SAMPLER_NAMES
 from spaces.errors import UserError
 
@@ -23,8 +23,8 @@ every_experiment = pytest.mark.parametrize("name", experiment_names())
 
 @every_experiment
 def test_it_is_valid_and_stays_the_same_when_written_out(name: str) -> None:
-    spec = Spec.load(name)
-    again = Spec.parse(tomllib.loads(spec.to_toml()), name)
+    spec = ExperimentConfig.load(name)
+    again = ExperimentConfig.parse(tomllib.loads(spec.to_toml()), name)
     assert (again.identity(), again.cells, again.domains) == (spec.identity(), spec.cells, spec.domains)
 
 
@@ -40,7 +40,7 @@ def test_it_opens_with_its_question_its_command_and_its_cost(name: str) -> None:
 
 @every_experiment
 def test_it_asks_for_enough_seeds_to_tell_and_shows_published_numbers(name: str) -> None:
-    spec = Spec.load(name)
+    spec = ExperimentConfig.load(name)
     assert spec.protocol.seeds >= 5
     assert "\n[verdict]" in (FOLDER / f"{name}.toml").read_text(encoding="utf-8")
     assert spec.published
@@ -48,7 +48,7 @@ def test_it_asks_for_enough_seeds_to_tell_and_shows_published_numbers(name: str)
 
 @every_experiment
 def test_published_numbers_are_consistent(name: str) -> None:
-    for row in Spec.load(name).published:
+    for row in ExperimentConfig.load(name).published:
         for kernels, count in ((row.kernels, row.conv_stages), (row.neurons, row.dense_layers)):
             assert kernels is None or len(kernels.split("-")) == count
         for accuracy, loss in ((row.train_accuracy, row.train_loss), (row.val_accuracy, row.val_loss)):

@@ -7,20 +7,24 @@ from typing import Any, cast
 from rich.console import Console
 
 from experiments.workflows.progress import Progress
-from search.study.evaluation import Outcome, Work
+from search.execution.messages import EvaluationResult
+from search.study.evaluation import ActiveEvaluation
 from search.tracking import names
 
 
-def _work(label: str) -> Work:
+def _work(label: str) -> ActiveEvaluation:
     built: Any = SimpleNamespace(label=label)
-    return cast(Work, SimpleNamespace(key="s/explore/3/0", stage=names.EXPLORE, slot=3, seed=0, built=built))
+    return cast(
+        ActiveEvaluation,
+        SimpleNamespace(key="s/explore/3/0", stage=names.EXPLORE, slot=3, seed=0, built=built),
+    )
 
 
 def test_brackets_of_an_error_and_of_a_label_are_shown() -> None:
     """They look like the marks of the library that prints, and one without a beginning would be an error."""
     printed = io.StringIO()
     progress = Progress(Console(file=printed, width=200), quiet=False)
-    outcome = Outcome(names.FAILED, "no such device [/job:localhost/device:CPU:0] in [bold]")
+    outcome = EvaluationResult(names.FAILED, "no such device [/job:localhost/device:CPU:0] in [bold]")
     progress.ended(_work("mine sizes=[8, 16]"), outcome)
     said = (
         "  trial 3 | mine sizes=[8, 16] | failed | no such device [/job:localhost/device:CPU:0] in [bold]\n"

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from experiments.schema.spec import Spec, parse_setting
+from experiments.schema.experiment import ExperimentConfig, parse_setting
 from spaces.domains import Categorical, Integer, Real
 from spaces.errors import UserError
 
 MINIMAL = {"name": "mine", "question": "Which?", "space": "plain_cnn"}
 
 
-def parse(**sections: Any) -> Spec:
-    return Spec.parse(MINIMAL | sections, "mine.toml")
+def parse(**sections: Any) -> ExperimentConfig:
+    return ExperimentConfig.parse(MINIMAL | sections, "mine.toml")
 
 
 def refusal(**sections: Any) -> str:
@@ -291,7 +291,7 @@ def test_a_family_is_searched_beside_a_variant() -> None:
 
 def test_a_question_is_required() -> None:
     with pytest.raises(UserError, match='the key "question" is required and missing'):
-        Spec.parse({"name": "mine", "space": "plain_cnn"}, "mine.toml")
+        ExperimentConfig.parse({"name": "mine", "space": "plain_cnn"}, "mine.toml")
 
 
 def test_resolved_is_json_and_toml_and_the_same_experiment_again() -> None:
@@ -303,7 +303,7 @@ def test_resolved_is_json_and_toml_and_the_same_experiment_again() -> None:
         protocol={"sampler_options": {"n_startup_trials": 4}},
     )
     assert json.loads(json.dumps(spec.resolved())) == spec.resolved()
-    again = Spec.parse(tomllib.loads(spec.to_toml()), "again")
+    again = ExperimentConfig.parse(tomllib.loads(spec.to_toml()), "again")
     assert again.identity() == spec.identity()
     assert (again.published, again.to_toml()) == (spec.published, spec.to_toml())
 
@@ -419,11 +419,11 @@ def test_a_setting_that_is_none_is_refused(text: str) -> None:
 def test_a_file_of_ones_own_is_named_after_the_file(tmp_path: Path) -> None:
     path = tmp_path / "own_study.toml"
     path.write_text('question = "Mine?"\nspace = "plain_cnn"\n')
-    assert Spec.load(path).name == "own_study"
+    assert ExperimentConfig.load(path).name == "own_study"
 
 
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
     path = tmp_path / "broken.toml"
     path.write_text("question = \n")
     with pytest.raises(UserError, match=r"broken\.toml is not valid TOML: Invalid value \(at line 1"):
-        Spec.load(path)
+        ExperimentConfig.load(path)

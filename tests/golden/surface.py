@@ -23,11 +23,11 @@ SYNTHETIC = "synthetic:train=40,validation=20,test=20"
 def study_ids() -> dict[str, str]:
     """The id of every shipped experiment's study: on IMAGES, in float32, with one thread."""
     from experiments.schema.catalog import experiment_names
-    from experiments.schema.spec import Spec
+    from experiments.schema.experiment import ExperimentConfig
     from experiments.workflows.resolve import setting_of
 
     plain = {"protocol.precision": "float32", "protocol.threads": 1}
-    specs = {name: Spec.load(name).override(plain) for name in experiment_names()}
+    specs = {name: ExperimentConfig.load(name).override(plain) for name in experiment_names()}
     return {name: setting_of(spec, IMAGES).study for name, spec in specs.items()}
 
 
@@ -60,11 +60,11 @@ def write_pictures(folder: Path) -> Path:
 def toml_keys() -> dict[str, Any]:
     """Every key of an experiment file with its default ("required" where there is none)."""
     from experiments.schema import sections
-    from experiments.schema.spec import Spec
+    from experiments.schema.experiment import ExperimentConfig
     from search.training.recipe import Recipe
 
     models = {
-        "": Spec,
+        "": ExperimentConfig,
         "protocol": sections.Protocol,
         "verdict": sections.Verdict,
         "data": sections.Images,

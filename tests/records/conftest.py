@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 from trained_study import EXPERIMENT, Trained
 
-from experiments.schema.spec import Spec
+from experiments.schema.experiment import ExperimentConfig
 from experiments.workflows import search
-from experiments.workflows.context import Means
+from experiments.workflows.context import RunContext
 from experiments.workflows.progress import Progress
 from search.workspace import Workspace
 
@@ -19,8 +19,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     file = folder / "recorded.toml"
     file.write_text(EXPERIMENT)
     workspace = Workspace.at(folder / "runs")
-    means = Means(workspace, workers=2)
-    finished = search.search(Spec.load(file), means, Progress(Console(file=io.StringIO()), quiet=True))
+    context = RunContext(workspace, workers=2)
+    finished = search.search(
+        ExperimentConfig.load(file), context, Progress(Console(file=io.StringIO()), quiet=True)
+    )
     assert finished.over
     assert not finished.waiting
     return Trained(workspace, finished.sentences)

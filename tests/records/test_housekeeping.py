@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 from trained_study import Trained
 
-from experiments.workflows.context import Means
+from experiments.workflows.context import RunContext
 from experiments.workflows.rm import registered, remove, unused
 from experiments.workflows.runs import StoredStudy, find_study, stored_studies
 from reports.records.study import load_study
@@ -48,7 +48,7 @@ def test_a_study_is_listed_with_its_size(trained: Trained) -> None:
 
 
 @pytest.fixture
-def two(tmp_path: Path) -> Means:
+def two(tmp_path: Path) -> RunContext:
     """A workspace with studies aaaa0001 and bbbb0002 of one experiment, each with one run, trial and file."""
     workspace = Workspace.at(tmp_path / "runs")
     client = MlflowClient(workspace.tracking_uri)
@@ -69,10 +69,10 @@ def two(tmp_path: Path) -> Means:
             spool.append("epoch", key=f"{study}/explore/0/0", step=1)
     (workspace.reports / "pair").mkdir(parents=True)
     (workspace.reports / "pair" / "comparison.csv").touch()
-    return Means(workspace)
+    return RunContext(workspace)
 
 
-def test_a_removed_study_is_gone_everywhere_and_the_other_stays(two: Means) -> None:
+def test_a_removed_study_is_gone_everywhere_and_the_other_stays(two: RunContext) -> None:
     workspace = two.workspace
     newest = _held(two, "bbbb0002")
     assert registered(newest, two.tracking) == []
@@ -96,7 +96,7 @@ def test_a_removed_study_is_gone_everywhere_and_the_other_stays(two: Means) -> N
     assert left == []
 
 
-def test_that_a_test_set_was_opened_outlasts_the_study(two: Means) -> None:
+def test_that_a_test_set_was_opened_outlasts_the_study(two: RunContext) -> None:
     client = MlflowClient(two.tracking)
     removed, left = _held(two, "bbbb0002"), _held(two, "aaaa0001")
     client.set_tag(left.parent.run_id, names.TEST_DIGEST, "images")
@@ -111,7 +111,7 @@ def test_that_a_test_set_was_opened_outlasts_the_study(two: Means) -> None:
     assert said == ["That its test set was opened stays in MLflow: every look at it counts."]
 
 
-def test_nothing_is_removed_while_somebody_works_or_from_a_copy(two: Means, tmp_path: Path) -> None:
+def test_nothing_is_removed_while_somebody_works_or_from_a_copy(two: RunContext, tmp_path: Path) -> None:
     stored = _held(two, "aaaa0001")
     with (
         two.workspace.lock(),
@@ -119,15 +119,15 @@ def test_nothing_is_removed_while_somebody_works_or_from_a_copy(two: Means, tmp_
         unused(stored, two),
     ):
         pass
-    elsewhere = Means(Workspace.at(tmp_path / "copy"))
+    elsewhere = RunContext(Workspace.at(tmp_path / "copy"))
     with pytest.raises(UserError, match="outside of this workspace"), unused(stored, elsewhere):
         pass
     with pytest.raises(UserError, match="pair has 2 studies"):
         _held(two, "pair")
 
 
-def _held(means: Means, text: str) -> StoredStudy:
-    return find_study(text, stored_studies(means.workspace, means.tracking))
+def _held(context: RunContext, text: str) -> StoredStudy:
+    return find_study(text, stored_studies(context.workspace, context.tracking))
 
 
 def _rows(workspace: Workspace, table: str) -> int:

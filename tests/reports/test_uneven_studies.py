@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import reports
-from experiments.schema.spec import Spec
+from experiments.schema.experiment import ExperimentConfig
 from experiments.workflows import unseal
 from reports import facts
 from reports.analysis import Analysis, _labels, analyse
@@ -102,7 +102,9 @@ def test_a_cell_equals_the_baseline_whatever_of_the_recipe_it_leaves_out(
     recipe: dict[str, Any], grid: dict[str, Any], baseline: dict[str, Any], left: int
 ) -> None:
     document = {"name": "mine", "question": "Which?", "space": "plain_cnn", "recipe": recipe, "grid": grid}
-    spec = Spec.parse({**document, "fix": {"kernels": [64, 64, 64]}, "baseline": baseline}, "mine.toml")
+    spec = ExperimentConfig.parse(
+        {**document, "fix": {"kernels": [64, 64, 64]}, "baseline": baseline}, "mine.toml"
+    )
     assert len(spec.cells) == left
 
 

@@ -9,7 +9,7 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 
-from experiments.workflows.context import Means
+from experiments.workflows.context import RunContext
 from experiments.workflows.rm import remove, unused
 from experiments.workflows.runs import stored_studies
 from reports.writer import build, forget
@@ -72,7 +72,7 @@ class Hostile:
         (self.victim / "a").mkdir(parents=True)
         (self.victim / "index.html").write_text("mine")
         self.workspace = Workspace.at(folder / "runs")
-        self.means = Means(self.workspace)
+        self.context = RunContext(self.workspace)
         client = MlflowClient(self.workspace.tracking_uri)
         place = (self.workspace.artifacts / "pair").as_uri()
         number = client.create_experiment(experiment, artifact_location=place)
@@ -98,16 +98,16 @@ class Hostile:
 
     def remove(self) -> None:
         """What `candor rm` does."""
-        (stored,) = stored_studies(self.workspace, self.means.tracking)
-        with unused(stored, self.means) as storage:
-            remove(stored, self.means, storage, print)
+        (stored,) = stored_studies(self.workspace, self.context.tracking)
+        with unused(stored, self.context) as storage:
+            remove(stored, self.context, storage, print)
 
     def check_unharmed(self) -> None:
         """Nothing outside, nothing of another study, and no run of the study is gone."""
         assert (self.victim / "a").is_dir()
         assert (self.victim / "index.html").read_text() == "mine"
         assert self.checkpoint.is_dir()
-        assert MlflowClient(self.means.tracking).get_run(self.child).info.lifecycle_stage == "active"
+        assert MlflowClient(self.context.tracking).get_run(self.child).info.lifecycle_stage == "active"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_run_whose_artifacts_lie_elsewhere_removes_nothing(tmp_path: Path) -> 
 def test_a_server_does_not_name_local_folders_to_remove(tmp_path: Path) -> None:
     hostile = Hostile(tmp_path)
     hostile.redirect(hostile.child, hostile.victim)
-    hostile.means = Means(hostile.workspace, tracking_uri=hostile.workspace.tracking_uri)
+    hostile.context = RunContext(hostile.workspace, tracking_uri=hostile.workspace.tracking_uri)
     with pytest.raises(UserError, match="is not where MLflow keeps the files"):
         hostile.remove()
     hostile.check_unharmed()
@@ -145,7 +145,7 @@ def test_no_report_is_written_outside(tmp_path: Path) -> None:
     hostile = Hostile(tmp_path, "../../victim")
     for wanted in (["../../victim"], []):
         with pytest.raises(UserError, match="has a name that Candor does not give"):
-            build(wanted, hostile.means.tracking, hostile.workspace.reports)
+            build(wanted, hostile.context.tracking, hostile.workspace.reports)
     with pytest.raises(UserError):
         forget(hostile.workspace.reports, "../../victim")
     hostile.check_unharmed()
@@ -156,7 +156,7 @@ def test_a_link_in_place_of_a_report_is_not_followed(tmp_path: Path) -> None:
     hostile = Hostile(tmp_path)
     (hostile.workspace.reports / "pair").symlink_to(hostile.victim)
     with pytest.raises(UserError, match="leads out of"):
-        build(["pair"], hostile.means.tracking, hostile.workspace.reports)
+        build(["pair"], hostile.context.tracking, hostile.workspace.reports)
     hostile.check_unharmed()
 
 

@@ -1,4 +1,4 @@
-"""What the tests of search share: a small prepared data set and a setting on it."""
+"""What the tests of search share: a small prepared data set and a study config on it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from search.datasets.prepare import Prepared, prepare
 from search.execution.fork_client import ForkServer
-from search.study.config import Protocol, Setting
+from search.study.config import Protocol, StudyConfig
 
 
 @pytest.fixture(scope="session")
@@ -19,10 +19,10 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 
 @pytest.fixture
-def setting_for(prepared: Prepared) -> Callable[..., Setting]:
-    """A setting on the small data; keyword arguments of Protocol, others under `setting`."""
+def config_for(prepared: Prepared) -> Callable[..., StudyConfig]:
+    """A study config on the small data; keyword arguments of Protocol, others under `config`."""
 
-    def make(setting: dict[str, Any] | None = None, **protocol: Any) -> Setting:
+    def make(config: dict[str, Any] | None = None, **protocol: Any) -> StudyConfig:
         fields: dict[str, Any] = {
             "experiment": "small",
             "question": "Does it hold?",
@@ -32,10 +32,10 @@ def setting_for(prepared: Prepared) -> Callable[..., Setting]:
             "threads": 1,
             "identity": {"space": "plain_cnn"},
         }
-        return Setting(
+        return StudyConfig(
             data=prepared,
             protocol=Protocol(**{"trials": 6, "epochs": 2, **protocol}),
-            **(fields | (setting or {})),
+            **(fields | (config or {})),
         )
 
     return make

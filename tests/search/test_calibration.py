@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from search.execution.fork_client import ForkServer
-from search.study.config import Setting
-from search.workers.thread_benchmark import arrangements, best_threads, calibrate
+from search.study.config import StudyConfig
+from search.workers.thread_benchmark import arrangements, benchmark_threads, best_threads
 
 
 def test_one_thread_is_kept_unless_more_are_clearly_faster() -> None:
@@ -23,13 +23,16 @@ def test_one_thread_is_kept_unless_more_are_clearly_faster() -> None:
 
 @pytest.mark.trains
 def test_the_calibration_trains_what_the_study_trains_and_leaves_nothing(
-    server: ForkServer, setting_for: Callable[..., Setting], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: ForkServer,
+    config_for: Callable[..., StudyConfig],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Both ways to use two cores have a speed, from real children, and no file stays."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     baseline = {"family": "plain_cnn", "conv_stages": 2, "kernels_1": 8, "kernels_2": 8}
-    setting = replace(setting_for(), space=("plain_cnn", "inception"), baseline=baseline)
-    speeds = calibrate(server, setting, 2)
+    config = replace(config_for(), space=("plain_cnn", "inception"), baseline=baseline)
+    speeds = benchmark_threads(server, config, 2)
     assert speeds.keys() == {(2, 1), (1, 2)}
     assert min(speeds.values()) > 0
     assert list(tmp_path.iterdir()) == []

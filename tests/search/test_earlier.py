@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from experiments.workflows.context import Means
+from experiments.workflows.context import RunContext
 from experiments.workflows.dry_run import _beginning
-from search.execution.messages import Answer, Built
-from search.study.config import Setting
-from search.study.evaluation import Outcome, Work
+from search.execution.messages import Answer, Built, EvaluationResult
+from search.study.config import StudyConfig
+from search.study.evaluation import ActiveEvaluation
 from search.study.explore import Explore
 from search.study.storage import open_storage
 from search.study.study import Study
@@ -26,7 +26,7 @@ from spaces.domains import (
 )
 from spaces.errors import UserError
 
-SettingFor = Callable[..., Setting]
+ConfigFor = Callable[..., StudyConfig]
 #: What the networks of these tests are drawn from.
 DOMAINS: Mapping[str, Domain] = {
     "stages": Integer(1, 5),
@@ -36,15 +36,15 @@ DOMAINS: Mapping[str, Domain] = {
 
 
 @pytest.fixture
-def study(setting_for: SettingFor, storage_url: str, tmp_path: Path) -> Callable[..., Study]:
+def study(config_for: ConfigFor, storage_url: str, tmp_path: Path) -> Callable[..., Study]:
     """A study of an experiment, as a new process opens it."""
 
     def opened(
-        experiment: str, setting: dict[str, Any] | None = None, *, resplit: bool = False, **protocol: Any
+        experiment: str, config: dict[str, Any] | None = None, *, resplit: bool = False, **protocol: Any
     ) -> Study:
-        identity = {"name": experiment, **(setting or {}), **protocol}
-        fields = {"experiment": experiment, "identity": identity, **(setting or {})}
-        made = setting_for(fields, **protocol)
+        identity = {"name": experiment, **(config or {}), **protocol}
+        fields = {"experiment": experiment, "identity": identity, **(config or {})}
+        made = config_for(fields, **protocol)
         if resplit:
             made = replace(made, data=replace(made.data, split_digest="0" * 64))
         return Study(made, open_storage(storage_url), Workspace.at(tmp_path))
@@ -52,16 +52,18 @@ def study(setting_for: SettingFor, storage_url: str, tmp_path: Path) -> Callable
     return opened
 
 
-def _work(stage: Explore | None) -> Work:
+def _work(stage: Explore | None) -> ActiveEvaluation:
     assert stage is not None
-    work = stage.claim(0)
-    assert isinstance(work, Work)
-    return work
+    evaluation = stage.claim(0)
+    assert isinstance(evaluation, ActiveEvaluation)
+    return evaluation
 
 
-def _drawn(stage: Explore | None, work: Work, domains: Mapping[str, Domain] = DOMAINS) -> dict[str, Any]:
+def _drawn(
+    stage: Explore | None, evaluation: ActiveEvaluation, domains: Mapping[str, Domain] = DOMAINS
+) -> dict[str, Any]:
     assert stage is not None
-    return {name: stage.suggest(work, name, domain) for name, domain in domains.items()}
+    return {name: stage.suggest(evaluation, name, domain) for name, domain in domains.items()}
 
 
 def _explored(
@@ -71,14 +73,14 @@ def _explored(
     assert study.explore is not None
     drawn = []
     for number, score in enumerate(scores):
-        work = _work(study.explore)
-        drawn.append(_drawn(study.explore, work, domains))
-        own = f"{work.slot} {drawn[-1]}"
-        variant = str(work.task.fix.get("family", "")).partition(".")[2]
+        evaluation = _work(study.explore)
+        drawn.append(_drawn(study.explore, evaluation, domains))
+        own = f"{evaluation.slot} {drawn[-1]}"
+        variant = str(evaluation.task.fix.get("family", "")).partition(".")[2]
         size = 1000 if number else parameters
         built = Built("plain_cnn", variant, own, {}, {}, {}, own, own, size, 2 * size)
-        assert study.explore.built(work, built) == Answer.GO
-        study.explore.finish(work, Outcome(names.COMPLETE, score=score))
+        assert study.explore.built(evaluation, built) == Answer.GO
+        study.explore.finish(evaluation, EvaluationResult(names.COMPLETE, score=score))
     return drawn
 
 
@@ -88,8 +90,8 @@ def test_a_warm_search_begins_with_the_leads_of_the_earlier_one_best_first(
     """As many as it has leaders; then it draws, and what it was given teaches its sampler."""
     old = _explored(study("old"), 0.3, 0.5, 0.4)
     new = study("new", warm_start="old", leaders=2, trials=4)
-    works = [_work(new.explore) for _ in range(3)]
-    values = [_drawn(new.explore, work) for work in works]
+    evaluations = [_work(new.explore) for _ in range(3)]
+    values = [_drawn(new.explore, evaluation) for evaluation in evaluations]
     assert values[:2] == [old[1], old[2]]
     assert values[2] not in old
     assert new.explore is not None
@@ -102,12 +104,12 @@ def test_a_warm_search_begins_with_the_leads_of_the_earlier_one_best_first(
 def test_a_dry_run_says_what_it_would_begin_with(study: Callable[..., Study], tmp_path: Path) -> None:
     """Or that there is nothing, and makes no storage to look."""
     _explored(study("old"), 0.3, 0.5, 0.4)
-    setting = study("new", warm_start="old", leaders=2).setting
-    (line,) = _beginning(setting, Means(Workspace.at(tmp_path)))
+    config = study("new", warm_start="old", leaders=2).config
+    (line,) = _beginning(config, RunContext(Workspace.at(tmp_path)))
     assert line.startswith("begins with 2 of study ")
     elsewhere = Workspace.at(tmp_path / "elsewhere")
     with pytest.raises(UserError, match='"old": this storage holds no other study of that experiment'):
-        _beginning(setting, Means(elsewhere))
+        _beginning(config, RunContext(elsewhere))
     assert list(elsewhere.folder.iterdir()) == []
 
 
@@ -159,10 +161,10 @@ def test_names_behind_a_choice_of_families_are_the_same_hyperparameters(study: C
     several = {"space": ("inception", "plain_cnn")}
     old = _explored(study("old"), 0.5)[0]
     new = study("new", several, warm_start="old")
-    work = _work(new.explore)
-    assert work.task.fix["family"] == "plain_cnn"
+    evaluation = _work(new.explore)
+    assert evaluation.task.fix["family"] == "plain_cnn"
     inner = {f"family=plain_cnn/{name}": domain for name, domain in DOMAINS.items()}
-    assert list(_drawn(new.explore, work, inner).values()) == list(old.values())
+    assert list(_drawn(new.explore, evaluation, inner).values()) == list(old.values())
 
 
 def test_a_lead_goes_to_its_own_arm_and_not_to_another_of_its_family(study: Callable[..., Study]) -> None:
@@ -173,7 +175,7 @@ def test_a_lead_goes_to_its_own_arm_and_not_to_another_of_its_family(study: Call
     assert [_work(new.explore).task.fix["family"] for _ in range(2)] == ["plain_cnn", "plain_cnn.published_2"]
     family = study("one", {"space": ("inception", "plain_cnn")}, warm_start="old", leaders=9)
     assert family.explore is not None
-    assert [lead["arm"] for lead in family.explore.leads] == ["plain_cnn"]
+    assert [lead["arm"] for lead in family.explore.warm_start] == ["plain_cnn"]
 
 
 def test_hyperparameters_of_one_last_name_are_not_confused(study: Callable[..., Study]) -> None:
@@ -202,11 +204,11 @@ def test_a_baseline_and_what_is_above_the_budget_are_no_leads(study: Callable[..
     assert old.explore is not None
     own = Built("plain_cnn", "", "base", {}, {}, {}, "base", "base", 1000, 2000)
     old.explore.built(baseline, own)
-    old.explore.finish(baseline, Outcome(names.COMPLETE, score=0.99))
+    old.explore.finish(baseline, EvaluationResult(names.COMPLETE, score=0.99))
     drawn = _explored(old, 0.9, 0.5, parameters=9000)
     new = study("new", warm_start="old", max_parameters=5000)
     assert new.explore is not None
-    assert [lead["values"] for lead in new.explore.leads] == [drawn[1]]
+    assert [lead["values"] for lead in new.explore.warm_start] == [drawn[1]]
 
 
 def test_the_same_images_in_other_splits_are_refused(study: Callable[..., Study]) -> None:
@@ -217,7 +219,7 @@ def test_the_same_images_in_other_splits_are_refused(study: Callable[..., Study]
 
 
 @pytest.mark.parametrize(
-    ("setting", "warm_start", "sentence"),
+    ("config", "warm_start", "sentence"),
     [
         ({}, "nobody", 'protocol.warm_start = "nobody": this storage holds no other study'),
         ({}, "new", 'protocol.warm_start = "new": this storage holds no other study'),
@@ -226,11 +228,11 @@ def test_the_same_images_in_other_splits_are_refused(study: Callable[..., Study]
     ],
 )
 def test_nothing_to_begin_with_is_a_mistake_and_leaves_no_study_behind(
-    study: Callable[..., Study], setting: dict[str, Any], warm_start: str, sentence: str
+    study: Callable[..., Study], config: dict[str, Any], warm_start: str, sentence: str
 ) -> None:
     _explored(study("old"), 0.5)
     empty = study("empty")
     before = len(empty._storage.get_all_studies())
     with pytest.raises(UserError, match=sentence):
-        study("new", setting, warm_start=warm_start)
+        study("new", config, warm_start=warm_start)
     assert len(empty._storage.get_all_studies()) == before

@@ -11,11 +11,11 @@ from optuna.trial import TrialState
 
 from search.datasets.prepare import Prepared, prepare
 from search.execution.fork_client import ForkServer
-from search.study.config import Protocol, Setting
+from search.study.config import Protocol, StudyConfig
 from search.study.storage import open_storage
 from search.study.study import Study
 from search.workers.coordinator import Coordinator
-from search.workers.dry_run import check_names, rehearse
+from search.workers.dry_run import check_names, try_candidates
 from search.workspace import Workspace
 from spaces.errors import UserError
 
@@ -24,7 +24,7 @@ OTHERS = "tests.spaces.hypermodels_of_others"
 #: A network that trains in a second.
 TINY = {"convs_per_stage": 1, "kernel_size": 3, "batch_norm": False, "head": "average", "dropout": 0.0}
 
-Make = Callable[..., Setting]
+Make = Callable[..., StudyConfig]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 @pytest.fixture
 def make(small: Prepared) -> Make:
-    def setting(space: str, protocol: dict[str, Any], **fields: Any) -> Setting:
+    def config(space: str, protocol: dict[str, Any], **fields: Any) -> StudyConfig:
         common: dict[str, Any] = {
             "experiment": "small",
             "question": "?",
@@ -57,7 +57,7 @@ def make(small: Prepared) -> Make:
         }
         recipe = {"batch_size": 64, **fields.pop("recipe", {})}
         identity = {"space": space, "protocol": protocol}
-        return Setting(
+        return StudyConfig(
             space=space,
             recipe=recipe,
             data=small,
@@ -65,12 +65,12 @@ def make(small: Prepared) -> Make:
             **{**common, "identity": identity, **fields},
         )
 
-    return setting
+    return config
 
 
-def _run(server: ForkServer, setting: Setting, folder: Path, workers: int = 2) -> Study:
+def _run(server: ForkServer, config: StudyConfig, folder: Path, workers: int = 2) -> Study:
     storage = open_storage(f"sqlite:///{folder / 'studies.db'}")
-    study = Study(setting, storage, Workspace.at(folder))
+    study = Study(config, storage, Workspace.at(folder))
     assert study.run(Coordinator(server, workers, []), lambda stage: None)
     return study
 
@@ -104,8 +104,8 @@ def test_a_baseline_is_a_trial_like_those_that_were_drawn(
     fix = {**TINY, "conv_stages": 1, "dense_layers": 1}
     recipe = {"learning_rate": {"kind": "real", "low": 1e-4, "high": 1e-1, "log": True}}
     baseline = {**fix, "neurons_1": 64}
-    setting = make("plain_cnn", {"trials": 2}, fix=fix, baseline=baseline, recipe_domains=recipe)
-    study = _run(server, setting, tmp_path, workers=1)
+    config = make("plain_cnn", {"trials": 2}, fix=fix, baseline=baseline, recipe_domains=recipe)
+    study = _run(server, config, tmp_path, workers=1)
     assert study.explore is not None
     first, drawn = study.explore.trials()
     assert first.params == {"neurons_1": 64, "kernels_1": 64, "recipe.learning_rate": 0.001}
@@ -113,13 +113,13 @@ def test_a_baseline_is_a_trial_like_those_that_were_drawn(
 
 
 def test_what_a_fit_of_ones_own_decides_is_done(server: ForkServer, make: Make, tmp_path: Path) -> None:
-    setting = make(
+    config = make(
         f"{OTHERS}:OwnFit",
         {"trials": 1, "pruner": "none", "epochs": 5},
         fix={"shuffle": False, "epochs": 2},
         recipe={"l2": 1e-4},
     )
-    study = _run(server, setting, tmp_path)
+    study = _run(server, config, tmp_path)
     for trial in study.confirm.trials():
         candidate = trial.user_attrs["candidate"]
         assert candidate["recipe"]["batch_size"] == candidate["architecture"]["batch_size"]
@@ -138,7 +138,7 @@ def test_folds_judge_every_image_once_a_seed(server: ForkServer, make: Make, tmp
     cells = ({**TINY, "conv_stages": 1, "kernels_1": 4}, {**TINY, "conv_stages": 1, "kernels_1": 8})
     study = _run(server, make("plain_cnn", {"seeds": 1}, cells=cells, folds=2), tmp_path)
     assert _attributes(study.confirm, "state") == ["complete", "complete"]
-    images = study.setting.data.counts["train"] + study.setting.data.counts["validation"]
+    images = study.config.data.counts["train"] + study.config.data.counts["validation"]
     for metrics in _attributes(study.confirm, "metrics"):
         assert metrics["epochs"] == 2
         right = metrics["val_accuracy"] * images
@@ -185,9 +185,9 @@ def test_a_hypermodel_that_builds_by_chance_is_found_out_when_it_is_built_again(
     server: ForkServer, make: Make, tmp_path: Path
 ) -> None:
     """Its seeds would be those of several networks."""
-    setting = make("tests.spaces.unruly_hypermodels:by_chance", {"trials": 1, "epochs": 1})
+    config = make("tests.spaces.unruly_hypermodels:by_chance", {"trials": 1, "epochs": 1})
     with pytest.raises(UserError, match="builds another network than when it was explored"):
-        _run(server, setting, tmp_path, workers=1)
+        _run(server, config, tmp_path, workers=1)
 
 
 def test_a_search_that_starts_warm_trains_the_leader_of_the_earlier_one_first(
@@ -217,10 +217,10 @@ def test_all_seeds_of_one_architecture_share_the_steps_that_were_compiled(
     """Two steps, as there are two sizes of batches, for three trainings: one explored, two confirmed."""
     monkeypatch.setenv("JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS", "0")
     fix = {**TINY, "conv_stages": 1, "dense_layers": 1, "neurons_1": 8, "kernels_1": 4, "dropout": 0.2}
-    setting = make("plain_cnn", {"trials": 1, "seeds": 2}, fix=fix, recipe={"augmentation": "published"})
+    config = make("plain_cnn", {"trials": 1, "seeds": 2}, fix=fix, recipe={"augmentation": "published"})
     server = ForkServer(tmp_path / "children.log", compiled=tmp_path / "compiled")
     try:
-        study = _run(server, setting, tmp_path, workers=1)
+        study = _run(server, config, tmp_path, workers=1)
     finally:
         server.close()
     assert len(study.confirm.trials()) == 2
@@ -244,7 +244,7 @@ def test_a_grid_sampler_tries_every_combination_once(server: ForkServer, make: M
 
 def test_a_rehearsal_builds_and_times_and_leaves_nothing(server: ForkServer, make: Make) -> None:
     fix = {**TINY, "conv_stages": 1, "dense_layers": 1}
-    found = rehearse(server, make("plain_cnn", {"trials": 10, "seeds": 2}, fix=fix), workers=2)
+    found = try_candidates(server, make("plain_cnn", {"trials": 10, "seeds": 2}, fix=fix), workers=2)
     assert set(found.domains) == {"kernels_1", "neurons_1"}
     assert found.evaluations == (("explore", 10), ("confirm", 2))
     assert all(one.seconds > 0 for one in found.candidates)

@@ -44,7 +44,7 @@ def _flat(section: object) -> object:
     return {name: value for name, value in section.items() if name != "recipe"} | named
 
 
-def _setting(value: object) -> object:
+def _hyperparameter_value(value: object) -> object:
     plain = value if isinstance(value, list) else [value]
     if not plain or not all(isinstance(item, str | int | float | bool | dict) for item in plain):
         raise ValueError("must be a number, a string, true or false, or a list of these")
@@ -69,8 +69,8 @@ def _rows(section: object) -> object:
     return tuple(section) if isinstance(section, list) else (section,)
 
 
-Setting = Annotated[Any, BeforeValidator(_setting)]
-Settings = Annotated[dict[str, Setting], BeforeValidator(_flat)]
+HyperparameterValue = Annotated[Any, BeforeValidator(_hyperparameter_value)]
+HyperparameterValues = Annotated[dict[str, HyperparameterValue], BeforeValidator(_flat)]
 Choices = Annotated[list[Any], BeforeValidator(_choices)]
 Searched = Annotated[
     Annotated[Choices, Tag("choices")] | Annotated[Range, Tag("range")],
@@ -80,14 +80,14 @@ Name = Annotated[str, Field(pattern=NAME)]
 Names = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_rows)]
 
 
-class Spec(Section):
+class ExperimentConfig(Section):
     """One experiment: what is asked, in which space, by which protocol and on which images."""
 
     name: Name
     question: Annotated[str, Field(min_length=1)]
     space: Names
-    fix: Annotated[dict[str, Setting], BeforeValidator(_flat), AfterValidator(_no_recipe)] = Field(
-        default_factory=dict
+    fix: Annotated[dict[str, HyperparameterValue], BeforeValidator(_flat), AfterValidator(_no_recipe)] = (
+        Field(default_factory=dict)
     )
     search: Annotated[dict[str, Searched], BeforeValidator(_flat)] = Field(default_factory=dict)
     grid: Annotated[
@@ -95,7 +95,7 @@ class Spec(Section):
         BeforeValidator(_rows),
     ] = ()
     recipe: dict[str, Any] = Field(default_factory=dict)
-    baseline: Settings | None = None
+    baseline: HyperparameterValues | None = None
     published: Annotated[tuple[Published, ...], BeforeValidator(_rows)] = ()
     protocol: Protocol = Protocol()
     verdict: Verdict = Verdict()
@@ -111,14 +111,14 @@ class Spec(Section):
     def parse(cls, document: Mapping[str, Any], where: str) -> Self:
         """Validate a document; `where` opens the sentence of a UserError: a file, or "--set"."""
         try:
-            spec = cls.model_validate(dict(document))
+            experiment = cls.model_validate(dict(document))
         except ValidationError as error:
             raise UserError(f"{where}: {error_messages.sentence(error, document, cls)}") from None
         try:
-            checks.check(spec)
+            checks.check(experiment)
         except UserError as error:
             raise UserError(f"{where}: {error}") from None
-        return spec
+        return experiment
 
     def override(self, settings: Mapping[str, Any]) -> Self:
         """The same experiment with other values at dotted keys ("protocol.epochs"). Raises UserError."""

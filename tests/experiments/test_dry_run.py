@@ -6,7 +6,7 @@ import pytest
 
 from experiments.workflows.dry_run import _cost
 from search.study.config import Protocol
-from search.workers.dry_run import Rehearsal
+from search.workers.dry_run import DryRun
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,6 @@ from search.workers.dry_run import Rehearsal
 )
 def test_a_budget_is_told_where_the_study_may_not_keep_within_it(hours: float | None, said: str) -> None:
     setting = SimpleNamespace(protocol=Protocol(hours=hours), folds=None)
-    found = Rehearsal({}, (), 0, (("explore", 20), ("confirm", 5)), seconds=7200.0)
+    found = DryRun({}, (), 0, (("explore", 20), ("confirm", 5)), seconds=7200.0)
     line = _cost(setting, found, workers=1)[1]
     assert line == f"time: at most 2.0 hours with 1 worker, less what early stopping and pruning save{said}"
