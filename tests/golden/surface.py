@@ -24,11 +24,11 @@ def study_ids() -> dict[str, str]:
     """The id of every shipped experiment's study: on IMAGES, in float32, with one thread."""
     from experiments.schema.catalog import experiment_names
     from experiments.schema.experiment import ExperimentConfig
-    from experiments.workflows.resolve import setting_of
+    from experiments.workflows.resolve import study_config
 
     plain = {"protocol.precision": "float32", "protocol.threads": 1}
     specs = {name: ExperimentConfig.load(name).override(plain) for name in experiment_names()}
-    return {name: setting_of(spec, IMAGES).study for name, spec in specs.items()}
+    return {name: study_config(spec, IMAGES).study_id for name, spec in specs.items()}
 
 
 def digests(folder: Path) -> dict[str, dict[str, str | None]]:
