@@ -167,13 +167,13 @@ def _software(study: StudyRecords) -> Facts:
     about, tags = study.about, study.run.tags
     commit = tags.get(names.GIT_COMMIT, "")[:12]
     dirty = " with uncommitted changes" if tags.get(names.GIT_DIRTY) == "true" else ""
-    hosts = sorted({run.tags[names.HOST] for run in study.runs.values() if names.HOST in run.tags})
+    hosts = {run.tags[names.HOST] for run in study.runs.values() if names.HOST in run.tags}
     facts = [
         ("Commit", commit + dirty if commit else ""),
         ("Precision", str(about.get("precision", ""))),
         ("Threads for each child", str(about.get("threads", ""))),
         ("Backend", str(about.get("backend", ""))),
-        ("Machines", ", ".join(hosts)),
+        ("Machines", count(len(hosts)) if hosts else ""),
         *((name, str(version)) for name, version in sorted((about.get("versions") or {}).items())),
     ]
     return [(name, value) for name, value in facts if value]

@@ -8,6 +8,7 @@ import pandas as pd
 
 from reports.records.store import Run
 from search.tracking import names
+from search.tracking.privacy import public_text
 
 #: Identity of an evaluation: column -> tag.
 TAGS = {
@@ -127,6 +128,7 @@ def _numeric(column: "pd.Series[str]") -> "pd.Series[float] | pd.Series[str]":
 def _row(run: Run) -> dict[str, object]:
     row: dict[str, object] = {"run_id": run.run_id, "started": run.started, "ended": run.ended}
     row |= {column: run.tags.get(tag, "") for column, tag in TAGS.items()}
+    row["reason"] = public_text(str(row["reason"]))
     row |= {
         "state": run.tags.get(names.STATE) or STATE_BY_STATUS.get(run.status, names.FAILED),
         "trial": _integer(run.tags.get(names.TRIAL) or run.params.get(names.PARAM_TRIAL)),

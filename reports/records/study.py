@@ -19,6 +19,7 @@ from reports.records.store import (
     open_store,
 )
 from search.tracking import names
+from search.tracking.privacy import public_command, public_source, public_value
 from spaces.errors import UserError
 
 
@@ -170,9 +171,19 @@ def _read(
 def _about(store: Store, parent: Run) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     try:
         held = json.loads(store.artifact(parent, names.STUDY_JSON).read_text(encoding="utf-8"))
-        return (held, ()) if isinstance(held, dict) else ({}, (f"{names.STUDY_JSON} is no table.",))
+        return (_public(held), ()) if isinstance(held, dict) else ({}, (f"{names.STUDY_JSON} is no table.",))
     except (MissingArtifactError, OSError, ValueError) as error:
         return {}, (f"What this study was is not known in full: {error}.",)
+
+
+def _public(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What a study says of itself, without this machine's folders and addresses: reports are passed on."""
+    shown: dict[str, Any] = public_value(about)
+    if isinstance(about.get("command"), str):
+        shown["command"] = public_command(about["command"])
+    if isinstance(data := about.get("data"), dict):
+        shown["data"] |= {"source": public_source(str(data.get("source", "")))}
+    return shown
 
 
 def _openings(store: Store, experiments: Mapping[str, str], test_digest: str) -> int:
