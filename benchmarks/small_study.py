@@ -17,10 +17,10 @@ from search.study.config import Protocol, StudyConfig
 from search.study.storage import open_storage
 from search.study.study import Study
 from search.tracking.delivery import Delivery
-from search.tracking.recorder import Recorder
 from search.tracking.spool import Spool
 from search.tracking.writer import Writer, prepare_store
 from search.workers.coordinator import Coordinator
+from search.workers.recorder import Recorder
 from search.workers.session import Observer
 from search.workspace import Workspace
 

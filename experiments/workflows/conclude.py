@@ -9,7 +9,7 @@ from experiments.schema.experiment import ExperimentConfig
 from experiments.workflows.context import RunContext
 from search.tracking import names
 from search.tracking.delivery import Delivery
-from search.tracking.recorder import Recorder
+from search.workers.recorder import Recorder
 
 
 def conclude(

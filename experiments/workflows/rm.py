@@ -16,7 +16,13 @@ from reports.records.store import local_folder
 from search.safety.paths import checked_name, starting_with
 from search.study.storage import Storage, open_storage
 from search.tracking import names
-from search.tracking.erase import check_artifacts, erase, models_of, registered_from, unregister
+from search.tracking.erase import (
+    check_artifacts,
+    erase,
+    models_of,
+    registered_from,
+    unregister,
+)
 from search.tracking.spool import REFUSED, Spool
 from spaces.errors import UserError
 

@@ -26,11 +26,11 @@ from search.study.storage import open_storage
 from search.study.study import Study, find_begun
 from search.tracking import names
 from search.tracking.delivery import Delivery
-from search.tracking.recorder import Recorder
 from search.tracking.spool import Spool
 from search.tracking.writer import Writer, prepare_store
 from search.workers.coordinator import Coordinator
 from search.workers.dry_run import check_names
+from search.workers.recorder import Recorder
 from search.workers.thread_benchmark import WORTHWHILE, benchmark_threads, best_threads
 
 #: So long the process that draws a shared study's verdict may take, in seconds.

@@ -6,7 +6,12 @@ from functools import cached_property
 
 import optuna
 
-from search.execution.messages import Built, EvaluationResult, Task, Value
+from search.execution.messages import (
+    Built,
+    EvaluationResult,
+    Task,
+    Value,
+)
 from spaces.domains import Domain
 
 

@@ -6,7 +6,12 @@ from typing import Any, cast
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search.execution.messages import Answer, Built, EvaluationResult, Value
+from search.execution.messages import (
+    Answer,
+    Built,
+    EvaluationResult,
+    Value,
+)
 from search.study.config import StudyConfig
 from search.study.evaluation import ActiveEvaluation
 from search.study.repeats import find_repeat

@@ -16,10 +16,10 @@ from search.datasets.prepare import Part, Prepared
 from search.datasets.row_view import Selection
 from search.datasets.splits import carve, folds
 from search.execution.messages import Task
-from search.models.probability_calibration import fit_temperature
 from search.tracking import names
 from search.training import metrics
 from search.training.fit import Trained
+from search.training.probability_calibration import fit_temperature
 from search.training.worst_images import telling
 from spaces.errors import UserError
 

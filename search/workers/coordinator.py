@@ -17,7 +17,12 @@ from pathlib import Path
 
 from search.execution.atomic_files import write_whole
 from search.execution.fork_client import ForkServer, Spare
-from search.execution.messages import LOST, RESULT, STOPPED, EvaluationResult
+from search.execution.messages import (
+    LOST,
+    RESULT,
+    STOPPED,
+    EvaluationResult,
+)
 from search.execution.retry import BrokenStudy, RetryPolicy
 from search.study.evaluation import ActiveEvaluation
 from search.study.stage import Stage

@@ -22,7 +22,12 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from benchmarks import small_study
 from benchmarks.servers import postgres, postgres_binaries
 from search.execution.fork_client import ForkServer
-from search.execution.messages import LOST, Answer, Built, EvaluationResult
+from search.execution.messages import (
+    LOST,
+    Answer,
+    Built,
+    EvaluationResult,
+)
 from search.study.confirm import Confirm
 from search.study.evaluation import ActiveEvaluation
 from search.study.explore import Explore

@@ -18,7 +18,7 @@ from search.models.predict import (
     probabilities,
     raw_probabilities,
 )
-from search.models.probability_calibration import fit_temperature, tempered
+from search.training.probability_calibration import fit_temperature, tempered
 from spaces.errors import UserError
 from tests.models.conftest import CLASSES, drawing
 

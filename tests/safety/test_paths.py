@@ -13,7 +13,12 @@ from experiments.workflows.context import RunContext
 from experiments.workflows.rm import remove, unused
 from experiments.workflows.runs import stored_studies
 from reports.writer import build, forget
-from search.safety.paths import below, checked_name, file_name, starting_with
+from search.safety.paths import (
+    below,
+    checked_name,
+    file_name,
+    starting_with,
+)
 from search.tracking import names
 from search.tracking.spool import Spool
 from search.workspace import Workspace

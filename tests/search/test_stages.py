@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from search.execution.messages import Answer, Built, Epoch, EvaluationResult
+from search.execution.messages import (
+    Answer,
+    Built,
+    Epoch,
+    EvaluationResult,
+)
 from search.study.config import StudyConfig
 from search.study.confirm import Confirm
 from search.study.evaluation import ActiveEvaluation

@@ -5,10 +5,10 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
+from search.datasets.audit.between_sets import compare
 from search.datasets.audit.collection import Collection
 from search.datasets.audit.files import PAGE, write_audit
 from search.datasets.audit.findings import sentences
-from search.datasets.duplicates.between_sets import compare
 from search.datasets.prepare import prepare
 from search.datasets.prepared import Prepared
 from spaces.errors import UserError

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from search.datasets.audit.between_sets import Overlap
 from search.datasets.audit.collection import Collection
 from search.datasets.audit.findings import sentences
 from search.datasets.audit.galleries import galleries, overlap_gallery
 from search.datasets.audit.lists import write_lists, write_overlap
-from search.datasets.duplicates.between_sets import Overlap
 from search.datasets.prepared import Prepared
 from search.safety.paths import below, file_name
 

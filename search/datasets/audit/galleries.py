@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from search.datasets.audit.between_sets import Overlap
 from search.datasets.audit.collection import Collection
 from search.datasets.audit.findings import crossing, several
 from search.datasets.catalog import TRAIN
-from search.datasets.duplicates.between_sets import Overlap
 from search.datasets.duplicates.near import flat
 from search.datasets.prepared import PURGED
 

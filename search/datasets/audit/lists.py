@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from search.datasets.audit.between_sets import Overlap
 from search.datasets.audit.collection import Collection
 from search.datasets.audit.findings import crossing, several
 from search.datasets.catalog import ROLES, TRAIN
-from search.datasets.duplicates.between_sets import Overlap
 from search.datasets.duplicates.near import flat
 
 Line = Sequence[object]

@@ -10,7 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from search.execution.messages import LOST, STOPPED, Epoch, EvaluationResult
+from search.execution.messages import (
+    LOST,
+    STOPPED,
+    Epoch,
+    EvaluationResult,
+)
 from search.study.config import StudyConfig
 from search.study.evaluation import ActiveEvaluation
 from search.tracking import names
