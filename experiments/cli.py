@@ -52,7 +52,7 @@ def main() -> None:
 
 def _passing(error: Exception) -> str:
     """Why a command failed that can go on when that is over; "" for what is a mistake of ours."""
-    from search.execution.retry import BrokenStudy, passing  # late: it imports Optuna
+    from search.study.retry import BrokenStudy, passing  # late: it imports Optuna
 
     if isinstance(error, BrokenStudy):
         return str(error)

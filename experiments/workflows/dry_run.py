@@ -11,8 +11,8 @@ from experiments.workflows.resolve import prepare_data, study_config
 from experiments.workflows.search import size, threads_for
 from search.execution.devices import environments
 from search.execution.fork_client import ForkServer
-from search.execution.retry import BrokenStudy
 from search.study.config import StudyConfig
+from search.study.retry import BrokenStudy
 from search.study.samplers import require_usable
 from search.study.storage import absent, open_storage
 from search.study.warm_start import nothing_there, warm_start_candidates

@@ -17,10 +17,10 @@ from experiments.workflows.resolve import prepare_data, study_config, study_fact
 from search.datasets.prepare import Prepared
 from search.execution.devices import cores, environments, gpus
 from search.execution.fork_client import ForkServer
-from search.execution.retry import BrokenStudy
 from search.execution.signals import hearing_signals
 from search.safety.secrets import masked
 from search.study.config import StudyConfig
+from search.study.retry import BrokenStudy
 from search.study.stage import Stage
 from search.study.storage import open_storage
 from search.study.study import Study, find_begun

@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from optuna.trial import TrialState
 
@@ -19,7 +19,6 @@ from search.study.storage import OWNER, Storage
 from search.study.warm_start import IDENTITY, identities, warm_start_candidates
 from search.tracking import names
 from search.training.precision import automatic
-from search.workers.coordinator import Coordinator
 from search.workspace import Workspace
 from spaces.errors import UserError
 
@@ -30,6 +29,23 @@ class Difference:
 
     study: str
     keys: tuple[str, ...]
+
+
+class StageRunner(Protocol):
+    """What runs the evaluations of a stage: `search.workers.coordinator.Coordinator`."""
+
+    workers: int
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody asked for an end before the stage was over."""
+
+    def run(self, stage: Stage) -> None:
+        """Run what is left of a stage.
+
+        Args:
+            stage: the stage whose plan is worked through.
+        """
 
 
 class Study:
@@ -60,17 +76,17 @@ class Study:
         """The stages that the verdict is drawn from, in their order."""
         return (self.confirm,) if self.explore is None else (self.explore, self.confirm)
 
-    def run(self, coordinator: Coordinator, began: Callable[[Stage], None]) -> bool:
+    def run(self, runner: StageRunner, began: Callable[[Stage], None]) -> bool:
         """Run what is left of both stages; whether the study is over (not stopped half-way)."""
         if self.explore is not None:
             began(self.explore)
-            coordinator.run(self.explore)
-            if coordinator.stopped:
+            runner.run(self.explore)
+            if runner.stopped:
                 return False
         self.plan_confirm()
         began(self.confirm)
-        coordinator.run(self.confirm)
-        return not coordinator.stopped
+        runner.run(self.confirm)
+        return not runner.stopped
 
     def ended(self) -> dict[str, str]:
         """The keys of the evaluations that are over, and the machine that each was on."""
@@ -85,7 +101,7 @@ class Study:
 
     def refit(
         self,
-        coordinator: Coordinator,
+        runner: StageRunner,
         began: Callable[[Stage], None],
         candidate: str,
         rates: Sequence[float],
@@ -95,9 +111,9 @@ class Study:
         candidate: its fingerprint. rates: the learning rate of each epoch. Going on is the same as beginning.
         None when it was stopped half-way, or came to nothing.
         """
-        self.refit_stage.plan(self.confirm.candidate(candidate), candidate, rates, coordinator.workers)
+        self.refit_stage.plan(self.confirm.candidate(candidate), candidate, rates, runner.workers)
         began(self.refit_stage)
-        coordinator.run(self.refit_stage)
+        runner.run(self.refit_stage)
         return self.refit_stage.key_of(candidate, rates)
 
     def plan_confirm(self) -> None:

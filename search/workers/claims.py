@@ -5,8 +5,8 @@ from concurrent.futures import Executor, Future
 from functools import partial
 
 from search.execution.messages import STOPPED, EvaluationResult
-from search.execution.retry import RetryPolicy
 from search.study.evaluation import ActiveEvaluation
+from search.study.retry import RetryPolicy
 from search.study.stage import Stage, Wait
 
 

@@ -23,8 +23,8 @@ from search.execution.messages import (
     STOPPED,
     EvaluationResult,
 )
-from search.execution.retry import BrokenStudy, RetryPolicy
 from search.study.evaluation import ActiveEvaluation
+from search.study.retry import BrokenStudy, RetryPolicy
 from search.study.stage import Stage
 from search.tracking import names
 from search.workers.claims import Claims

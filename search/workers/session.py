@@ -32,8 +32,8 @@ from search.execution.messages import (
     receive,
     send,
 )
-from search.execution.retry import RetryPolicy
 from search.study.evaluation import ActiveEvaluation
+from search.study.retry import RetryPolicy
 from search.study.stage import Stage
 from search.tracking import names
 from search.workers.claims import Claims

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import small_study
-from search.execution.retry import RetryPolicy
 from search.study.confirm import Confirm
 from search.study.evaluation import ActiveEvaluation
 from search.study.explore import Explore
+from search.study.retry import RetryPolicy
 from search.study.stage import Stage
 from search.study.storage import open_storage
 from search.workers.claims import Claims

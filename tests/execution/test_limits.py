@@ -13,8 +13,8 @@ from benchmarks import small_study
 from search.execution.fork_client import ForkServer
 from search.execution.limits import Limits, Watch
 from search.execution.messages import EvaluationResult
-from search.execution.retry import BrokenStudy
 from search.study.confirm import Confirm
+from search.study.retry import BrokenStudy
 from search.study.storage import open_storage
 from search.tracking import names
 from search.workers.coordinator import Coordinator
