@@ -25,7 +25,7 @@ def beside() -> Iterator[Executor]:
 
 
 def _confirm(folder: Path) -> Confirm:
-    setting = small_study.setting([{"cell": n} for n in range(3)], seeds=1)
+    setting = small_study.config([{"cell": n} for n in range(3)], seeds=1)
     stage = Confirm(setting, open_storage(f"sqlite:///{folder / 'studies.db'}"), folder, "small/confirm")
     stage.plan_cells()
     return stage
@@ -52,7 +52,7 @@ def test_what_was_claimed_ahead_is_what_is_taken(tmp_path: Path, beside: Executo
 def test_a_stage_that_learns_is_not_claimed_ahead(tmp_path: Path, beside: Executor) -> None:
     """What its evaluations are worth bears on what is drawn next."""
     stage = Explore(
-        small_study.setting(trials=3), open_storage(f"sqlite:///{tmp_path / 'studies.db'}"), tmp_path, "e"
+        small_study.config(trials=3), open_storage(f"sqlite:///{tmp_path / 'studies.db'}"), tmp_path, "e"
     )
     claims = _claims(stage, beside, threading.Event())
     claims.ahead()

@@ -37,7 +37,7 @@ def test_a_child_sees_the_gpu_of_its_worker_alone(
     """What children themselves say that they may see: half of them one GPU, half of them the other."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     told = tmp_path / "devices"
-    setting = small_study.setting(
+    setting = small_study.config(
         [{"cell": n, "devices": str(told), "seconds": 0.3} for n in range(4)], seeds=1
     )
     stage = Confirm(setting, open_storage(f"sqlite:///{tmp_path / 'studies.db'}"), tmp_path, "gpus/confirm")

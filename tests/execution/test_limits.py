@@ -118,7 +118,7 @@ def test_draws_that_are_not_trained_say_nothing_of_failures_in_a_row(
     stand_ins: ForkServer, tmp_path: Path
 ) -> None:
     """Known and infeasible ones come between any two trainings of a search."""
-    setting = small_study.setting([{"seconds": 0}], seeds=1, max_consecutive_failures=2)
+    setting = small_study.config([{"seconds": 0}], seeds=1, max_consecutive_failures=2)
     storage = open_storage(f"sqlite:///{tmp_path / 'studies.db'}")
     stage = Confirm(setting, storage, tmp_path, "small/confirm")
     coordinator = Coordinator(stand_ins, 1, [])

@@ -25,7 +25,7 @@ group, folder = Path(sys.argv[1]), Path(sys.argv[2])
 (group / "cgroup.procs").write_text(str(os.getpid()))
 cells = [{"megabytes": 3000, "seconds": 1}, {"megabytes": 0}]
 stage = Confirm(
-    small_study.setting(cells, seeds=1, retries=1),
+    small_study.config(cells, seeds=1, retries=1),
     open_storage(f"sqlite:///{folder / 's.db'}"),
     folder,
     "s/confirm",

@@ -75,7 +75,7 @@ def machine(opened: Callable[[], Storage], request: pytest.FixtureRequest, tmp_p
 
     def join_in(kind: type[Stage], **protocol: object) -> Stage:
         cells = [{"cell": n, "seconds": 0.01} for n in range(3)] if kind is Confirm else []
-        setting = small_study.setting(cells, **{"seeds": 1, **protocol})
+        setting = small_study.config(cells, **{"seeds": 1, **protocol})
         stage = kind(setting, opened(), tmp_path, f"{request.node.name}/{kind.name}")
         if isinstance(stage, Confirm):
             stage.plan_cells()
@@ -256,7 +256,7 @@ def test_a_claim_that_loses_its_lock_is_made_again(opened: Callable[[], Storage]
             _cut(cutter)
             return begun
 
-    stage = Unlucky(small_study.setting([{"cell": 1}], seeds=1), opened(), tmp_path, "unlucky/confirm")
+    stage = Unlucky(small_study.config([{"cell": 1}], seeds=1), opened(), tmp_path, "unlucky/confirm")
     stage.plan_cells()
     with pytest.raises(DBAPIError) as caught:
         stage.claim(0)
@@ -278,7 +278,7 @@ def test_a_claim_that_fails_when_its_lock_is_gone_is_made_again(
         def _study_of(self, worker: int) -> Any:
             raise TimeoutError
 
-    stage = Unlucky(small_study.setting([{"cell": 1}], seeds=1), opened(), tmp_path, "unluckier/confirm")
+    stage = Unlucky(small_study.config([{"cell": 1}], seeds=1), opened(), tmp_path, "unluckier/confirm")
     stage.plan_cells()
     with pytest.raises(TimeoutError):
         stage.claim(0)
@@ -354,7 +354,7 @@ def test_other_images_are_refused_and_precision_is_taken_over(
     opened: Callable[[], Storage], tmp_path: Path
 ) -> None:
     """A worker joins the study as it is, or says why it cannot."""
-    setting = replace(small_study.setting([{"cell": 1}]), experiment="joined")
+    setting = replace(small_study.config([{"cell": 1}]), experiment="joined")
     storage = opened()
     Study(setting, storage, Workspace.at(tmp_path))
     assert find_begun(replace(setting, precision="mixed_bfloat16"), storage, strict=True) == setting
@@ -368,7 +368,7 @@ def test_what_an_experiment_asks_for_by_value_is_not_taken_over(
     opened: Callable[[], Storage], tmp_path: Path
 ) -> None:
     """It is another study; a worker, which begins none, says so."""
-    setting = replace(small_study.setting([{"cell": 1}]), experiment="asked")
+    setting = replace(small_study.config([{"cell": 1}]), experiment="asked")
     storage = opened()
     Study(setting, storage, Workspace.at(tmp_path))
     assert find_begun(setting, storage, strict=True, given={"threads": setting.threads}) == setting
