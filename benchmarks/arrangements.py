@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 from search.datasets.prepare import prepare
 from search.execution.devices import cores
 from search.execution.fork_client import ForkServer
-from search.study.config import Protocol, StudyConfig
+from search.protocol import Protocol
+from search.study.config import StudyConfig
 from search.training.precision import automatic
 from search.workers.thread_benchmark import arrangements, benchmark_threads
 

@@ -13,7 +13,8 @@ from typing import Any
 from search.datasets.prepared import Prepared
 from search.execution.fork_client import ForkServer
 from search.execution.signals import hearing_signals
-from search.study.config import Protocol, StudyConfig
+from search.protocol import Protocol
+from search.study.config import StudyConfig
 from search.study.storage import open_storage
 from search.study.study import Study
 from search.tracking.delivery import Delivery

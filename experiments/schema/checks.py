@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 from experiments.schema.catalog import nearest
 from experiments.schema.cells import is_recipe
 from experiments.schema.sections import Range
+from search.protocol import is_own_class
 from search.training.recipe import Recipe
 from spaces.errors import UserError
 from spaces.family import Family, load_family
@@ -44,7 +45,7 @@ def _agreed(experiment: "ExperimentConfig") -> None:
             f'pruner = "wilcoxon" compares seeds, not epochs: ask for protocol.explore_seeds = {FEWEST_STEPS}'
             " or more."
         )
-    if several and protocol.pruner not in ("wilcoxon", "none"):
+    if several and protocol.pruner not in ("wilcoxon", "none") and not is_own_class(protocol.pruner):
         raise UserError(
             f'protocol.explore_seeds = {protocol.explore_seeds} goes with pruner = "wilcoxon" (over seeds) '
             f'or "none": "{protocol.pruner}" compares epochs of one training.'

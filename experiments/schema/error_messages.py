@@ -10,11 +10,11 @@ from pydantic import BaseModel, ValidationError
 from experiments.schema.catalog import nearest
 from experiments.schema.sections import (
     Images,
-    Protocol,
     Published,
     Range,
     Verdict,
 )
+from search.protocol import Protocol
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

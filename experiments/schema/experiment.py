@@ -1,4 +1,4 @@
-"""The experiment file: TOML in, a frozen and validated `Spec` out. docs/experiments.md describes its keys."""
+"""The experiment file: TOML in, a frozen `ExperimentConfig` out. docs/experiments.md describes its keys."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,12 @@ from experiments.schema import (
 )
 from experiments.schema.cells import cells, expand, is_recipe
 from experiments.schema.sections import (
-    TOTALS,
     Images,
-    Protocol,
     Published,
     Range,
-    Section,
     Verdict,
 )
+from search.protocol import TOTALS, Protocol, Section
 from search.safety.paths import NAME
 from search.training.recipe import Recipe
 from spaces.domains import (

@@ -1,44 +1,15 @@
-"""The sections of an experiment file: their keys, types, ranges and defaults.
+"""The sections of an experiment file besides `[protocol]`: their keys, types, ranges and defaults.
 
 Everything is strict: a string is no number, an unknown key is an error, and nothing can be set afterwards.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from search.safety.paths import NAME
+from search.protocol import Count, Section
 
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
 Rate = Annotated[float, Field(ge=0, le=1)]
-
-#: Keys of `[protocol]` that may grow or change while the study stays the same one. Precision and threads
-#: are here because a study records what "auto" became on its machine.
-TOTALS: Final = frozenset(
-    {
-        "trials",
-        "seeds",
-        "leaders",
-        "hours",
-        "keep_models",
-        "keep_models_mb",
-        "final",
-        "retries",
-        "max_seconds",
-        "max_memory_mb",
-        "stall_seconds",
-        "max_consecutive_failures",
-        "precision",
-        "threads",
-    }
-)
-
-
-class Section(BaseModel):
-    """What all sections have in common: frozen, strict, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Range(Section):
@@ -61,54 +32,6 @@ class Range(Section):
         if self.default is not None and not self.low <= self.default <= self.high:
             raise ValueError("default must lie between low and high")
         return self
-
-
-def _without_asha(pruner: object) -> object:
-    if pruner == "asha":
-        raise ValueError(
-            'must name a pruner that exists: "asha" was removed; take "median" (the default), '
-            '"successive_halving", "hyperband", "percentile", "patient", "threshold", "wilcoxon" or "none"'
-        )
-    return pruner
-
-
-class Protocol(Section):
-    """`[protocol]`: how candidates are searched, confirmed and judged."""
-
-    objective: Literal["val_accuracy", "macro_f1", "loss"] = "val_accuracy"
-    trials: Count = 60  # total of explore
-    seeds: Count = 5  # confirm, for each leader or cell
-    leaders: Count = 5
-    explore_seeds: Count = 1  # of a candidate in explore; their mean ranks it
-    also_minimize: Literal["parameters", "macs"] | None = None  # a second objective of explore
-    epochs: Count = 100
-    patience: Count = 5
-    hours: Positive | None = None
-    max_parameters: Count | None = None
-    max_macs: Count | None = None
-    leaks: Literal["purge-train", "report", "refuse"] = "purge-train"
-    warm_start: Annotated[str, Field(pattern=NAME)] | None = None  # whose leaders are drawn first
-    sampler: Literal["tpe", "random", "grid", "qmc", "cmaes", "nsga2", "gp"] = "tpe"
-    sampler_options: dict[str, Any] = {}
-    pruner: Annotated[
-        Literal[
-            "median", "hyperband", "successive_halving", "percentile", "threshold", "patient", "wilcoxon",
-            "none",
-        ],
-        BeforeValidator(_without_asha),
-    ] = "median"  # fmt: skip
-    pruner_options: dict[str, Any] = {}
-    monitor_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
-    keep_models: Literal["none", "leaders", "all"] = "leaders"
-    keep_models_mb: Positive | None = None  # of all models of the study, once it is over
-    final: Literal["keep", "retrain"] = "keep"  # the model that is registered for the verdict
-    retries: Annotated[int, Field(ge=0)] = 2
-    max_seconds: Positive | None = None  # of one evaluation
-    max_memory_mb: Count | None = None  # of one evaluation
-    stall_seconds: Positive = 600.0  # of silence, then the child is ended
-    max_consecutive_failures: Count = 5
-    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
-    threads: Literal["auto"] | Count = "auto"  # of one child
 
 
 class Verdict(Section):

@@ -24,11 +24,11 @@ _SHOWN = 12
 
 def dry_run(experiment: ExperimentConfig, context: RunContext, say: Callable[[str], None]) -> DryRun:
     """Say what the study would be and how long it would take here. Raises UserError and BrokenStudy."""
+    require_usable(experiment.protocol)
     server = ForkServer(context.workspace.logs / "children.log")
     server.start()
     try:
         config = study_config(experiment, prepare_data(experiment, context.workspace, say))
-        require_usable(config.protocol)
         if experiment.protocol.threads == "auto":
             config = replace(config, threads=threads_for(config, context, server, say))
         workers = len(environments(context.workers, config.threads, context.gpu_share))

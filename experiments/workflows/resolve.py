@@ -9,7 +9,7 @@ from typing import Any
 from experiments.schema.experiment import ExperimentConfig
 from search.datasets.prepare import Prepared, prepare
 from search.safety.secrets import masked
-from search.study.config import Protocol, StudyConfig
+from search.study.config import StudyConfig
 from search.tracking.environment import versions
 from search.training.precision import automatic
 from search.workspace import Workspace
@@ -36,14 +36,13 @@ def study_config(experiment: ExperimentConfig, data: Prepared) -> StudyConfig:
     """The study that an experiment on these data is."""
     protocol, code = experiment.protocol, code_of(experiment.space)
     precision = automatic() if protocol.precision == "auto" else protocol.precision
-    shared = {name: getattr(protocol, name) for name in Protocol.__dataclass_fields__}
     domains = {name: domain.to_dict() for name, domain in experiment.domains.items()}
     return StudyConfig(
         experiment=experiment.name,
         question=experiment.question,
         space=experiment.space[0] if len(experiment.space) == 1 else tuple(experiment.space),
         recipe=experiment.recipe,
-        protocol=Protocol(**shared),
+        protocol=protocol,
         data=data,
         precision=precision,
         threads=1 if protocol.threads == "auto" else protocol.threads,

@@ -21,6 +21,7 @@ from search.execution.signals import hearing_signals
 from search.safety.secrets import masked
 from search.study.config import StudyConfig
 from search.study.retry import BrokenStudy
+from search.study.samplers import require_usable
 from search.study.stage import Stage
 from search.study.storage import open_storage
 from search.study.study import Study, find_begun
@@ -57,6 +58,7 @@ class Finished:
 
 def search(experiment: ExperimentConfig, context: RunContext, progress: Progress) -> Finished:
     """Run or continue the study of this experiment. Raises UserError and BrokenStudy."""
+    require_usable(experiment.protocol)  # before anything of the study exists
     with context.workspace.lock() if context.storage is None else nullcontext() as held:
         inherit = () if held is None else (held,)
         server = ForkServer(

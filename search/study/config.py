@@ -1,54 +1,16 @@
-"""What search is told about a study: the resolved experiment, the data, the means. All of it frozen."""
+"""What a study is: the resolved experiment, its data, how children compute. All of it frozen."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from search.datasets.prepare import Prepared
 from search.execution.messages import Task, Value
+from search.protocol import Protocol
 
 Cell = Mapping[str, Any]  # name of a hyperparameter, "variant" or "recipe.<field>" -> value
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How candidates are evaluated and compared. Times in hours or seconds as named; sizes in MB."""
-
-    objective: str = "val_accuracy"
-    trials: int = 20
-    seeds: int = 5
-    leaders: int = 5
-    explore_seeds: int = 1
-    also_minimize: str | None = None  # a second objective of explore: parameters or macs
-    epochs: int = 30
-    patience: int = 5
-    hours: float | None = None
-    max_parameters: int | None = None
-    max_macs: int | None = None
-    monitor_fraction: float = 0.1
-    warm_start: str | None = None  # the experiment whose leaders are drawn first
-    sampler: str = "tpe"
-    sampler_options: Mapping[str, Any] = field(default_factory=dict)
-    pruner: str = "median"
-    pruner_options: Mapping[str, Any] = field(default_factory=dict)
-    keep_models: str = "leaders"  # "none", "leaders" or "all"
-    retries: int = 2
-    max_seconds: float | None = None
-    max_memory_mb: float | None = None
-    stall_seconds: float | None = None
-    max_consecutive_failures: int = 5
-
-    @property
-    def direction(self) -> Literal["minimize", "maximize"]:
-        """Optuna's direction of the objective."""
-        return "minimize" if self.objective == "loss" else "maximize"
-
-    @property
-    def monitor_metric(self) -> str:
-        """The objective's twin on monitor: the name of the metric that an epoch reports."""
-        return "monitor_accuracy" if self.objective == "val_accuracy" else f"monitor_{self.objective}"
 
 
 @dataclass(frozen=True)

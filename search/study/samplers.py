@@ -1,16 +1,20 @@
-"""Samplers and pruners by name. Optuna's own; options are passed on as its documentation has them."""
+"""Samplers and pruners: Optuna's by name, or the user's own as "package.module:Class".
+
+Options are passed on as the documentation of the class has them.
+"""
 
 import hashlib
 import inspect
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 
 from search.execution.messages import Value
-from search.study.config import Protocol
+from search.protocol import Protocol, is_own_class
 from spaces.domains import (
     Categorical,
     Domain,
@@ -18,6 +22,7 @@ from spaces.domains import (
     Real,
 )
 from spaces.errors import UserError
+from spaces.user_code import imported
 
 _SAMPLERS = {
     "tpe": optuna.samplers.TPESampler,
@@ -38,10 +43,8 @@ _PRUNERS = {
     "wilcoxon": optuna.pruners.WilcoxonPruner,  # over the seeds of explore, not over epochs
     "none": optuna.pruners.NopPruner,
 }
-SAMPLER_NAMES = tuple(_SAMPLERS)
 #: Packages that Optuna asks for when a sampler first draws: by then a study has begun. The extras' names too.
 _NEEDED = {"gp": "torch", "cmaes": "cmaes"}
-PRUNER_NAMES = tuple(_PRUNERS)
 
 #: Samplers that draw jointly what all trials have; what some have alone, they leave to chance.
 SHARED_NAMES = ("qmc", "cmaes", "nsga2", "gp")
@@ -50,17 +53,31 @@ _TPE_DEFAULTS = {"multivariate": True, "group": True, "n_startup_trials": 4}
 
 
 def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
-    """A sampler; seed: this worker's own, made from the `seed` in `options` (see `worker_seed`).
+    """Make a worker's sampler.
 
-    Raises UserError for unknown names and options.
+    Args:
+        name: a name in `search.protocol.SAMPLERS`, or "package.module:Class".
+        options: keyword arguments of the class. `seed` is the search's, not the worker's.
+        seed: this worker's own (see `worker_seed`). A class of the user's gets it if it takes a `seed`.
+
+    Returns:
+        The sampler.
+
+    Raises:
+        UserError: for an unknown name or option, a class that is no sampler, or a package that is missing.
     """
+    if is_own_class(name):
+        own_class = _own_class(name, optuna.samplers.BaseSampler, "sampler")
+        takes_seed = "seed" in inspect.signature(own_class).parameters
+        own = {**options, "seed": seed} if takes_seed else dict(options)
+        return _make(own_class, own, f"sampler {name!r}")  # type: ignore[no-any-return]
     kind = _known(name, _SAMPLERS, "sampler")
     needed = _NEEDED.get(name)
     if needed and find_spec(needed) is None:
         raise UserError(
             f"sampler {name!r} needs {needed}: in Candor's folder, .venv/bin/pip install -e '.[{needed}]'"
         )
-    own: dict[str, Any] = {**options, "seed": seed}
+    own = {**options, "seed": seed}
     if name == "tpe":
         own = _TPE_DEFAULTS | own
     elif name == "qmc":  # one sequence for all workers: each takes the next of its points
@@ -71,7 +88,22 @@ def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> optuna.sam
 
 
 def make_pruner(name: str, options: Mapping[str, Any], epochs: int) -> optuna.pruners.BasePruner:
-    """A pruner over epochs. By default it leaves the first quarter of the epochs alone."""
+    """Make a pruner over epochs. By default it leaves the first quarter of the epochs alone.
+
+    Args:
+        name: a name in `search.protocol.PRUNERS`, or "package.module:Class".
+        options: keyword arguments of the class.
+        epochs: of a whole training.
+
+    Returns:
+        The pruner.
+
+    Raises:
+        UserError: for an unknown name or option, or a class that is no pruner.
+    """
+    if is_own_class(name):
+        own_class = _own_class(name, optuna.pruners.BasePruner, "pruner")
+        return _make(own_class, dict(options), f"pruner {name!r}")  # type: ignore[no-any-return]
     median = {"n_startup_trials": 2, "n_warmup_steps": max(1, epochs // 4)}
     defaults: dict[str, dict[str, Any]] = {
         "median": median,
@@ -86,9 +118,57 @@ def make_pruner(name: str, options: Mapping[str, Any], epochs: int) -> optuna.pr
 
 
 def require_usable(protocol: Protocol) -> None:
-    """Raises UserError where the sampler or the pruner has no such option, or lacks a package."""
-    make_sampler(protocol.sampler, protocol.sampler_options, 0)
-    make_pruner(protocol.pruner, protocol.pruner_options, protocol.epochs)
+    """Try the sampler and the pruner in memory, so that a mistake shows before a study exists.
+
+    Args:
+        protocol: names the sampler, the pruner and their options.
+
+    Raises:
+        UserError: where one has no such option, cannot draw or prune with its options, or lacks a package.
+    """
+    directions: list[Literal["minimize", "maximize"]] = ["minimize"] * (2 if protocol.also_minimize else 1)
+    what = f"sampler {protocol.sampler!r} or pruner {protocol.pruner!r}"
+    with _without_warnings():
+        sampler = make_sampler(protocol.sampler, protocol.sampler_options, 0)
+        pruner = make_pruner(protocol.pruner, protocol.pruner_options, protocol.epochs)
+        study = optuna.create_study(directions=directions, sampler=sampler, pruner=pruner)
+        try:
+            for number in range(_TRIED):
+                _try_once(study, float(number))
+        except UserError:
+            raise
+        except Exception as error:
+            reason = str(error).partition("\n")[0]
+            raise UserError(f"{what} cannot be used: {type(error).__name__}: {reason}") from error
+
+
+#: As many draws as it takes the samplers to begin to learn with their default options.
+_TRIED = 12
+
+
+def _try_once(study: optuna.Study, score: float) -> None:
+    trial = study.ask()
+    trial.suggest_float("x", 0.0, 1.0)
+    trial.suggest_int("y", 1, 3)
+    trial.suggest_categorical("z", ("a", "b"))
+    if len(study.directions) == 1:
+        for step in range(1, 4):
+            trial.report(score + step, step)
+            trial.should_prune()
+    study.tell(trial, [score] * len(study.directions))
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep Optuna's notes to developers from the user's terminal."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
 
 
 def worker_seed(search_seed: int, trials_so_far: int, slot: int, origin: str = "") -> int:
@@ -106,10 +186,27 @@ def _known(name: str, table: Mapping[str, Any], what: str) -> Any:
     return table[name]
 
 
+def _own_class(name: str, base: type, what: str) -> Any:
+    """The user's class of this name. Raises UserError where it is none of that kind."""
+    try:
+        found = imported(name)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{what} {name!r} cannot be imported: {type(error).__name__}: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise UserError(
+            f"{what} {name!r} must be a subclass of optuna's {base.__name__}. Received: {found!r}"
+        )
+    return found
+
+
 def _make(kind: Any, options: Mapping[str, Any], what: str) -> Any:
-    accepted = inspect.signature(kind).parameters
+    parameters = inspect.signature(kind).parameters.values()
+    anything = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
+    accepted = {one.name for one in parameters if one.kind is not inspect.Parameter.VAR_KEYWORD}
     for option in options:
-        if option not in accepted:
+        if option not in accepted and not anything:
             raise UserError(f"{what} has no option {option!r}: it takes {', '.join(sorted(accepted))}")
     try:
         return kind(**options)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import keras
 
 from spaces.errors import UserError
-from spaces.keras_tuner import hypermodels
+from spaces.user_code import imported
 
 #: Packages whose classes and functions Keras finds by itself.
 FOUND: Final = frozenset({"keras", "keras_hub", "keras_cv", "keras_nlp", "builtins"})
@@ -31,7 +31,7 @@ def know_own_classes(config: Any, family: str) -> None:
         return
     module = family.partition(":")[0]
     try:
-        hypermodels.imported(family)
+        imported(family)
     except UserError:
         raise
     except Exception as error:  # whatever somebody's module raises

@@ -3,10 +3,7 @@
 Imports Keras Tuner, and with it Keras: only processes that build networks may import this module.
 """
 
-import importlib
 import inspect
-import os
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -21,11 +18,11 @@ from spaces.family import (
     Family,
     InfeasibleArchitecture,
     Shape,
-    nearest,
 )
 from spaces.input_range import takes_bytes
 from spaces.keras_tuner.isolation import undisturbed
 from spaces.keras_tuner.training_config import refuse_own_training
+from spaces.user_code import imported
 
 #: Probabilities of 16 bits add up to 1 within a hundredth.
 _TOLERANCE = 0.02
@@ -86,25 +83,6 @@ def load_hypermodel(spec: str, input_shape: Shape, num_classes: int) -> keras_tu
     if not isinstance(hypermodel, keras_tuner.HyperModel):
         raise UserError(f"{spec} is a class, but not one of Keras Tuner's hypermodels.")
     return hypermodel
-
-
-def imported(spec: str) -> Any:
-    """What "package.module:name" names. Raises UserError if it is not there."""
-    module_name, _, name = spec.partition(":")
-    if os.getcwd() not in sys.path:  # noqa: PTH109 - entries of sys.path are strings
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if f"{module_name}.".startswith(f"{error.name}."):
-            reason = f"There is no module {module_name!r}: start in the folder that holds it."
-        else:
-            reason = f"{module_name} imports {error.name}, which is not installed."
-        raise UserError(reason) from error
-    if not hasattr(module, name):
-        public = [known for known in vars(module) if not known.startswith("_")]
-        raise UserError(f"{module_name} has no {name!r}: {nearest(name, public)}.")
-    return getattr(module, name)
 
 
 def built(

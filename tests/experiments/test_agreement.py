@@ -1,10 +1,18 @@
 """Keys that cannot be had at once are refused with a sentence that says what to change."""
 
+import io
+from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from experiments.schema.experiment import ExperimentConfig
+from experiments.workflows.context import RunContext
+from experiments.workflows.dry_run import dry_run
+from experiments.workflows.progress import Progress
+from experiments.workflows.search import search
+from search.workspace import Workspace
 from spaces.errors import UserError
 
 
@@ -48,3 +56,18 @@ def test_what_agrees_is_taken() -> None:
     )
     assert two.protocol.also_minimize == "parameters"
     assert ExperimentConfig.load("conv_stages").override({"data.folds": 5}).data.folds == 5
+
+
+@pytest.mark.parametrize("joins", [False, True])
+@pytest.mark.parametrize("key", ["sampler_options", "pruner_options"])
+def test_a_misspelt_option_is_found_before_anything_exists(key: str, joins: bool, tmp_path: Path) -> None:
+    """Neither a storage nor an MLflow store nor a log is left behind, by a search or by a worker."""
+    workspace = Workspace.at(tmp_path / "runs")
+    before = sorted(workspace.folder.rglob("*"))
+    experiment = ExperimentConfig.load("joint").override({f"protocol.{key}": {"n_startup": 4}})
+    context = RunContext(workspace, joins=joins)
+    with pytest.raises(UserError, match="has no option 'n_startup'"):
+        search(experiment, context, Progress(Console(file=io.StringIO()), quiet=True))
+    with pytest.raises(UserError, match="has no option 'n_startup'"):
+        dry_run(experiment, context, print)
+    assert sorted(workspace.folder.rglob("*")) == before

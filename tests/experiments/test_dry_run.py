@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from experiments.workflows.dry_run import _cost
-from search.study.config import Protocol
+from search.protocol import Protocol
 from search.workers.dry_run import DryRun
 
 

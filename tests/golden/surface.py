@@ -61,11 +61,12 @@ def toml_keys() -> dict[str, Any]:
     """Every key of an experiment file with its default ("required" where there is none)."""
     from experiments.schema import sections
     from experiments.schema.experiment import ExperimentConfig
+    from search.protocol import Protocol
     from search.training.recipe import Recipe
 
     models = {
         "": ExperimentConfig,
-        "protocol": sections.Protocol,
+        "protocol": Protocol,
         "verdict": sections.Verdict,
         "data": sections.Images,
         "published": sections.Published,

@@ -8,7 +8,8 @@ import pytest
 
 from search.datasets.prepare import Prepared, prepare
 from search.execution.fork_client import ForkServer
-from search.study.config import Protocol, StudyConfig
+from search.protocol import Protocol
+from search.study.config import StudyConfig
 
 
 @pytest.fixture(scope="session")

@@ -1,24 +1,30 @@
 """Samplers and pruners by name draw and prune, take Optuna's options, and say what they lack."""
 
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 
-from search.study.config import Protocol
+from search.execution.messages import Answer, Epoch
+from search.protocol import PRUNERS, SAMPLERS, Protocol
+from search.study.evaluation import ActiveEvaluation
+from search.study.explore import Explore
 from search.study.samplers import (
-    PRUNER_NAMES,
-    SAMPLER_NAMES,
     make_pruner,
     make_sampler,
     require_usable,
     suggest,
 )
-from spaces.domains import Categorical
+from search.study.storage import open_storage
+from spaces.domains import Categorical, Integer
 from spaces.errors import UserError
 
+OWN = "tests.search.own_samplers"
 
-@pytest.mark.parametrize("name", SAMPLER_NAMES)
+
+@pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_sampler_draws_numbers_and_choices(name: str) -> None:
     if name == "gp" and find_spec("torch") is None:
@@ -33,7 +39,7 @@ def test_a_sampler_draws_numbers_and_choices(name: str) -> None:
     assert len(study.trials) == 10
 
 
-@pytest.mark.parametrize("name", PRUNER_NAMES)
+@pytest.mark.parametrize("name", PRUNERS)
 def test_a_pruner_needs_no_options(name: str) -> None:
     options = {"lower": 0.1} if name == "threshold" else {}
     assert isinstance(make_pruner(name, options, 12), optuna.pruners.BasePruner)
@@ -71,6 +77,14 @@ def test_options_are_optunas_and_others_are_refused() -> None:
     ("protocol", "sentence"),
     [
         (Protocol(sampler_options={"n_startup": 4}), "sampler 'tpe' has no option 'n_startup'"),
+        (Protocol(sampler_options={"n_startup_trials": "four"}), "cannot be used: TypeError"),
+        (Protocol(pruner_options={"n_startup_trials": "two"}), "pruner 'median' cannot be used"),
+        (Protocol(sampler=f"{OWN}:After"), "must be a subclass of optuna's BaseSampler"),
+        (Protocol(sampler=f"{OWN}:Lowes"), "has no 'Lowes': did you mean 'Lowest'"),
+        (Protocol(sampler="no_such_module:Own"), "There is no module 'no_such_module'"),
+        (Protocol(sampler=f"{OWN}:Lowest", sampler_options={"below": 1}), "has no option 'below'"),
+        (Protocol(sampler=f"{OWN}:Broken"), "cannot be used: RuntimeError: no luck today"),
+        (Protocol(pruner=f"{OWN}:After"), "cannot be used: .*'last'"),
         (
             Protocol(pruner="threshold", pruner_options={"n_startup_trials": 4}),
             "pruner 'threshold' has no option",
@@ -80,3 +94,34 @@ def test_options_are_optunas_and_others_are_refused() -> None:
 def test_options_of_another_are_found_before_anything_is_trained(protocol: Protocol, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         require_usable(protocol)
+
+
+@pytest.mark.parametrize("name", sorted({*SAMPLERS} - {"gp"}))
+def test_every_sampler_is_usable_as_it_is_without_a_warning(
+    name: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    require_usable(Protocol(sampler=name))
+    require_usable(Protocol(sampler="nsga2", also_minimize="macs", pruner="none"))
+    assert [warning.message for warning in recwarn] == []
+
+
+def test_a_sampler_and_a_pruner_of_ones_own_decide(config_for: Any, storage_url: str, tmp_path: Path) -> None:
+    """Each worker's sampler has a seed of its own; the pruner prunes after the first epoch."""
+    config = config_for(
+        sampler=f"{OWN}:Lowest",
+        sampler_options={"above": 3},
+        pruner=f"{OWN}:After",
+        pruner_options={"last": 1},
+    )
+    require_usable(config.protocol)
+    stage = Explore(config, open_storage(storage_url), tmp_path, "own/explore")
+    evaluation, other = stage.claim(0), stage.claim(1)
+    assert isinstance(evaluation, ActiveEvaluation)
+    assert isinstance(other, ActiveEvaluation)
+    assert stage.suggest(evaluation, "kernels", Integer(8, 64)) == 11
+    answers = [
+        stage.epoch(evaluation, Epoch(n, {"monitor_accuracy": 0.5, "epoch_seconds": 1.0})) for n in (1, 2)
+    ]
+    assert answers == [Answer.GO, Answer.PRUNE]
+    seeds = {one.study.sampler.seed for one in (evaluation, other)}
+    assert len(seeds) == 2

@@ -11,7 +11,8 @@ from optuna.trial import TrialState
 
 from search.datasets.prepare import Prepared, prepare
 from search.execution.fork_client import ForkServer
-from search.study.config import Protocol, StudyConfig
+from search.protocol import Protocol
+from search.study.config import StudyConfig
 from search.study.storage import open_storage
 from search.study.study import Study
 from search.workers.coordinator import Coordinator
