@@ -20,7 +20,6 @@ from pathlib import Path
 import optuna
 from optuna.trial import TrialState, create_trial
 
-from benchmarks import small_study
 from search.datasets.prepare import prepare
 from search.execution.fork_client import ForkServer
 from search.execution.messages import (
@@ -39,6 +38,7 @@ from search.study.storage import open_storage
 from search.tracking import names
 from search.workspace import Workspace
 from spaces.domains import Real
+from tests.support import small_study
 
 QUICK = True
 DRAWS = 10

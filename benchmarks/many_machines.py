@@ -27,10 +27,10 @@ import optuna
 import sqlalchemy
 from mlflow import MlflowClient
 
-from benchmarks import small_study
-from benchmarks.servers import mlflow_server, postgres
 from search.tracking import names
 from search.workspace import Workspace
+from tests.support import small_study
+from tests.support.servers import mlflow_server, postgres
 
 MACHINES = 4
 BRIDGE = "candor0"

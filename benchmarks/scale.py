@@ -24,11 +24,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from benchmarks.servers import mlflow_server
 from search.tracking import names
 from search.tracking.spool import Record
 from search.tracking.writer import Writer, prepare_store
 from tests.support.mlflow_study import write
+from tests.support.servers import mlflow_server
 from tests.support.simulated import Simulation
 
 ROOT = Path(__file__).parent.parent

@@ -17,12 +17,12 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from benchmarks import small_study
-from benchmarks.servers import free_port, mlflow_server
 from search.execution.messages import Epoch, EvaluationResult
 from search.study.evaluation import ActiveEvaluation
 from search.tracking import names
 from search.workspace import Workspace
+from tests.support import small_study
+from tests.support.servers import free_port, mlflow_server
 
 Table = dict[str, tuple[str, dict[str, float], list[int], list[float]]]
 

@@ -18,7 +18,7 @@ from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
 from spaces.saving import require_saveable
 from spaces.space import Space
 
-OTHERS = "tests.spaces.hypermodels_of_others"
+OTHERS = "tests.spaces.keras_tuner.hypermodels_of_others"
 TO_KEEP = "tests.spaces.hypermodels_to_keep"
 SHAPE, CLASSES = (16, 16, 1), 3
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, *SHAPE)).astype(np.uint8)

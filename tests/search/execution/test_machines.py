@@ -1,0 +1,72 @@
+"""Machines that share the records of a study, as a person starts them."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from search.tracking import names
+from tests.support.servers import postgres, postgres_binaries
+
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.trains,
+    pytest.mark.skipif(postgres_binaries() is None, reason="PostgreSQL's programs are not installed"),
+]
+EXPERIMENT = """
+question = "Are two stages better than one?"
+space = "plain_cnn"
+
+[fix]
+kernels_1 = 4
+kernels_2 = 4
+kernel_size = 3
+convs_per_stage = 1
+head = "average"
+neurons = [64]
+
+[grid]
+conv_stages = [1, 2]
+
+[protocol]
+seeds = 2
+epochs = 1
+
+[data]
+source = "synthetic:train=200,validation=100,test=60"
+"""
+
+
+def _candor(*arguments: str) -> str:
+    command = [sys.executable, "-m", "experiments", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    return done.stdout
+
+
+def test_what_a_machine_did_not_deliver_is_named_and_mended_there(tmp_path: Path) -> None:
+    """One trains everything and cannot reach MLflow; the other draws the verdict once all has arrived."""
+    experiment = tmp_path / "shared.toml"
+    experiment.write_text(EXPERIMENT)
+    tracking = f"sqlite:///{tmp_path / 'there' / 'mlflow.db'}"
+    here, there = (["--workspace", str(tmp_path / name)] for name in ("here", "there"))
+    with postgres() as storage:
+        shared = ["--storage", storage, "--tracking-uri"]
+        search = ["search", str(experiment)]
+        assert "records wait for MLflow" in _candor(*search, *here, *shared, "http://127.0.0.1:9")
+        told = _candor(*search, *there, *shared, tracking)
+        assert f"still on their way to MLflow: 4 from {socket.gethostname()}." in told
+        mended = _candor("doctor", "--fix", *here, *shared, tracking)
+        assert "records wait for MLflow" in mended
+        assert "Report:" in (told := _candor(*search, *there, *shared, tracking))
+        assert "on their way" not in told
+    client = MlflowClient(tracking)
+    found = client.get_experiment_by_name("shared")
+    assert found is not None
+    runs = client.search_runs([found.experiment_id])
+    kinds = [run.data.tags[names.KIND] for run in runs]
+    assert (kinds.count(names.EVALUATION_KIND), len(kinds)) == (4, 5)
+    assert all(run.info.status == "FINISHED" for run in runs)
