@@ -73,7 +73,7 @@ def memory(folder: Path, trials: int) -> None:
     """Explore so many trials of two epochs and ten draws, with storage, spool and MLflow, in this process."""
     gauge, began = Gauge(), time.perf_counter()
     setting = replace(
-        small_study.setting(trials=trials, leaders=1, seeds=1, pruner="none"),
+        small_study.config(trials=trials, leaders=1, seeds=1, pruner="none"),
         fix={"draws": DRAWS, "seconds": 0.0},
     )
     small_study.run(Workspace.at(folder), setting, 2, observers=[gauge], say=lambda text: None)
@@ -87,7 +87,7 @@ def memory(folder: Path, trials: int) -> None:
 
 def asking(folder: Path, finished: int) -> None:
     """Claim a trial and draw ten parameters after so many finished ones: the first time and later."""
-    setting = small_study.setting(trials=finished + 100, pruner="none")
+    setting = small_study.config(trials=finished + 100, pruner="none")
     storage = open_storage(f"sqlite:///{folder / f'{finished}.db'}")
     stage = Explore(setting, storage, folder, "asking/explore")
     _fill(stage, finished)
@@ -182,7 +182,7 @@ def overhead(folder: Path, evaluations: int = 6, seconds: float = 10.0) -> None:
         def ended(self, evaluation: ActiveEvaluation, result: EvaluationResult) -> None:
             ended.append(time.perf_counter())
 
-    setting = small_study.setting(cells, seeds=1)
+    setting = small_study.config(cells, seeds=1)
     small_study.run(Workspace.at(folder), setting, 2, observers=[Clock()], say=lambda text: None)
     wall, ideal = ended[-1] - ended[0], seconds * evaluations / 2
     share = 100 * (1 - ideal / wall)

@@ -113,7 +113,7 @@ def _machine(
 def _work(folder: str, storage: str, tracking: str, evaluations: int) -> None:
     """What each machine does."""
     cells = [{"cell": n, "epochs": 2, "seconds": 0.5} for n in range(evaluations)]
-    setting = small_study.setting(cells, seeds=1)
+    setting = small_study.config(cells, seeds=1)
     workspace = Workspace.at(Path(folder))
     small_study.run(workspace, setting, 1, storage=storage, tracking=tracking, grace_seconds=GRACE)
 

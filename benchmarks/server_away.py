@@ -53,7 +53,7 @@ class At:
 
 def main(evaluations: int = 60) -> int:
     """Run the study undisturbed and disturbed; the exit code."""
-    setting = small_study.setting(
+    setting = small_study.config(
         [{"cell": n, "epochs": 4, "seconds": 0.25} for n in range(evaluations)], seeds=1
     )
     with tempfile.TemporaryDirectory(prefix="candor-away-", ignore_cleanup_errors=True) as place:
