@@ -66,6 +66,7 @@ ModelName = Annotated[
     str,
     typer.Argument(metavar="NAME", help="A registered model: the experiment's name.", show_default=False),
 ]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files there that Candor did not write.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors and where the report is.")]
 
 

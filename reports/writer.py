@@ -10,6 +10,7 @@ from plotly.offline import get_plotlyjs
 from reports import formats
 from reports.analysis import Analysis, analyse
 from reports.card.card import HTML, MARKDOWN, card_of
+from reports.figures import figure_names
 from reports.page import views
 from reports.page.render import (
     Figures,
@@ -21,32 +22,52 @@ from reports.progress import progress
 from reports.records.study import experiments_with_studies, load_study
 from reports.rows import comparison_rows
 from reports.tables import table_names, tables
+from search.safety.output import OutputFolder
 from search.safety.paths import below, checked_name
 
-PLOTLY, AUDIT = "plotly.min.js", "audit.html"
+PLOTLY, AUDIT, INDEX = "plotly.min.js", "audit.html", "index.html"
 
 
-def build(experiments: Sequence[str], tracking_uri: str, out: Path, *, ui_url: str | None = None) -> Path:
+def build(
+    experiments: Sequence[str],
+    tracking_uri: str,
+    out: Path,
+    *,
+    ui_url: str | None = None,
+    force: bool = False,
+) -> Path:
     """Write reports of these experiments (of all that have a study, if none is named); the page to open.
 
-    That is the experiment's own page if there is one experiment, else the index. ui_url: address of an MLflow
-    UI, to which numbers then lead. Raises UserError for an experiment without a study.
+    Args:
+        experiments: their names.
+        tracking_uri: MLflow's address.
+        out: the folder to write to; each experiment gets a folder in it.
+        ui_url: address of an MLflow UI, to which numbers then lead.
+        force: whether to overwrite files in `out` that Candor did not write, as in a workspace of its own.
+
+    Returns:
+        The experiment's own page if there is one experiment, else the index.
+
+    Raises:
+        UserError: for an experiment without a study, and for a file in `out` that is somebody else's.
     """
     wanted = list(experiments) or experiments_with_studies(tracking_uri)
     for name in wanted:
         checked_name(name, "experiment")
         below(out, name)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / PLOTLY).write_text(get_plotlyjs(), encoding="utf-8")
     cards = []
-    for name in wanted:
-        analysis = analyse(load_study(name, tracking_uri))
-        _write(analysis, out / name, ui_url)
-        cards.append(_card(analysis))
-    cards += [_written_before(name) for name in _other_pages(out, wanted)]
-    cards.sort(key=lambda card: card["name"])
-    (out / "index.html").write_text(index_page(cards), encoding="utf-8")
-    return out / wanted[0] / "index.html" if len(wanted) == 1 else out / "index.html"
+    with OutputFolder(out, force=force) as files:
+        files.check((PLOTLY, INDEX))
+        for name in wanted:
+            analysis = analyse(load_study(name, tracking_uri))
+            _write(analysis, name, files, ui_url)
+            files.remove_stale(f"{name}/", also=_possible(name) if force else ())
+            cards.append(_card(analysis))
+        cards += [_written_before(name) for name in _other_pages(out, wanted)]
+        cards.sort(key=lambda card: card["name"])
+        files.write(PLOTLY, get_plotlyjs())
+        files.write(INDEX, index_page(cards))
+    return out / wanted[0] / INDEX if len(wanted) == 1 else out / INDEX
 
 
 def forget(out: Path, experiment: str) -> None:
@@ -56,7 +77,7 @@ def forget(out: Path, experiment: str) -> None:
         return
     shutil.rmtree(folder)
     cards = [_written_before(name) for name in _other_pages(out, [])]
-    (out / "index.html").write_text(index_page(cards), encoding="utf-8")
+    (out / INDEX).write_text(index_page(cards), encoding="utf-8")
 
 
 def self_contained(experiment: str, tracking_uri: str, study: str | None = None) -> str:
@@ -66,40 +87,37 @@ def self_contained(experiment: str, tracking_uri: str, study: str | None = None)
     return study_page(analysis, tables(analysis, rows), compute_figures(analysis), alone=True)
 
 
-def _write(analysis: Analysis, folder: Path, ui_url: str | None) -> None:
-    folder.mkdir(exist_ok=True)
+def _write(analysis: Analysis, name: str, files: OutputFolder, ui_url: str | None) -> None:
     rows = comparison_rows(analysis)
     shown, figures = tables(analysis, rows), compute_figures(analysis)
-    texts = {"comparison.csv": formats.to_csv(rows)}
-    texts |= {f"{table.name}.md": formats.to_markdown(table) for _, table in shown}
-    texts |= {f"{table.name}.tex": formats.to_latex(table) for _, table in shown}
-    texts["index.html"] = study_page(analysis, shown, figures, ui_url=ui_url)
+    contents: dict[str, str | bytes] = {"comparison.csv": formats.to_csv(rows)}
+    contents |= {f"{table.name}.md": formats.to_markdown(table) for _, table in shown}
+    contents |= {f"{table.name}.tex": formats.to_latex(table) for _, table in shown}
+    contents[INDEX] = study_page(analysis, shown, figures, ui_url=ui_url)
     if analysis.comparison:
-        texts |= card_of(analysis, home="../index.html").texts
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    _write_pictures(figures, folder / "figures")
-    written = set(texts)
+        contents |= card_of(analysis, home="../index.html").texts
+    contents |= _pictures(figures)
     if analysis.study.audit:
-        shutil.copyfile(analysis.study.audit, folder / AUDIT)
-        written.add(AUDIT)
-    _clear(folder, written)
+        contents[AUDIT] = analysis.study.audit.read_bytes()
+    files.check(f"{name}/{file}" for file in contents)
+    for file, content in contents.items():
+        files.write(f"{name}/{file}", content)
 
 
-def _clear(folder: Path, written: Set[str]) -> None:
-    """Remove what an earlier report left and this one does not have; what is no report's stays."""
-    ours = {f"{name}.{kind}" for name in table_names() for kind in ("md", "tex")} | {MARKDOWN, HTML, AUDIT}
-    for name in ours - written:
-        (folder / name).unlink(missing_ok=True)
+def _possible(name: str) -> Set[str]:
+    """What reports of other studies of an experiment may have left, before there was a list of files."""
+    files = {f"{table}.{kind}" for table in table_names() for kind in ("md", "tex")} | {MARKDOWN, HTML, AUDIT}
+    files |= {f"figures/{figure}.{kind}" for figure in figure_names() for kind in ("png", "svg")}
+    return {f"{name}/{file}" for file in files}
 
 
-def _write_pictures(figures: Figures, folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    for old in [*folder.glob("*.png"), *folder.glob("*.svg")]:  # a figure that is no longer drawn
-        old.unlink()
-    for each in figures.drawn:
-        for kind, content in views.pictures(each.module, each.numbers, ("png", "svg")).items():
-            (folder / f"{each.name}.{kind}").write_bytes(content)
+def _pictures(figures: Figures) -> dict[str, bytes]:
+    """Each figure as files for papers, by name below the report's folder."""
+    return {
+        f"figures/{each.name}.{kind}": content
+        for each in figures.drawn
+        for kind, content in views.pictures(each.module, each.numbers, ("png", "svg")).items()
+    }
 
 
 def _card(analysis: Analysis) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.options import Workspace
+from experiments.options import Force, Workspace
 
 PANEL = "Workspace"
 
@@ -19,6 +19,7 @@ def command(
         Path | None, typer.Option("--out", help="Where to write. Default: audit/ in the workspace.")
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", help="So many images of each set.")] = None,
+    force: Force = False,
     workspace: Workspace = Path("runs"),
 ) -> None:
     """Find duplicates within and across splits and sets, label conflicts, flat images, missing classes."""
@@ -26,5 +27,7 @@ def command(
     from search.workspace import Workspace as Place
 
     place = Place.at(workspace)
-    page = audit(data, place.cache, out or place.folder / "audit", typer.echo, limit=limit)
+    page = audit(
+        data, place.cache, out or place.folder / "audit", typer.echo, limit=limit, force=force or out is None
+    )
     typer.echo(f"Audit: {page}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.options import TrackingUri, Workspace
+from experiments.options import Force, TrackingUri, Workspace
 
 PANEL = "Models"
 _WHAT = "A run id, an evaluation's candor.key, a .keras file, or a registered model's alias."
@@ -23,6 +23,7 @@ def command(
     out: Annotated[
         Path | None, typer.Option("--out", help="Where to write the page and the list of images.")
     ] = None,
+    force: Force = False,
     workspace: Workspace = Path("runs"),
     tracking_uri: TrackingUri = None,
 ) -> None:
@@ -41,4 +42,4 @@ def command(
     for sentence in (*pair.sentences, *pair.notes):
         typer.echo(sentence)
     folder = out or place.reports / "comparisons" / folder_name(a, b)
-    typer.echo(f"Which images, with pictures: {write(pair, pictures, folder)}")
+    typer.echo(f"Which images, with pictures: {write(pair, pictures, folder, force=force or out is None)}")

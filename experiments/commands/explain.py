@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.options import ModelReference, TrackingUri, Workspace
+from experiments.options import Force, ModelReference, TrackingUri, Workspace
 
 PANEL = "Models"
 
@@ -15,6 +15,7 @@ def command(
     out: Annotated[
         Path | None, typer.Option("--out", help="A PNG file. Default: in reports/ of the workspace.")
     ] = None,
+    force: Force = False,
     workspace: Workspace = Path("runs"),
     tracking_uri: TrackingUri = None,
 ) -> None:
@@ -28,6 +29,7 @@ def command(
     from search.models.explanation_sheet import sheet
     from search.models.registry.provenance import origin_of
     from search.models.registry.references import client_of, open_model
+    from search.safety.output import OutputFolder
     from search.safety.paths import below
     from search.tracking import names
     from search.workspace import Workspace as Place
@@ -46,7 +48,8 @@ def command(
         classifier = open_model(model, tracking)
         drawn = sheet(classifier, np.asarray(part.images), part.labels)
     path = out or below(place.reports, origin.experiment) / names.EXPLANATIONS_PNG
-    save(drawn, path)
+    with OutputFolder(path.parent, force=force or out is None) as files:
+        save(drawn, files.path(path.name))
     if path.name == names.EXPLANATIONS_PNG:
         client_of(tracking).log_artifact(origin.study_run_id, str(path))
         report([origin.experiment], tracking, place.reports)

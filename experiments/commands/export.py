@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.options import ModelReference, TrackingUri, Workspace
+from experiments.options import Force, ModelReference, TrackingUri, Workspace
 
 PANEL = "Models"
 
@@ -14,6 +14,7 @@ def command(
     out: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write it.", show_default=False)],
     model: ModelReference = "champion",
     form: Annotated[str, typer.Option("--format", help="keras or onnx.")] = "keras",
+    force: Force = False,
     workspace: Workspace = Path("runs"),
     tracking_uri: TrackingUri = None,
 ) -> None:
@@ -39,7 +40,7 @@ def command(
         else:  # of a file from elsewhere nobody knows the images
             random = np.random.default_rng(0)
             images, which = random.integers(0, 256, (256, *classifier.image_shape)).astype(np.uint8), "random"
-        done = export(classifier, found.path, form, out, images)
+        done = export(classifier, found.path, form, out, images, force=force)
     typer.echo(f"{classifier.name} is in {done.path}, its class names are beside it.")
     changed = {0: "no label", 1: "1 label"}.get(done.changed_labels, f"{done.changed_labels} labels")
     typer.echo(

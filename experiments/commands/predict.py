@@ -1,16 +1,18 @@
 """`candor predict`: name what is in pictures."""
 
+from contextlib import nullcontext
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.options import ModelReference, TrackingUri, Workspace
+from experiments.options import Force, ModelReference, TrackingUri, Workspace
 
 if TYPE_CHECKING:
     from search.models.batches import LabelledPicture
     from search.models.classifier import Classifier
+    from search.safety.output import OutputFolder
 
 PANEL = "Models"
 
@@ -36,6 +38,7 @@ def command(
     classes: Annotated[
         str | None, typer.Option("--classes", help="Names of a .keras file's classes: angry,happy,...")
     ] = None,
+    force: Force = False,
     workspace: Workspace = Path("runs"),
     tracking_uri: TrackingUri = None,
 ) -> None:
@@ -48,6 +51,7 @@ def command(
     from search.models.classifier import Labels
     from search.models.images import gather
     from search.models.registry.references import open_model
+    from search.safety.output import OutputFolder
     from search.workspace import Workspace as Place
     from spaces.errors import UserError
 
@@ -58,6 +62,9 @@ def command(
     tracking = tracking_uri or Place(workspace.resolve()).tracking_uri
     with without_chatter():
         classifier = open_model(model, tracking, labels)
+    saved, explained = (None if path is None else OutputFolder(path, force=force) for path in (save, explain))
+    if saved and explained and saved.folder.samefile(explained.folder):
+        explained = saved
     mistakes: list[str] = []
     stems: set[str] = set()
 
@@ -66,15 +73,16 @@ def command(
             mistakes.append(one.mistake)
             typer.echo(f"candor: {one.mistake}", err=True)
         else:
-            _save(one, _own_stem(one.picture.name, stems), classifier, save, explain)
+            _save(one, _own_stem(one.picture.name, stems), classifier, saved, explained)
 
-    labelled = prediction_output.noticing(label_pictures(classifier, found, faces), notice)
-    if json:
-        prediction_output.as_json(labelled, sys.stdout, classifier)
-    elif csv:
-        prediction_output.as_csv(labelled, sys.stdout, classifier)
-    else:
-        prediction_output.for_people(labelled, sys.stdout)
+    with saved or nullcontext(), explained or nullcontext():
+        labelled = prediction_output.noticing(label_pictures(classifier, found, faces), notice)
+        if json:
+            prediction_output.as_json(labelled, sys.stdout, classifier)
+        elif csv:
+            prediction_output.as_csv(labelled, sys.stdout, classifier)
+        else:
+            prediction_output.for_people(labelled, sys.stdout)
     if mistakes:
         raise typer.Exit(2)
 
@@ -92,15 +100,15 @@ def _save(
     one: "LabelledPicture",
     stem: str,
     classifier: "Classifier",
-    pictures: Path | None,
-    explanations: Path | None,
+    pictures: "OutputFolder | None",
+    explanations: "OutputFolder | None",
 ) -> None:
     from search.models import drawing
     from search.models.occlusion import importance, overlay
     from search.safety.paths import file_name
 
     if pictures is not None:
-        drawing.save(drawing.annotated(one.picture.upright(), one.regions), pictures / f"{stem}.png")
+        drawing.save(drawing.annotated(one.picture.upright(), one.regions), pictures.path(f"{stem}.png"))
     if explanations is None:
         return
     for number, (region, image) in enumerate(zip(one.regions, one.inputs, strict=True), start=1):
@@ -108,5 +116,5 @@ def _save(
         face = f"-face{number}" if region.face else ""
         drawing.save(
             overlay(image, importance(classifier, image, label)),
-            explanations / f"{stem}{face}-{file_name(region.prediction.label)}.png",
+            explanations.path(f"{stem}{face}-{file_name(region.prediction.label)}.png"),
         )

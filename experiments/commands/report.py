@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.options import TrackingUri, Workspace
+from experiments.options import Force, TrackingUri, Workspace
 
 PANEL = "Studies"
 
@@ -20,6 +20,7 @@ def command(
     out: Annotated[
         Path | None, typer.Option("--out", help="Where to write. Default: reports/ in the workspace.")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Rebuild every table and figure from what MLflow holds."""
     import reports
@@ -28,5 +29,11 @@ def command(
 
     place = Place.at(workspace)
     names = [name_of(experiment) for experiment in experiments]
-    page = reports.build(names, tracking_uri or place.tracking_uri, out or place.reports, ui_url=ui_url)
+    page = reports.build(
+        names,
+        tracking_uri or place.tracking_uri,
+        out or place.reports,
+        ui_url=ui_url,
+        force=force or out is None,
+    )
     typer.echo(f"Report: {page}")

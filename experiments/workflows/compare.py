@@ -30,6 +30,7 @@ from reports.records.predictions import Predictions
 from search.datasets.prepare import prepare
 from search.datasets.prepared import Part, Prepared
 from search.models.classifier import SUFFIX
+from search.safety.output import OutputFolder
 from search.tracking import names
 from search.workspace import Workspace
 from spaces.errors import UserError
@@ -146,9 +147,9 @@ def folder_name(a: str, b: str) -> str:
     return "_".join(re.sub(r"[^\w.]+", "-", text)[-60:] for text in plain)
 
 
-def write(pair: Paired, pictures: Mapping[str, str], folder: Path) -> Path:
-    """Write the page and the list; the page's path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "differences.csv").write_text(pair_csv(pair), encoding="utf-8")
-    (folder / "index.html").write_text(pair_page(pair, pictures), encoding="utf-8")
-    return folder / "index.html"
+def write(pair: Paired, pictures: Mapping[str, str], folder: Path, *, force: bool = False) -> Path:
+    """Write the page and the list; the page's path. Raises UserError for a file of somebody else's."""
+    with OutputFolder(folder, force=force) as files:
+        files.check(("differences.csv", "index.html"))
+        files.write("differences.csv", pair_csv(pair))
+        return files.write("index.html", pair_page(pair, pictures))

@@ -87,8 +87,8 @@ def _nothing(study: Any) -> str:
 
 
 def report(experiments: list[str], tracking: str, out: Path, ui_url: str | None = None) -> Path:
-    """Write the pages and tables of these experiments; the path of the page to open."""
+    """Write the pages and tables of these experiments into the workspace; the path of the page to open."""
     import reports
 
-    page: Path = reports.build(experiments, tracking, out, ui_url=ui_url)
+    page: Path = reports.build(experiments, tracking, out, ui_url=ui_url, force=True)
     return page

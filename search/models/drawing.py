@@ -51,7 +51,6 @@ def annotated(picture: NDArray[np.uint8], regions: Sequence[Region]) -> Image.Im
 def save(image: Image.Image, path: Path) -> None:
     """Write an image file; raises UserError where that is not possible."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be written ({error}): name another place") from error

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from search.models.classifier import Classifier, open_file
 from search.models.predict import raw_probabilities
+from search.safety.output import OutputFolder
 from search.tracking import names
 from spaces.errors import UserError
 
@@ -34,19 +35,28 @@ class Exported:
 
 
 def export(
-    classifier: Classifier, source: Path, form: str, folder: Path, images: NDArray[np.uint8]
+    classifier: Classifier,
+    source: Path,
+    form: str,
+    folder: Path,
+    images: NDArray[np.uint8],
+    *,
+    force: bool = False,
 ) -> Exported:
     """Write the model and its labels into a folder, and compare on these images, (n, *image_shape).
 
-    source: the `.keras` file that was opened. Raises UserError where a format cannot be had here.
+    source: the `.keras` file that was opened. force: whether to overwrite what Candor did not write. Raises
+    UserError where a format cannot be had here, and for a file in the folder that is somebody else's.
     """
     if form not in FORMATS:
         raise UserError(f'"{form}" is no format: choose one of {", ".join(FORMATS)}')
     expected = raw_probabilities(classifier, images)
-    answer = {"keras": _to_keras, "onnx": _to_onnx}[form](classifier, source, folder / f"model.{form}")
-    (folder / names.LABELS_JSON).write_text(
-        classifier.labels.text(image_shape=classifier.image_shape), encoding="utf-8"
-    )
+    with OutputFolder(folder, force=force) as files:
+        files.check((f"model.{form}", names.LABELS_JSON))
+        if (folder / f"model.{form}").exists() and (folder / f"model.{form}").samefile(source):
+            raise UserError(f"{source} is the model itself: name another folder to export it to")
+        answer = {"keras": _to_keras, "onnx": _to_onnx}[form](classifier, source, files.path(f"model.{form}"))
+        files.write(names.LABELS_JSON, classifier.labels.text(image_shape=classifier.image_shape))
     found = np.concatenate([answer(images[at : at + _BATCH]) for at in range(0, len(images), _BATCH)])
     return Exported(
         path=folder / f"model.{form}",
@@ -60,7 +70,6 @@ Answer = Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]
 
 
 def _to_keras(classifier: Classifier, source: Path, path: Path) -> Answer:
-    path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, path)
     again = open_file(path, classifier.labels)
     return lambda images: raw_probabilities(again, images)
@@ -81,7 +90,6 @@ def _to_onnx(classifier: Classifier, source: Path, path: Path) -> Answer:
     network = in_float32(classifier.network)
     shape = classifier.image_shape
     network(np.zeros((1, *shape), classifier.inputs(np.zeros((1, *shape), np.uint8)).dtype))
-    path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tf2onnx looks for names that numpy had before version 2
         network.export(str(path), format="onnx", verbose=False)

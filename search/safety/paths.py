@@ -51,7 +51,10 @@ def below(root: Path, *parts: str) -> Path:
     """
     top = root.resolve()
     path = top.joinpath(*parts)
-    found = path.resolve()
+    try:
+        found = path.resolve()
+    except (OSError, RuntimeError) as error:  # links in a circle; RuntimeError before Python 3.13
+        raise UserError(f"{path} cannot be followed ({error}): name another place") from error
     if found == top or not found.is_relative_to(top):
         raise UserError(f"{'/'.join(parts)[:80]!a} leads out of {top}: nothing is written or removed there")
     return path

@@ -174,11 +174,28 @@ def test_what_an_earlier_study_left_goes_and_what_is_no_reports_stays(
     left = ("model_card.md", "model_card.html", "mistakes.md", "mistakes.tex")
     for name in (*left, "comparison.md", "notes.md"):
         (folder / name).write_text("old")
-    reports.build(["young"], tracking_uri, tmp_path)
+    reports.build(["young"], tracking_uri, tmp_path, force=True)
     assert [name for name in left if (folder / name).exists()] == []
     assert (folder / "comparison.md").read_text(encoding="utf-8") != "old"
     assert (folder / "notes.md").read_text() == "old"
     assert (folder / "audit.html").exists()
+
+
+def test_a_report_overwrites_and_removes_nothing_of_somebody_else(tracking_uri: str, tmp_path: Path) -> None:
+    mine = tmp_path / "young" / "figures" / "mine.png"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    reports.build(["young"], tracking_uri, tmp_path)
+    reports.build(["young"], tracking_uri, tmp_path)
+    assert mine.read_text() == "mine"
+    page = tmp_path / "young" / "index.html"
+    page.write_text("mine")
+    with pytest.raises(UserError, match="was not written by Candor, or was changed since"):
+        reports.build(["young"], tracking_uri, tmp_path)
+    assert page.read_text() == "mine"
+    reports.build(["young"], tracking_uri, tmp_path, force=True)
+    assert page.read_text() != "mine"
+    assert mine.read_text() == "mine"
 
 
 def test_nothing_is_written_outside_the_folder(written: Path) -> None:

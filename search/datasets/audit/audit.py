@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from search.datasets.audit.between_sets import compare
 from search.datasets.audit.collection import Collection
@@ -11,6 +12,7 @@ from search.datasets.audit.files import PAGE, write_audit
 from search.datasets.audit.findings import sentences
 from search.datasets.prepare import prepare
 from search.datasets.prepared import Prepared
+from search.safety.output import OutputFolder
 from spaces.errors import UserError
 
 
@@ -23,11 +25,13 @@ def audit(
     image_size: tuple[int, int] | None = None,
     channels: int | None = None,
     limit: int | None = None,
+    force: bool = False,
 ) -> Path:
     """Audit the sources, each alone and every two against each other, into the folder `out`; return the page.
 
     Lists of a single source lie beside the page, those of several in a folder for each. The findings are also
-    said as sentences. Raises UserError for what `prepare` refuses and where `out` cannot be written.
+    said as sentences. force: whether to overwrite what Candor did not write. Raises UserError for what
+    `prepare` refuses, where `out` cannot be written, and for a file there that is somebody else's.
     """
     if not sources:
         raise UserError("Nothing to audit: name at least one data set.")
@@ -40,10 +44,9 @@ def audit(
     for one, other in combinations(collections, 2):
         say(f"data: comparing {one.prepared.name} with {other.prepared.name}")
         pairs.append(compare(one, other))
-    try:
-        write_audit(collections, pairs, out)
-    except OSError as error:
-        raise UserError(f"The audit cannot be written to {out}: {error.strerror}.") from error
+    with OutputFolder(out, force=force) as files, TemporaryDirectory() as folder:
+        write_audit(collections, pairs, Path(folder))
+        files.take(Path(folder))
     for collection in collections:
         for sentence in sentences(collection.prepared.audit, collection.prepared.name):
             say(sentence)

@@ -7,6 +7,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from experiments.cli import app
+from spaces.errors import UserError
 from tests.search.models.conftest import CLASSES, drawing
 
 # Of Keras, when saving.
@@ -33,8 +34,8 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(network_file: Path, tm
     """Numbered in the order of the answers; whoever comes first, or alone, keeps the name."""
     drawn(tmp_path / "photos", "cat/1.png", "dog/1.png", "dog/my 2.png")
     assert predicted(tmp_path / "photos", network_file) == 0
-    assert {path.name for path in (tmp_path / "saved").iterdir()} == {"1.png", "1-2.png", "my_2.png"}
-    explained = {path.stem.rpartition("-")[0] for path in (tmp_path / "why").iterdir()}
+    assert {path.name for path in (tmp_path / "saved").glob("[!.]*")} == {"1.png", "1-2.png", "my_2.png"}
+    explained = {path.stem.rpartition("-")[0] for path in (tmp_path / "why").glob("[!.]*")}
     assert explained == {"1", "1-2", "my_2"}
     with Image.open(tmp_path / "saved/1.png") as first, Image.open(tmp_path / "saved/1-2.png") as second:
         assert first.size != second.size
@@ -46,4 +47,12 @@ def test_a_file_that_is_no_picture_takes_no_name(network_file: Path, tmp_path: P
     (tmp_path / "photos/cat").mkdir()
     (tmp_path / "photos/cat/1.png").write_text("I am no picture")
     assert predicted(tmp_path / "photos", network_file) == 2
-    assert [path.name for path in (tmp_path / "saved").iterdir()] == ["1.png"]
+    assert [path.name for path in (tmp_path / "saved").glob("[!.]*")] == ["1.png"]
+
+
+def test_a_picture_of_the_users_is_not_overwritten(network_file: Path, tmp_path: Path) -> None:
+    drawn(tmp_path / "saved", "1.png")
+    before = (tmp_path / "saved" / "1.png").read_bytes()
+    with pytest.raises(UserError, match="was not written by Candor"):
+        predicted(tmp_path / "saved", network_file)
+    assert (tmp_path / "saved" / "1.png").read_bytes() == before
