@@ -9,6 +9,7 @@ from types import ModuleType
 import typer
 
 import experiments.commands
+from search.safety.import_path import forget_current_folder
 from spaces.errors import UserError
 
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # what MLflow says of its own tables is no news
@@ -37,6 +38,7 @@ for _name, _module in _commands():
 
 def main() -> None:
     """Run the command line: 0 done, 1 failed, 2 wrong usage or input, 130 stopped half-way."""
+    forget_current_folder()
     try:
         app(standalone_mode=True)
     except UserError as error:

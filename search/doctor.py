@@ -23,6 +23,7 @@ from optuna.trial import TrialState
 from packaging.requirements import Requirement
 
 from search.execution.devices import cores, gpus
+from search.safety.import_path import safe_environment
 from search.safety.secrets import masked
 from search.study.storage import absent, open_storage
 from search.tracking.delivery import Delivery
@@ -168,8 +169,10 @@ def _backend(checkup: Checkup) -> Iterator[Finding]:
 
 def _gpus_seen(backend: str) -> int:
     """How many GPUs the backend can use, by its own word, from a process of its own."""
-    command = [sys.executable, "-c", _COUNT_GPUS.get(backend, "print(0)")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    command = [sys.executable, "-P", "-c", _COUNT_GPUS.get(backend, "print(0)")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env=safe_environment()
+    )
     return int(done.stdout.split()[-1]) if done.returncode == 0 else 0
 
 

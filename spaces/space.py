@@ -15,6 +15,7 @@ from spaces.family import (
     load_family,
     nearest,
 )
+from spaces.user_code import checked
 
 if TYPE_CHECKING:
     import keras
@@ -255,7 +256,7 @@ def _shown(value: Value) -> Value:
 
 def _arm(spec: str) -> Arm:
     if ":" in spec:
-        return HyperModelArm(spec)
+        return HyperModelArm(checked(spec))
     name, _, variant = spec.partition(".")
     family = load_family(name)
     if not variant:

@@ -1,16 +1,31 @@
-"""Code of the user's own that an experiment file names as "package.module:name". Imports no Keras."""
+"""Code of the user's own that an experiment file names as "package.module:name". Imports no Keras.
+
+The current folder comes last on the path: nothing in it replaces an installed module, and a file that
+an installed module hides is named.
+"""
 
 import importlib
-import os
+import importlib.util
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from spaces.errors import UserError
 from spaces.family import nearest
 
 
+def checked(name: str) -> str:
+    """Return "package.module:name" as it is. Raises UserError for other forms; nothing is imported."""
+    module, _, attribute = name.partition(":")
+    if not (attribute.isidentifier() and all(part.isidentifier() for part in module.split("."))):
+        raise UserError(f'Code of your own is written "package.module:name". Received: "{name}".')
+    return name
+
+
 def imported(name: str) -> Any:
-    """Import what "package.module:name" names.
+    """Import what "package.module:name" names. This runs the module.
 
     Args:
         name: a module and a name in it; the module is found in the current folder too.
@@ -19,20 +34,73 @@ def imported(name: str) -> Any:
         The object.
 
     Raises:
-        UserError: if there is no such module or name, or the module does not import.
+        UserError: if there is no such module or name, the module does not import, or another one hides it.
     """
-    module_name, _, attribute = name.partition(":")
-    if os.getcwd() not in sys.path:  # noqa: PTH109 - entries of sys.path are strings
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if f"{module_name}.".startswith(f"{error.name}."):
-            reason = f"There is no module {module_name!r}: start in the folder that holds it."
-        else:
-            reason = f"{module_name} imports {error.name}, which is not installed."
-        raise UserError(reason) from error
+    module_name, _, attribute = checked(name).partition(":")
+    module = _module(module_name)
     if not hasattr(module, attribute):
         public = [known for known in vars(module) if not known.startswith("_")]
         raise UserError(f"{module_name} has no {attribute!r}: {nearest(attribute, public)}.")
     return getattr(module, attribute)
+
+
+def _module(name: str) -> ModuleType:
+    here = Path.cwd()
+    if str(here) not in sys.path:
+        sys.path.append(str(here))  # last: nothing in that folder takes the place of an installed module
+    _refuse_hidden(name, here)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if f"{name}.".startswith(f"{error.name}."):
+            reason = f"There is no module {name!r}: start in the folder that holds it."
+        else:
+            reason = f"{name} imports {error.name}, which is not installed."
+        raise UserError(reason + _hint(here)) from error
+    except (ImportError, AttributeError) as error:
+        hint = _hint(here)
+        if not hint:
+            raise
+        raise UserError(f"{name} cannot be imported ({error}).{hint}") from error
+
+
+def _refuse_hidden(name: str, here: Path) -> None:
+    """Raise UserError where the module lies in the folder, and another one is found by its name."""
+    own = here.joinpath(*name.split("."))
+    file = next((path for path in (own.with_suffix(".py"), own / "__init__.py") if path.is_file()), None)
+    other = _installed(name.partition(".")[0], here)
+    if file is not None and other:
+        raise UserError(
+            f"{file} cannot be imported: {other} has the name {name.partition('.')[0]!r} too. "
+            "Rename your file."
+        )
+
+
+def _hint(here: Path) -> str:
+    """A sentence on modules in the folder that are hidden by others; "" where there are none."""
+    hidden = sorted(name for name in _top_names(here) if _installed(name, here))
+    if not hidden:
+        return ""
+    return (
+        f" In {here}, {', '.join(hidden)} cannot be imported, since installed modules have these names: "
+        "rename your files."
+    )
+
+
+def _top_names(here: Path) -> Iterator[str]:
+    for path in here.iterdir():
+        if path.suffix == ".py" or (path / "__init__.py").is_file():
+            yield path.stem
+
+
+def _installed(name: str, here: Path) -> str:
+    """What is imported by a top-level name, where that is not in the folder; "" otherwise."""
+    if name in sys.builtin_module_names or name in sys.stdlib_module_names:
+        return "Python's standard library"
+    try:
+        found = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return ""
+    places = [] if found is None else [found.origin, *(found.submodule_search_locations or ())]
+    where = next((place for place in places if place), None)
+    return "" if where is None or Path(where).resolve().is_relative_to(here.resolve()) else where

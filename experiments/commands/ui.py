@@ -23,6 +23,7 @@ def command(
 
     from reports.page.links import runs_address
     from reports.records.store import open_store
+    from search.safety.import_path import safe_environment
     from search.tracking.writer import prepare_store
     from search.workspace import Workspace as Place
 
@@ -43,5 +44,5 @@ def command(
     light = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     where = ["--host", host, "--port", str(port), "--workers", "1"]
     stores = ["--backend-store-uri", place.tracking_uri, "--default-artifact-root", place.artifacts.as_uri()]
-    command = [sys.executable, "-m", "mlflow", "server", *where, *stores]
-    os.execve(sys.executable, command, {**os.environ, **light})  # noqa: S606  our own interpreter
+    command = [sys.executable, "-P", "-m", "mlflow", "server", *where, *stores]
+    os.execve(sys.executable, command, safe_environment(light))  # noqa: S606  our own interpreter

@@ -7,13 +7,14 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+from search.safety.import_path import python_command, safe_environment
 
 
 @dataclass(frozen=True)
@@ -146,13 +147,13 @@ class ForkServer:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with theirs, self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "search.execution.fork_server", str(theirs.fileno()), self._body],
+                python_command("search.execution.fork_server", "main", [str(theirs.fileno()), self._body]),
                 pass_fds=[theirs.fileno(), *self._inherit],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**self._shared, **os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUNBUFFERED": "1"},
+                env={**self._shared, **safe_environment(), "TF_CPP_MIN_LOG_LEVEL": "2"},
             )
         self._control = ours
         self._ready.clear()

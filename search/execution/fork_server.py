@@ -22,6 +22,7 @@ import selectors
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NoReturn
@@ -121,5 +122,7 @@ def _kill_all(children: dict[int, int]) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])
+def main(arguments: Sequence[str]) -> NoReturn:
+    """Serve on an inherited socket: its descriptor and the body's module are the arguments."""
+    descriptor, body = arguments
+    serve(socket.socket(fileno=int(descriptor)), body)

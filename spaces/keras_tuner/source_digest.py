@@ -17,7 +17,7 @@ def code_of(space: Sequence[str]) -> Mapping[str, str]:
 
 
 def _file(module: str) -> Path | None:
-    places = [Path(folder or ".") / module.replace(".", "/") for folder in (".", *sys.path)]
+    places = [Path(folder) / module.replace(".", "/") for folder in (*filter(None, sys.path), ".")]
     files = (file for place in places for file in (place.with_suffix(".py"), place / "__init__.py"))
     return next((file for file in files if file.is_file()), None)
 
