@@ -10,6 +10,7 @@ from spaces.errors import UserError
 
 if TYPE_CHECKING:
     from experiments.schema.experiment import ExperimentConfig
+    from experiments.workflows.context import RunContext
     from experiments.workflows.search import Finished
 
 Experiment = Annotated[
@@ -89,7 +90,30 @@ def read_experiment(experiment: str, options: dict[str, Any], settings: list[str
     return config.override(changes) if changes else config
 
 
-def tell(finished: "Finished", workspace: Path, tracking_uri: str | None) -> None:
+def run_study(config: "ExperimentConfig", context: "RunContext", workspace: Path, quiet: bool) -> None:
+    """Run the study of an experiment, or join it, and say what came out.
+
+    Args:
+        config: The experiment, with what the command line changes in it.
+        context: Where and with what it runs.
+        workspace: The workspace's folder as it was typed, for the sentences that name it.
+        quiet: Whether progress is kept from the terminal.
+
+    Raises:
+        typer.Exit: With 130, where the study was stopped before it was over.
+    """
+    from rich.console import Console
+
+    from experiments.workflows import search
+    from experiments.workflows.progress import Progress
+
+    finished = search.search(config, context, Progress(Console(), quiet))
+    _tell(finished, workspace, context.tracking_uri)
+    if not finished.over:
+        raise typer.Exit(130)
+
+
+def _tell(finished: "Finished", workspace: Path, tracking_uri: str | None) -> None:
     """Say what came out, where it is, and how to go on."""
     from search.safety.secrets import masked
 

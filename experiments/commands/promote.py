@@ -1,10 +1,17 @@
 """`candor promote`: make the challenger champion."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from experiments.options import ModelName, TrackingUri, Workspace
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from search.models.registry.registry import Change
 
 PANEL = "Models"
 
@@ -15,10 +22,28 @@ def command(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Make the challenger champion; `candor rollback` takes it back."""
-    from search.models.registry.references import client_of
     from search.models.registry.registry import promote
-    from search.workspace import Workspace as Place
 
-    done = promote(client_of(tracking_uri or Place(workspace.resolve()).tracking_uri), name)
+    done = change(promote, name, workspace, tracking_uri)
     before = f"; version {done.before} was it until now" if done.before else ""
     typer.echo(f"{name}: version {done.after} is champion{before}")
+
+
+def change(
+    move: "Callable[[MlflowClient, str], Change]", name: str, workspace: Path, tracking_uri: str | None
+) -> "Change":
+    """Move the alias "champion" of a registered model.
+
+    Args:
+        move: Promotes or rolls back.
+        name: The registered model.
+        workspace: The folder whose registry is meant where no address is given.
+        tracking_uri: MLflow's address.
+
+    Returns:
+        Which version was champion before and which is now.
+    """
+    from search.models.registry.references import client_of
+    from search.workspace import Workspace as Place
+
+    return move(client_of(tracking_uri or Place(workspace.resolve()).tracking_uri), name)

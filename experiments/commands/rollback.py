@@ -4,9 +4,10 @@ from pathlib import Path
 
 import typer
 
+from experiments.commands.promote import PANEL, change
 from experiments.options import ModelName, TrackingUri, Workspace
 
-PANEL = "Models"
+__all__ = ["PANEL", "command"]
 
 
 def command(
@@ -15,10 +16,8 @@ def command(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Make the last champion champion again; today's becomes challenger."""
-    from search.models.registry.references import client_of
     from search.models.registry.registry import rollback
-    from search.workspace import Workspace as Place
 
-    done = rollback(client_of(tracking_uri or Place(workspace.resolve()).tracking_uri), name)
+    done = change(rollback, name, workspace, tracking_uri)
     after = f"; version {done.before} is challenger" if done.before else ""
     typer.echo(f"{name}: version {done.after} is champion again{after}")

@@ -1,7 +1,7 @@
 """`candor search`: run the study of an experiment, or go on with it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,9 +15,13 @@ from experiments.options import (
     Workers,
     Workspace,
     read_experiment,
-    tell,
+    run_study,
     worker_count,
 )
+
+if TYPE_CHECKING:
+    from experiments.schema.experiment import ExperimentConfig
+    from experiments.workflows.context import RunContext
 
 PANEL = "Studies"
 
@@ -57,21 +61,20 @@ def command(
         "protocol.hours": hours,
     }
     config = read_experiment(experiment, options, settings or [])
-    from rich.console import Console
-
-    from experiments.workflows import search
     from experiments.workflows.context import RunContext
-    from experiments.workflows.progress import Progress
     from search.workspace import Workspace as Place
 
     context = RunContext(Place.at(workspace), count, storage, tracking_uri, gpu_share)
-    progress = Progress(Console(), quiet)
     if dry_run:
-        from experiments.workflows.dry_run import dry_run as print_study
+        _show(config, context, quiet)
+    else:
+        run_study(config, context, workspace, quiet)
 
-        print_study(config, context, progress.say)
-        return
-    finished = search.search(config, context, progress)
-    tell(finished, workspace, tracking_uri)
-    if not finished.over:
-        raise typer.Exit(130)
+
+def _show(config: "ExperimentConfig", context: "RunContext", quiet: bool) -> None:
+    from rich.console import Console
+
+    from experiments.workflows.dry_run import dry_run
+    from experiments.workflows.progress import Progress
+
+    dry_run(config, context, Progress(Console(), quiet).say)

@@ -13,7 +13,7 @@ from experiments.options import (
     Workers,
     Workspace,
     read_experiment,
-    tell,
+    run_study,
     worker_count,
 )
 from spaces.errors import UserError
@@ -51,11 +51,7 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Work on a study with other machines: the same command on each of them, as many as there are."""
-    from rich.console import Console
-
-    from experiments.workflows import search
     from experiments.workflows.context import RunContext
-    from experiments.workflows.progress import Progress
     from search.workspace import Workspace as Place
 
     if not storage.startswith("postgresql"):
@@ -64,7 +60,4 @@ def command(
     config = read_experiment(experiment, {"data.source": data}, settings or [])
     place = Place.at(workspace)
     context = RunContext(place, count, storage, tracking_uri, gpu_share, grace, joins=True)
-    finished = search.search(config, context, Progress(Console(), quiet))
-    tell(finished, workspace, tracking_uri)
-    if not finished.over:
-        raise typer.Exit(130)
+    run_study(config, context, workspace, quiet)
