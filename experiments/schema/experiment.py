@@ -7,13 +7,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+import tomli_w
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationError
 
 from experiments.schema import (
     catalog,
     checks,
     error_messages,
-    toml_text,
 )
 from experiments.schema.cells import cells, expand, is_recipe
 from experiments.schema.sections import (
@@ -188,7 +188,7 @@ class ExperimentConfig(Section):
 
     def to_toml(self) -> str:
         """The resolved experiment as a file that `load` reads again as the same experiment."""
-        return toml_text.dumps({name: value for name, value in self.resolved().items() if value})
+        return tomli_w.dumps({name: value for name, value in self.resolved().items() if value})
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

@@ -308,6 +308,17 @@ def test_resolved_is_json_and_toml_and_the_same_experiment_again() -> None:
     assert (again.published, again.to_toml()) == (spec.published, spec.to_toml())
 
 
+@pytest.mark.parametrize(
+    "words", ['"two" \\ quotes', "a\ttab\nand a line", "größer ≥ 3 🙂", "# [no] = comment", "\x00\x7f"]
+)
+def test_words_and_numbers_of_any_kind_are_read_again_as_they_were(words: str) -> None:
+    options = {words: [words, 1e-300, 2**62, True, {"deep": {words: [[1], [2.0]]}}]}
+    spec = parse(question=words, protocol={"sampler_options": options})
+    again = ExperimentConfig.parse(tomllib.loads(spec.to_toml()), "again")
+    assert (again.question, again.protocol.sampler_options) == (words, options)
+    assert again.identity() == spec.identity()
+
+
 def test_resolved_spells_the_recipe_out_except_for_what_varies() -> None:
     recipe = parse(recipe={"momentum": 0.5}, search={"recipe.l2": [0.0, 1e-4]}).resolved()["recipe"]
     assert recipe["momentum"] == 0.5
