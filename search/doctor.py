@@ -5,7 +5,6 @@ import importlib.util
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -25,7 +24,9 @@ from packaging.requirements import Requirement
 from search.execution.devices import cores, gpus
 from search.safety.import_path import safe_environment
 from search.safety.secrets import masked
-from search.study.storage import absent, open_storage
+from search.sqlite_files import is_absent, reading, sqlite_path
+from search.study.storage import open_storage
+from search.tracking.client import open_client
 from search.tracking.delivery import Delivery
 from search.tracking.spool import REFUSED, Spool, waits_for
 from search.tracking.writer import Writer, process_is_gone
@@ -178,7 +179,7 @@ def _gpus_seen(backend: str) -> int:
 
 def _studies(checkup: Checkup) -> Iterator[Finding]:
     """Optuna's storage: it opens, is whole, has today's schema; what was interrupted."""
-    if absent(checkup.storage):
+    if is_absent(checkup.storage):
         yield Finding("studies", OK, "none yet")
         return
     _check_integrity(checkup.storage)
@@ -204,7 +205,7 @@ def _studies(checkup: Checkup) -> Iterator[Finding]:
 
 def _runs(checkup: Checkup) -> Iterator[Finding]:
     """MLflow's store: it opens and is whole; runs that say they are running although nobody is there."""
-    if absent(checkup.tracking):
+    if is_absent(checkup.tracking):
         yield Finding("MLflow", OK, "none yet")
         return
     _check_integrity(checkup.tracking)
@@ -224,9 +225,7 @@ def _runs(checkup: Checkup) -> Iterator[Finding]:
 
 
 def _experiments(tracking: str) -> list[str]:
-    from mlflow import MlflowClient
-
-    return [e.name for e in MlflowClient(tracking).search_experiments() if e.name != "Default"]
+    return [e.name for e in open_client(tracking).search_experiments() if e.name != "Default"]
 
 
 def _spool(checkup: Checkup) -> Iterator[Finding]:
@@ -266,7 +265,7 @@ def _deliver(checkup: Checkup, records: set[Path]) -> None:
 @contextlib.contextmanager
 def _exclusive(url: str) -> Iterator[Callable[[str], AbstractContextManager[Any]]]:
     """The lock under which runs are made: other machines may be at work. No storage is made for it."""
-    if absent(url):
+    if is_absent(url):
         yield contextlib.nullcontext
         return
     with contextlib.closing(open_storage(url)) as storage:
@@ -279,7 +278,7 @@ def _leftovers(checkup: Checkup) -> Iterator[Finding]:
     What a study of another storage has here is its own affair.
     """
     folders = list(checkup.workspace.cache.glob(_STAGING))
-    if checkup.storage == checkup.workspace.storage_url and not absent(checkup.storage):
+    if checkup.storage == checkup.workspace.storage_url and not is_absent(checkup.storage):
         studies, needed = _studies_and_needs(checkup.storage)
         known = [f for f in checkup.workspace.checkpoints.glob("*") if f.name.partition("-")[0] in studies]
         folders += [folder for folder in known if folder.name not in needed]
@@ -305,10 +304,10 @@ def _studies_and_needs(url: str) -> tuple[set[str], set[str]]:
 
 
 def _check_integrity(url: str) -> None:
-    if not url.startswith("sqlite:///"):
+    path = sqlite_path(url)
+    if path is None:
         return
-    path = Path(url.removeprefix("sqlite:///"))
-    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+    with reading(path) as connection:
         answer = connection.execute("PRAGMA quick_check").fetchone()[0]
     if answer != "ok":
         raise RuntimeError(f"{path} is damaged: {answer}")

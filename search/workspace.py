@@ -5,10 +5,13 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from search.sqlite_files import sqlite_url
+from search.tracking.artifact_places import ARTIFACTS, STORE_NAME
+from search.tracking.mlflow_schema import misplaced, move_addresses
 from spaces.errors import UserError
 
 POSTGRES_HINT = (
@@ -37,22 +40,49 @@ class Workspace:
                 f"the workspace {folder} cannot be written to ({error.strerror}): "
                 "name another with --workspace"
             ) from error
-        return cls(folder.resolve())
+        return cls.view(folder)
+
+    @classmethod
+    def view(cls, folder: Path) -> "Workspace":
+        """The workspace in this folder, to be read; nothing is created, and it may be on a read-only disk.
+
+        Args:
+            folder: It need not exist.
+
+        Returns:
+            The workspace. Where it was moved or copied, the addresses in its records are corrected, if it can
+            be written to and nobody works in it; readers follow no address out of it either way.
+
+        Raises:
+            UserError: Its store is damaged.
+            UnavailableError: Its store is locked.
+        """
+        workspace = cls(folder.resolve())
+        workspace._correct_addresses()
+        return workspace
+
+    def _correct_addresses(self) -> None:
+        store = self.folder / STORE_NAME
+        moves = misplaced(store, self.folder).moves
+        if not moves or not os.access(store, os.W_OK):
+            return
+        with suppress(UserError), self.lock(0):
+            move_addresses(store, moves)
 
     @property
     def tracking_uri(self) -> str:
         """MLflow's store on this machine."""
-        return f"sqlite:///{self.folder / 'mlflow.db'}"
+        return sqlite_url(self.folder / STORE_NAME)
 
     @property
     def storage_url(self) -> str:
         """Optuna's storage on this machine."""
-        return f"sqlite:///{self.folder / 'studies.db'}"
+        return sqlite_url(self.folder / "studies.db")
 
     @property
     def artifacts(self) -> Path:
         """Where MLflow keeps artifacts on this machine."""
-        return self.folder / "artifacts"
+        return self.folder / ARTIFACTS
 
     @property
     def cache(self) -> Path:

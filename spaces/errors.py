@@ -6,3 +6,10 @@ class UserError(Exception):
 
     The command line prints it without a traceback and exits with 2.
     """
+
+
+class UnavailableError(Exception):
+    """Something that a command needs cannot be used now: a store that is locked, a server that is away.
+
+    The command line prints it without a traceback and exits with 1: the same command may work later.
+    """

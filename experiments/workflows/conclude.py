@@ -8,6 +8,7 @@ from typing import Any
 from experiments.schema.experiment import ExperimentConfig
 from experiments.workflows.context import RunContext
 from search.tracking import names
+from search.tracking.client import open_client
 from search.tracking.delivery import Delivery
 from search.workers.recorder import Recorder
 
@@ -48,14 +49,12 @@ def _trimmed(
     """Keep the models within the protocol's budget; a sentence if any had to go."""
     if experiment.protocol.keep_models_mb is None:
         return ()
-    from mlflow import MlflowClient
-
     import reports
     from experiments.workflows.model_budget import keep_within
 
     study, client = (
         reports.load_study(experiment.name, context.tracking, study_id),
-        MlflowClient(context.tracking),
+        open_client(context.tracking),
     )
     told = keep_within(experiment.protocol.keep_models_mb, study, verdict, client)
     return (told,) if told else ()

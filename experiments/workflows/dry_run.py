@@ -11,10 +11,11 @@ from experiments.workflows.resolve import prepare_data, study_config
 from experiments.workflows.search import size, threads_for
 from search.execution.devices import environments
 from search.execution.fork_client import ForkServer
+from search.sqlite_files import is_absent
 from search.study.config import StudyConfig
 from search.study.retry import BrokenStudy
 from search.study.samplers import require_usable
-from search.study.storage import absent, open_storage
+from search.study.storage import open_storage
 from search.study.warm_start import nothing_there, warm_start_candidates
 from search.workers.dry_run import Candidate, DryRun, try_candidates
 from spaces.domains import Categorical, Domain, Integer
@@ -58,7 +59,7 @@ def _beginning(config: StudyConfig, context: RunContext) -> list[str]:
     if config.protocol.warm_start is None:
         return []
     storage_url = context.storage or context.workspace.storage_url
-    if absent(storage_url):
+    if is_absent(storage_url):
         raise nothing_there(config)
     with closing(open_storage(storage_url)) as storage:
         handed_over = warm_start_candidates(storage, config, f"{config.experiment}-{config.study_id}/explore")

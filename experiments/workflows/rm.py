@@ -12,10 +12,12 @@ from optuna.trial import TrialState
 
 from experiments.workflows.context import RunContext
 from experiments.workflows.runs import StoredStudy
-from reports.records.store import local_folder
 from search.safety.paths import checked_name, starting_with
+from search.sqlite_files import sqlite_path
 from search.study.storage import Storage, open_storage
 from search.tracking import names
+from search.tracking.artifact_places import path_in
+from search.tracking.client import open_client
 from search.tracking.erase import (
     check_artifacts,
     erase,
@@ -29,9 +31,7 @@ from spaces.errors import UserError
 
 def registered(stored: StoredStudy, tracking_uri: str) -> list[str]:
     """What of the registry a removal takes with it: "version 2 (champion)"."""
-    from mlflow import MlflowClient
-
-    client = MlflowClient(tracking_uri)
+    client = open_client(tracking_uri)
     versions = registered_from(client, stored.experiment, {run.run_id for run in stored.runs})
     aliases = client.get_registered_model(stored.experiment).aliases if versions else {}
     told = []
@@ -77,9 +77,7 @@ def remove(stored: StoredStudy, context: RunContext, storage: Storage, say: Call
 
     That its test set was opened is not forgotten: these runs stay, without the study.
     """
-    from mlflow import MlflowClient
-
-    client = MlflowClient(context.tracking)
+    client = open_client(context.tracking)
     root = context.workspace.folder if context.tracking_uri is None else None
     every = {stored.parent.run_id, *(run.run_id for run in stored.runs)}
     for model in models_of(client, stored.experiment_id, every):
@@ -93,7 +91,7 @@ def remove(stored: StoredStudy, context: RunContext, storage: Storage, say: Call
         client.set_tag(run_id, names.STUDY, f"removed {stored.study}")
     unregister(client, registered_from(client, stored.experiment, run_ids))
     for_good = erase(client, stored.experiment_id, [*run_ids, stored.parent.run_id], root)
-    _remove_shells(stored, context)
+    _remove_shells(stored, context, root)
     if openings:
         say("That its test set was opened stays in MLflow: every look at it counts.")
     if not for_good:
@@ -135,10 +133,10 @@ def _empty_spool(folder: Path, study: str) -> None:
     spool.close()
 
 
-def _remove_shells(stored: StoredStudy, context: RunContext) -> None:
+def _remove_shells(stored: StoredStudy, context: RunContext, root: Path | None) -> None:
     """The empty folders that MLflow leaves behind."""
     for run in (stored.parent, *stored.runs):
-        folder = local_folder(run.artifact_uri)
+        folder = path_in(root, run.artifact_uri)
         if folder is not None and folder.parent.name == run.run_id:
             shutil.rmtree(folder.parent, ignore_errors=True)
     folder = context.workspace.artifacts / stored.experiment
@@ -149,9 +147,10 @@ def _remove_shells(stored: StoredStudy, context: RunContext) -> None:
 
 def _shrink(url: str) -> None:
     """Give a SQLite file's free pages back to the disk; not while somebody reads it."""
-    if url.startswith("sqlite:///"):
+    path = sqlite_path(url)
+    if path is not None:
         with (
             contextlib.suppress(sqlite3.OperationalError),
-            contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=1)) as database,
+            contextlib.closing(sqlite3.connect(path, timeout=1)) as database,
         ):
             database.execute("VACUUM")

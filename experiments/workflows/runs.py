@@ -8,11 +8,12 @@ from pathlib import Path
 from reports.records.store import (
     Run,
     Store,
-    local_folder,
+    folder_of,
     open_store,
 )
 from reports.records.study import studies
 from search.safety.paths import checked_name, is_name, starting_with
+from search.sqlite_files import is_absent
 from search.tracking import names
 from search.workspace import Workspace
 from spaces.errors import UserError
@@ -52,7 +53,7 @@ class StoredStudy:
 
 def stored_studies(workspace: Workspace, tracking_uri: str) -> list[StoredStudy]:
     """Every study that MLflow knows, by experiment, the one last worked on first."""
-    if tracking_uri.startswith("sqlite:///") and not Path(tracking_uri.removeprefix("sqlite:///")).is_file():
+    if is_absent(tracking_uri):
         return []
     store = open_store(tracking_uri)
     return [
@@ -81,16 +82,16 @@ def _of_experiment(store: Store, workspace: Workspace, experiment: str, number: 
     for place, parent in enumerate(studies(store, number)):
         study = parent.tags.get(names.STUDY, "")
         runs = [run for run in store.runs(number, {names.STUDY: study}) if run.run_id != parent.run_id]
-        sizes = _sizes(workspace, experiment, study, [parent, *runs], newest=place == 0)
+        sizes = _sizes(store, workspace, experiment, study, [parent, *runs], newest=place == 0)
         yield StoredStudy(experiment, number, study, parent, tuple(runs), place == 0, sizes)
 
 
 def _sizes(
-    workspace: Workspace, experiment: str, study: str, runs: Sequence[Run], *, newest: bool
+    store: Store, workspace: Workspace, experiment: str, study: str, runs: Sequence[Run], *, newest: bool
 ) -> dict[str, int]:
     if not (is_name(experiment) and is_name(study)):
         return {}
-    folders = [folder for run in runs if (folder := local_folder(run.artifact_uri)) is not None]
+    folders = [folder for run in runs if (folder := folder_of(run, store.home)) is not None]
     spools = [path / "files" for path in starting_with(workspace.spool, experiment)]
     logged = logged_models(workspace, experiment, {run.run_id for run in runs})
     return {

@@ -15,6 +15,7 @@ from reports.records.predictions import Predictions
 from reports.statistics import accuracy_interval
 from search.models.classifier import open_file
 from search.tracking import names
+from search.tracking.client import open_client
 from search.training import metrics
 from search.workspace import Workspace
 from spaces.errors import UserError
@@ -45,8 +46,6 @@ def score(
 
     Raises UserError for a file that is no classifier of these classes, or images that are gone.
     """
-    from mlflow import MlflowClient
-
     recorded = newest_study(experiment, tracking_uri)
     if folded(recorded):
         raise UserError(
@@ -58,7 +57,7 @@ def score(
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     data = images_of(recorded, workspace, None, say)
     answers, notes = predictions_of(classifier, data, data.validation())
-    new = _record(MlflowClient(tracking_uri), recorded, file, digest, answers, _counts(classifier.network))
+    new = _record(open_client(tracking_uri), recorded, file, digest, answers, _counts(classifier.network))
     found = accuracy_interval(answers.correct[None].astype(float), groups=answers.groups)
     return Scored(file.stem, found.estimate, found.low, found.high, len(answers.ids), new, tuple(notes))
 

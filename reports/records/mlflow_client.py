@@ -1,7 +1,6 @@
 """The general reader: MLflow's public client, for tracking servers and schemas that we do not know."""
 
 import atexit
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,9 @@ from reports.records.store import (
     local_artifact,
 )
 from search.safety.paths import below
+from search.sqlite_files import sqlite_path
+from search.tracking.artifact_places import home_of
+from search.tracking.client import open_client
 from spaces.errors import UserError
 
 PAGE = 1000
@@ -33,12 +35,13 @@ class ClientStore:
 
     @cached_property
     def _client(self) -> Any:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # MLflow's own: minutes of silence
-        from mlflow.tracking import MlflowClient  # 3 s: only when something is read
+        return open_client(self.tracking_uri)
 
-        return MlflowClient(self.tracking_uri)
+    @property
+    def home(self) -> Path | None:
+        """See Store."""
+        database = sqlite_path(self.tracking_uri)
+        return None if database is None else home_of(database)
 
     def experiments(self) -> dict[str, str]:
         """See Store."""
@@ -67,7 +70,7 @@ class ClientStore:
 
     def artifact(self, run: Run, path: str) -> Path:
         """See Store."""
-        found = local_artifact(run, path)
+        found = local_artifact(run, path, self.home)
         return self._fetch(run, path) if found is None else found
 
     def _fetch(self, run: Run, path: str) -> Path:

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import pandas as pd
+
+from search.tracking.artifact_places import OutsideError, path_in
 
 HISTORY_COLUMNS = ("run_id", "metric", "step", "value")
 
@@ -38,6 +38,10 @@ class Run:
 class Store(Protocol):
     """What a report needs of MLflow."""
 
+    @property
+    def home(self) -> Path | None:
+        """The workspace that the store belongs to; None for a server, or a store of another kind."""
+
     def experiments(self) -> dict[str, str]:
         """Name to id of every active experiment, sorted by name."""
 
@@ -59,17 +63,40 @@ def open_store(tracking_uri: str) -> Store:
     return SqliteStore.open(tracking_uri) or ClientStore(tracking_uri)
 
 
-def local_folder(artifact_uri: str) -> Path | None:
-    """The folder behind a file address, None if the artifacts are kept elsewhere."""
-    parts = urlsplit(artifact_uri)
-    if parts.scheme not in ("", "file"):
+def folder_of(run: Run, home: Path | None) -> Path | None:
+    """Where a run's artifacts lie on this machine.
+
+    Args:
+        run: The run.
+        home: The workspace of its store, out of which no address is followed; None if it has none.
+
+    Returns:
+        None where they are kept elsewhere than in files, or outside of the workspace.
+    """
+    try:
+        return path_in(home, run.artifact_uri)
+    except OutsideError:
         return None
-    return Path(url2pathname(parts.path))
 
 
-def local_artifact(run: Run, path: str) -> Path | None:
-    """The artifact where it lies on this machine, None if kept elsewhere; raises MissingArtifactError."""
-    folder = local_folder(run.artifact_uri)
+def local_artifact(run: Run, path: str, home: Path | None = None) -> Path | None:
+    """One artifact where it lies on this machine.
+
+    Args:
+        run: The run.
+        path: The artifact's name, below the run's own folder.
+        home: The workspace of its store; None if it has none.
+
+    Returns:
+        None where artifacts are kept elsewhere than in files.
+
+    Raises:
+        MissingArtifactError: It is not there, or lies outside of the workspace.
+    """
+    try:
+        folder = path_in(home, run.artifact_uri)
+    except OutsideError as error:
+        raise MissingArtifactError(f"{path} is not read: {error}") from None
     if folder is None:
         return None
     if not (folder / path).is_file():

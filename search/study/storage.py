@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, cast
 
 import optuna
@@ -196,11 +195,6 @@ class Storage(RDBStorage):
     def stale(self, study_id: int) -> set[int]:
         """The running trials that nobody has vouched for within the grace time, by the server's clock."""
         return set(self._get_stale_trial_ids(study_id))
-
-
-def absent(url: str) -> bool:
-    """Whether this is SQLite's file and is not there: who only looks does not make one."""
-    return url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists()
 
 
 def open_storage(url: str, grace_seconds: int = GRACE_SECONDS) -> Storage:

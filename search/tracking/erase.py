@@ -1,13 +1,12 @@
 """Takes runs out of MLflow for good: their rows, their artifacts, and what was registered from them."""
 
-import contextlib
 import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
+from search.tracking.artifact_places import is_below, local_path
+from search.tracking.mlflow_schema import delete_for_good
 from spaces.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,12 +36,11 @@ def check_artifacts(address: str, owner: str, root: Path | None) -> None:
     Raises:
         UserError: for any other local folder.
     """
-    parts = urlsplit(address)
-    if parts.scheme not in ("", "file"):
+    named = local_path(address)
+    if named is None:
         return
-    named = Path(url2pathname(parts.path))
     folder = named.resolve()
-    if root is not None and not folder.is_relative_to(root.resolve()):
+    if root is not None and not is_below(named, root):
         raise UserError(
             f"files of {owner!a} lie in {named}, outside of this workspace: remove the study where it "
             "was made, or delete this copy of the workspace as a whole"
@@ -76,22 +74,22 @@ def erase(
     Raises:
         UserError: where an artifact address leads elsewhere.
     """
-    store = client._tracking_client.store
+    for_good = True
     for model in models_of(client, experiment_id, run_ids):
         check_artifacts(model.artifact_location, model.model_id, root)
         _artifacts(model.artifact_location).delete_artifacts()
         client.delete_logged_model(model.model_id)
-        _for_good(store, "_hard_delete_logged_model", model.model_id)
+        delete_for_good(client, "logged_model", model.model_id)
     for run_id in run_ids:
         address = client.get_run(run_id).info.artifact_uri
         check_artifacts(address, run_id, root)
         _artifacts(address).delete_artifacts()
         client.delete_run(run_id)
-        _for_good(store, "_hard_delete_run", run_id)
+        for_good = delete_for_good(client, "run", run_id)
     if not client.search_runs([experiment_id], max_results=1):
         client.delete_experiment(experiment_id)
-        _for_good(store, "_hard_delete_experiment", experiment_id)
-    return hasattr(store, "_hard_delete_run")
+        delete_for_good(client, "experiment", experiment_id)
+    return for_good
 
 
 def unregister(client: "MlflowClient", versions: "Collection[ModelVersion]") -> None:
@@ -112,9 +110,3 @@ def _artifacts(place: str) -> Any:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     return get_artifact_repository(place)
-
-
-def _for_good(store: Any, how: str, number: str) -> None:
-    """What `mlflow gc` does, for this one alone: the command itself would take whatever else is deleted."""
-    with contextlib.suppress(AttributeError):
-        getattr(store, how)(number)

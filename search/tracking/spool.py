@@ -127,18 +127,17 @@ class Spool:
     def read(self, path: Path) -> Record:
         """One record."""
         fields = json.loads(path.read_text())
-        return Record(path, fields["kind"], fields["time"], fields["content"])
+        content = dict(fields["content"])
+        if files := content.get("files"):  # where the workspace lies now, which may have been moved
+            spool, _, folder = Path(files).parts[-3:]
+            content["files"] = str(below(self.folder.parent, spool, self.files.name, folder))
+        return Record(path, fields["kind"], fields["time"], content)
 
     def remove(self, record: Record) -> None:
         """Forget a delivered record and the files that went with it: these first, lest they stay for ever."""
-        if (files := record.content.get("files")) and self._waits_here(Path(files)):
+        if files := record.content.get("files"):
             shutil.rmtree(files, ignore_errors=True)
         record.path.unlink(missing_ok=True)
-
-    def _waits_here(self, files: Path) -> bool:
-        """Whether files lie in this spool or in one beside it that was taken over: no others are removed."""
-        files = files.resolve()
-        return files.parent.name == self.files.name and files.parents[2:3] == (self.folder.resolve().parent,)
 
     def set_aside(self, record: Record, reason: str) -> None:
         """Put a record that MLflow refuses for good out of the way, with the reason, and lose nothing."""

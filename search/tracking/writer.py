@@ -6,21 +6,22 @@ later, from a machine that was thought lost, or from before a crash, finds it en
 """
 
 import contextlib
+import fcntl
 import math
 import os
 import re
 import socket
+import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search.sqlite_files import sqlite_path, translated_errors
 from search.tracking import names
+from search.tracking.client import check_address, open_client
 from search.tracking.spool import Record
-
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,19 +42,26 @@ def prepare_store(tracking_uri: str, lock: Path) -> None:
     """Import MLflow, which takes seconds; create or migrate a SQLite store before anybody else opens it.
 
     Two that do so at once would break it.
+
+    Args:
+        tracking_uri: MLflow's address; nothing is done for a server.
+        lock: A file that only this function locks.
+
+    Raises:
+        UserError: The store is damaged, read-only, or of another version of MLflow.
+        UnavailableError: Another program has locked the store.
     """
-    from mlflow import MlflowClient
+    database = sqlite_path(tracking_uri)
+    if database is None:
+        check_address(tracking_uri, connect=False)
+        import mlflow  # noqa: F401
 
-    if not tracking_uri.startswith("sqlite:///"):
         return
-    import fcntl
-    import sqlite3
-
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        MlflowClient(tracking_uri).search_experiments(max_results=1)
-        with contextlib.closing(sqlite3.connect(tracking_uri.removeprefix("sqlite:///"), 60)) as connection:
+        open_client(tracking_uri, create=True)
+        with translated_errors(database), contextlib.closing(sqlite3.connect(database, 60)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
             # Without statistics SQLite reads every point of a metric to find the curve of one run.
             connection.execute("PRAGMA analysis_limit=400")
@@ -108,9 +116,7 @@ class Writer:
     def client(self) -> "MlflowClient":
         """MLflow's client, made at the first use: importing MLflow takes seconds."""
         if self._client is None:
-            from mlflow import MlflowClient
-
-            self._client = MlflowClient(self._uri)
+            self._client = open_client(self._uri, create=True)
         return self._client
 
     def experiment_id(self) -> str:

@@ -16,7 +16,10 @@ from search.models.classifier import (
     register_own_classes,
 )
 from search.models.registry.queries import ClientRegistry, RegistryReader, SqliteRegistry
+from search.sqlite_files import sqlite_path, sqlite_url
 from search.tracking import names
+from search.tracking.artifact_places import STORE_NAME
+from search.tracking.client import open_client
 from spaces.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ def open_model(reference: str, tracking_uri: str | None = None, labels: Labels |
 def default_tracking_uri() -> str:
     """MLflow's address as the command line would find it."""
     workspace = Path(os.environ.get("CANDOR_WORKSPACE", "runs")).resolve()
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or sqlite_url(workspace / STORE_NAME)
 
 
 def locate(reference: str, tracking_uri: str) -> Located:
@@ -74,19 +77,14 @@ def _in_registry(registry: RegistryReader, reference: str, tracking_uri: str) ->
 
 
 def client_of(tracking_uri: str) -> "MlflowClient":
-    """MLflow's client. Raises UserError where a SQLite store does not exist: MLflow would make one."""
+    """MLflow's client: see `open_client`. Raises UserError where a SQLite store does not exist."""
     _check_exists(tracking_uri)
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri)
+    return open_client(tracking_uri)
 
 
 def _check_exists(tracking_uri: str) -> None:
-    database = Path(tracking_uri.removeprefix("sqlite:///"))
-    if tracking_uri.startswith("sqlite:///") and not database.is_file():
+    database = sqlite_path(tracking_uri)
+    if database is not None and not database.is_file():
         raise UserError(
             f"there is no study in {database.parent}: run `candor search` first, name its --workspace, or "
             f"give a {SUFFIX} file with --model"
