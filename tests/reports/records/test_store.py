@@ -14,6 +14,7 @@ from reports.records.mlflow_client import ClientStore
 from reports.records.mlflow_sqlite import SqliteStore
 from reports.records.predictions import read_predictions
 from reports.records.store import MissingArtifactError, Run, open_store
+from search.sqlite_files import reading
 from search.tracking import names
 from spaces.errors import UserError
 
@@ -77,7 +78,7 @@ def test_only_an_existing_sqlite_file_is_read_by_sql(uri: str) -> None:
 
 
 def test_the_reader_never_writes(fast: SqliteStore) -> None:
-    with closing(fast._connect()) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
+    with reading(fast.file.database) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
         connection.execute("UPDATE runs SET name = 'x'")
 
 
