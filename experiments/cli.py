@@ -3,13 +3,16 @@
 import os
 import pkgutil
 import sys
+import traceback
 from importlib import import_module
 from types import ModuleType
+from typing import NoReturn
 
 import typer
 
 import experiments.commands
 from search.safety.import_path import forget_current_folder
+from search.safety.secrets import masked
 from spaces.errors import UserError
 
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # what MLflow says of its own tables is no news
@@ -42,14 +45,18 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except UserError as error:
-        typer.echo(f"candor: {error}", err=True)
-        sys.exit(2)
+        _fail(str(error), 2)
     except Exception as error:
         reason = _passing(error)
         if not reason:
-            raise
-        typer.echo(f"candor: {reason}. Everything finished is kept; the same command goes on.", err=True)
-        sys.exit(1)
+            _fail("".join(traceback.format_exception(error)), 1)
+        _fail(f"{reason}. Everything finished is kept; the same command goes on.", 1)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    """Print a message without the secrets in it, and end the command."""
+    typer.echo(f"candor: {masked(message)}", err=True)
+    sys.exit(code)
 
 
 def _passing(error: Exception) -> str:

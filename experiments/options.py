@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from search.safety.secrets import masked_address, remember
 from spaces.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,11 +28,31 @@ Workspace = Annotated[
 
 def _address(tracking_uri: str | None) -> str | None:
     """Raises UserError for what MLflow would take for the name of a plugin."""
+    remember(tracking_uri)
     if tracking_uri and not re.match(r"[\w+.-]+:/|databricks|uc$", tracking_uri):
         raise UserError(
-            f"--tracking-uri takes an address, http://127.0.0.1:5000 for instance. Received: {tracking_uri}"
+            f"--tracking-uri takes an address, http://127.0.0.1:5000 for instance. "
+            f"Received: {masked_address(tracking_uri)}"
         )
     return tracking_uri
+
+
+def _storage(url: str | None) -> str | None:
+    """Raises UserError for what SQLAlchemy cannot take apart."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    remember(url)
+    try:
+        if url:
+            make_url(url)
+    except (ArgumentError, ValueError):
+        raise UserError(
+            "--storage takes postgresql+psycopg://USER@HOST:PORT/NAME; signs such as @ and / in a password "
+            "are written %40 and %2F. "
+            f"Received: {masked_address(url or '')}"
+        ) from None
+    return url
 
 
 TrackingUri = Annotated[
@@ -46,7 +67,10 @@ TrackingUri = Annotated[
 Storage = Annotated[
     str | None,
     typer.Option(
-        "--storage", envvar="CANDOR_STORAGE", help="Optuna's storage. Default: a file in the workspace."
+        "--storage",
+        envvar="CANDOR_STORAGE",
+        callback=_storage,
+        help="Optuna's storage. Default: a file in the workspace.",
     ),
 ]
 Settings = Annotated[
@@ -115,8 +139,6 @@ def run_study(config: "ExperimentConfig", context: "RunContext", workspace: Path
 
 def _tell(finished: "Finished", workspace: Path, tracking_uri: str | None) -> None:
     """Say what came out, where it is, and how to go on."""
-    from search.safety.secrets import masked
-
     for sentence in finished.sentences:
         typer.echo(sentence)
     if not finished.over:
@@ -134,6 +156,5 @@ def _tell(finished: "Finished", workspace: Path, tracking_uri: str | None) -> No
     if finished.report is not None:
         typer.echo(f"Report: {finished.report}")
     place = "" if str(workspace) == "runs" else f" WORKSPACE={workspace}"
-    typer.echo(
-        f"MLflow: {masked(tracking_uri or f'make ui{place} shows every run, and says at which address')}"
-    )
+    shown = f"make ui{place} shows every run, and says at which address"
+    typer.echo(f"MLflow: {masked_address(tracking_uri) if tracking_uri else shown}")

@@ -23,7 +23,7 @@ from packaging.requirements import Requirement
 
 from search.execution.devices import cores, gpus
 from search.safety.import_path import safe_environment
-from search.safety.secrets import masked
+from search.safety.secrets import masked, masked_address
 from search.sqlite_files import is_absent, reading, sqlite_path
 from search.study.storage import open_storage
 from search.tracking.client import open_client
@@ -221,7 +221,7 @@ def _runs(checkup: Checkup) -> Iterator[Finding]:
             "MLflow", f"{len(stale)} runs say they are running; their processes are gone", close
         )
     else:
-        yield Finding("MLflow", OK, f"{masked(checkup.tracking)}: {len(writers)} experiments")
+        yield Finding("MLflow", OK, f"{masked_address(checkup.tracking)}: {len(writers)} experiments")
 
 
 def _experiments(tracking: str) -> list[str]:
@@ -251,7 +251,7 @@ def _deliver(checkup: Checkup, records: set[Path]) -> None:
     """Send what waits, one experiment after the other."""
     own = checkup.tracking == checkup.workspace.tracking_uri
     local = checkup.workspace.artifacts if checkup.tracking.startswith("sqlite") else None
-    server = None if own else masked(checkup.tracking)
+    server = None if own else masked_address(checkup.tracking)
     with _exclusive(checkup.storage) as exclusive:
         for name in {record.parent.name.partition("+")[0] for record in records}:
             spool = Spool.claim(checkup.workspace.spool / name, server)

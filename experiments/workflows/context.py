@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from search.safety.secrets import masked
+from search.safety.secrets import masked_address
 from search.study.storage import GRACE_SECONDS
 from search.workspace import Workspace
 from spaces.errors import UserError
@@ -25,14 +25,14 @@ class RunContext:
         if self.storage is not None and not self.storage.startswith("postgresql"):
             raise UserError(
                 "--storage takes postgresql+psycopg://USER@HOST/NAME; without it, a file in the workspace is "
-                f"used. Received: {masked(self.storage)}"
+                f"used. Received: {masked_address(self.storage)}"
             )
 
     @property
     def server(self) -> str | None:
         """The address of an MLflow server, without a password; None for the workspace's own store."""
         own = self.tracking_uri in (None, self.workspace.tracking_uri)
-        return None if own else masked(self.tracking)
+        return None if own else masked_address(self.tracking)
 
     @property
     def tracking(self) -> str:

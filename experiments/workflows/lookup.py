@@ -14,6 +14,7 @@ from reports.records.store import (
 )
 from reports.records.study import load_study
 from search.datasets.prepared import MANIFEST, Part, Prepared
+from search.safety.secrets import masked_address
 from search.tracking import names
 from search.workspace import Workspace
 from spaces.errors import UserError
@@ -52,8 +53,8 @@ def find_evaluation(text: str, tracking_uri: str) -> Recorded:
                 raise UserError(f"the study {study} of run {text} is no longer in MLflow")
             return Recorded(found[0], parents[0], store)
     raise UserError(
-        f"{tracking_uri} holds no evaluation {text}: give a run id from the report or from MLflow, or a "
-        f"{names.KEY} such as 0123456789ab/confirm/1/2"
+        f"{masked_address(tracking_uri)} holds no evaluation {text}: give a run id from the report or from "
+        f"MLflow, or a {names.KEY} such as 0123456789ab/confirm/1/2"
     )
 
 

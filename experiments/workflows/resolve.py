@@ -1,14 +1,13 @@
 """From an experiment file and its data to the study that they are."""
 
 import os
-import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from experiments.schema.experiment import ExperimentConfig
 from search.datasets.prepare import Prepared, prepare
-from search.safety.secrets import masked
+from search.safety.secrets import masked_command
 from search.study.config import StudyConfig
 from search.tracking.environment import versions
 from search.training.precision import automatic
@@ -98,4 +97,4 @@ def study_facts(
 
 def command() -> str:
     """The command line as it was typed, to be shown in the report."""
-    return masked(shlex.join(["candor", *sys.argv[1:]]))
+    return masked_command(["candor", *sys.argv[1:]])

@@ -18,7 +18,7 @@ from search.datasets.prepare import Prepared
 from search.execution.devices import cores, environments, gpus
 from search.execution.fork_client import ForkServer
 from search.execution.signals import hearing_signals
-from search.safety.secrets import masked
+from search.safety.secrets import masked_address
 from search.study.config import StudyConfig
 from search.study.retry import BrokenStudy
 from search.study.samplers import require_usable
@@ -186,7 +186,7 @@ def _missing(experiment: ExperimentConfig, context: RunContext, study: Study) ->
 
 def _on_their_way(missing: Counter[str], context: RunContext) -> str:
     server = f" --tracking-uri {context.server}" if context.server else ""
-    mend = f"candor doctor --fix --storage {masked(context.storage or '')}{server}"
+    mend = f"candor doctor --fix --storage {masked_address(context.storage or '')}{server}"
     where = ", ".join(f"{count} from {machine}" for machine, count in sorted(missing.items()))
     return (
         f"Evaluations are still on their way to MLflow: {where}. The machine that ends last draws the "

@@ -18,6 +18,7 @@ from reports.records.store import (
     Store,
     open_store,
 )
+from search.safety.secrets import masked_address
 from search.tracking import names
 from search.tracking.privacy import public_command, public_source, public_value
 from spaces.errors import UserError
@@ -126,7 +127,9 @@ def load_study(experiment: str, tracking_uri: str, study: str | None = None) -> 
     if not chosen:
         wanted = f"no study {study}" if study else "no study yet"
         known = ", ".join(run.tags.get(names.STUDY, "?") for run in parents) or "none"
-        raise UserError(f"Experiment {experiment} has {wanted} in {tracking_uri}; studies found: {known}.")
+        raise UserError(
+            f"Experiment {experiment} has {wanted} in {masked_address(tracking_uri)}; studies found: {known}."
+        )
     return _read(store, experiment, experiments, chosen[0], parents)
 
 
@@ -199,4 +202,7 @@ def _unknown(experiment: str, known: list[str], tracking_uri: str) -> str:
     near = get_close_matches(experiment, known, 1)
     hint = f" Did you mean {near[0]}?" if near else ""
     held = ", ".join(name for name in known if name != "Default") or "none"
-    return f"MLflow at {tracking_uri} holds no experiment {experiment}; experiments found: {held}.{hint}"
+    return (
+        f"MLflow at {masked_address(tracking_uri)} holds no experiment {experiment}; "
+        f"experiments found: {held}.{hint}"
+    )

@@ -25,7 +25,7 @@ from optuna.trial import TrialState
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
-from search.safety.secrets import masked
+from search.safety.secrets import masked, masked_address
 from spaces.errors import UserError
 
 HEARTBEAT_SECONDS = 30
@@ -208,7 +208,9 @@ def open_storage(url: str, grace_seconds: int = GRACE_SECONDS) -> Storage:
     elif url.startswith("postgresql"):
         engine = {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 50, "connect_args": _POSTGRES}
     else:
-        raise UserError(f"--storage takes postgresql+psycopg://USER@HOST/NAME. Received: {masked(url)}")
+        raise UserError(
+            f"--storage takes postgresql+psycopg://USER@HOST/NAME. Received: {masked_address(url)}"
+        )
     try:
         with _making_tables(url):
             return Storage(
@@ -219,7 +221,7 @@ def open_storage(url: str, grace_seconds: int = GRACE_SECONDS) -> Storage:
             )
     except (SQLAlchemyError, ArgumentError, ImportError, RuntimeError) as error:
         reason = str(error.__cause__ or error).strip().splitlines()[0]
-        raise UserError(f"the storage {masked(url)} cannot be opened: {masked(reason)}") from None
+        raise UserError(f"the storage {masked_address(url)} cannot be opened: {masked(reason)}") from None
 
 
 @contextmanager

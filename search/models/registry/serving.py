@@ -22,6 +22,11 @@ from PIL import ExifTags, Image
 
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM")
 _MAX_PIXELS = 50_000_000
+#: What images that are none make Pillow and numpy raise.
+_MALFORMED = (
+    OSError, ValueError, SyntaxError, EOFError, TypeError, OverflowError, RecursionError, MemoryError,
+    Image.DecompressionBombError,
+)  # fmt: skip
 _BATCH = 256  # images predicted at once, up to 96x96; of larger ones, as many as have the same pixels
 #: EXIF orientation -> what brings it upright.
 _TURNS = {
@@ -95,9 +100,9 @@ class ImageClassifier(PythonModel):  # type: ignore[misc]
         try:
             picture = _from_file(image) if isinstance(image, str) else _from_numbers(image)
             return _shaped(picture, (width, height), channels)
-        except (OSError, ValueError, SyntaxError, EOFError, TypeError, Image.DecompressionBombError) as error:
+        except _MALFORMED as error:
             raise Refused(
-                f"image {number} of the request is none: {error}; send the base64 text of a "
+                f"image {number} of the request is none: {str(error)[:200]}; send the base64 text of a "
                 f"{', '.join(_FORMATS)} file, or its pixels, height x width (x 1 or 3), from 0 to 255"
             ) from error
 
@@ -130,8 +135,8 @@ def _upright(image: Image.Image) -> Image.Image:
 def _from_numbers(image: Any) -> Image.Image:
     try:
         pixels = np.asarray(image, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError("its rows are no numbers of equal length") from error
+    except (TypeError, ValueError, OverflowError, RecursionError, MemoryError) as error:
+        raise ValueError("its rows are no numbers of equal length from 0 to 255") from error
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3) or not pixels.size:
