@@ -23,8 +23,8 @@ from optuna.trial import TrialState, create_trial
 from search.datasets.prepare import prepare
 from search.execution.fork_client import ForkServer
 from search.execution.messages import (
-    Answer,
     Built,
+    Decision,
     Epoch,
     EvaluationResult,
     Suggest,
@@ -127,7 +127,7 @@ def _ask_once(stage: Explore, number: int) -> float:
         stage.suggest(evaluation, f"x{k}", RATE)
     seconds = time.perf_counter() - began
     built = Built("plain_cnn", "", "", {}, {}, {}, f"new {number}", f"new {number}", 1, 1)
-    assert stage.built(evaluation, built) == Answer.GO
+    assert stage.built(evaluation, built) == Decision.CONTINUE
     stage.finish(evaluation, EvaluationResult(names.COMPLETE, score=0.5))
     return seconds
 

@@ -33,9 +33,9 @@ def trained(folder: Path, seed: int, epochs: int) -> Accuracies:
     import keras
 
     from benchmarks.training_speed import Case, build
+    from search.execution.messages import Decision
     from search.training import fit
     from search.training.augmentation import AUGMENTATIONS
-    from search.training.decision import Decision
     from search.training.layers.exact_batch_norm import ExactBatchNorm
     from search.training.recipe import Recipe
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from reports.analysis import Analysis
 from reports.columns import count, duration
-from reports.progress import COUNTED
 from reports.records.study import StudyRecords
 from search.tracking import names
 
@@ -39,7 +38,10 @@ def at_a_glance(analysis: Analysis) -> Facts:
         ("Data", str(data.get("name", ""))),
         (f"Images ({', '.join(counts)})", " / ".join(f"{number:,}" for number in counts.values())),
         ("Folds", folds(study).partition(";")[0]),
-        ("Explored", _many(int(((frame.stage == names.EXPLORE) & frame.state.isin(COUNTED)).sum()), "trial")),
+        (
+            "Explored",
+            _many(int(((frame.stage == names.EXPLORE) & frame.state.isin(names.COUNTED)).sum()), "trial"),
+        ),
         ("Confirmed", _confirmed(built.nunique(), int(confirmed.seed.nunique()))),
         ("Training time", duration(float(frame.seconds.sum())) if frame.seconds.notna().any() else ""),
         ("Looks at validation", str(study.looks) if analysis.comparison else ""),

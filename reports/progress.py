@@ -5,9 +5,6 @@ from typing import NamedTuple
 from reports.records.study import StudyRecords
 from search.tracking import names
 
-#: A trial counts when it was trained: infeasible and repeated candidates are drawn again.
-COUNTED = (names.COMPLETE, names.PRUNED, names.DIVERGED, names.FAILED)
-
 
 class Progress(NamedTuple):
     """state is "running", "stopped" or "finished"; share is what is done, None where the total is unknown."""
@@ -20,7 +17,7 @@ class Progress(NamedTuple):
 def progress(study: StudyRecords) -> Progress:
     """How much of explore and confirm is done."""
     frame = study.evaluations
-    counted = frame.state.isin(COUNTED)
+    counted = frame.state.isin(names.COUNTED)
     explore, confirm = frame.stage == names.EXPLORE, frame.stage == names.CONFIRM
     trials = 0 if study.about.get("grid") else int(study.protocol.get("trials") or 0)
     seeds = int(study.protocol.get("seeds") or 0)

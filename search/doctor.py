@@ -297,9 +297,9 @@ def _studies_and_needs(url: str) -> tuple[set[str], set[str]]:
     """The ids of a storage's studies, and the folders that their open trials need."""
     states = (TrialState.RUNNING, TrialState.WAITING)
     with contextlib.closing(open_storage(url)) as storage:
-        studies = storage.get_all_studies()
-        trials = [t for s in studies for t in storage.get_all_trials(s._study_id, states=states)]
-    ids = {study.study_name.partition("/")[0].rpartition("-")[2] for study in studies}
+        studies = storage.study_ids()
+        trials = [t for number in studies.values() for t in storage.get_all_trials(number, states=states)]
+    ids = {name.partition("/")[0].rpartition("-")[2] for name in studies}
     return ids, {trial.user_attrs["key"].replace("/", "-") for trial in trials}
 
 

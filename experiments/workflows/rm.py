@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from optuna.trial import TrialState
-
 from experiments.workflows.context import RunContext
 from experiments.workflows.runs import StoredStudy
 from search.safety.paths import checked_name, starting_with
@@ -49,8 +47,7 @@ def unused(stored: StoredStudy, context: RunContext) -> Iterator[Storage]:
     with lock:
         storage = open_storage(context.storage or context.workspace.storage_url, context.grace_seconds)
         for study in _studies(stored, storage):
-            frozen = storage.get_all_trials(study, deepcopy=False, states=(TrialState.RUNNING,))
-            alive = {trial._trial_id for trial in frozen} - storage.stale(study)
+            alive = storage.owners(study).keys() - storage.stale(study)
             if storage.shared and alive:
                 count = len(alive)
                 raise UserError(
@@ -103,7 +100,7 @@ def remove(stored: StoredStudy, context: RunContext, storage: Storage, say: Call
 def _studies(stored: StoredStudy, storage: Storage) -> list[int]:
     """Optuna's studies: the stages of this one."""
     prefix = f"{stored.experiment}-{stored.study}/"
-    return [s._study_id for s in storage.get_all_studies() if s.study_name.startswith(prefix)]
+    return [number for name, number in storage.study_ids().items() if name.startswith(prefix)]
 
 
 def _remove_files(stored: StoredStudy, context: RunContext) -> None:

@@ -21,13 +21,13 @@ STOPPED = "stopped"
 LOST = "lost"
 
 
-class Answer(StrEnum):
-    """What the coordinator answers to Built and Epoch."""
+class Decision(StrEnum):
+    """What the coordinator answers to a candidate that is built, to an epoch and to a training of several."""
 
-    GO = "go"
-    DUPLICATE = "duplicate"
-    PRUNE = "prune"
-    STOP = "stop"
+    CONTINUE = "continue"
+    SKIP = "skip"  # the candidate is known already: do not train it
+    PRUNE = "prune"  # not worth more epochs: end, with the kept weights
+    STOP = "stop"  # the study is being stopped: save the checkpoint and end
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Suggest:
 
 @dataclass(frozen=True)
 class Built:
-    """The candidate is drawn and its network built. Answered go or duplicate."""
+    """The candidate is drawn and its network built. Answered continue or skip."""
 
     family: str
     variant: str
@@ -127,7 +127,7 @@ class Infeasible:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch is over. Answered go, prune or stop."""
+    """One epoch is over. Answered continue, prune or stop."""
 
     epoch: int
     metrics: Mapping[str, float]
@@ -135,7 +135,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Round:
-    """One training of several is over, all of which were to the end so far. Answered go, prune or stop."""
+    """One training of several is over, none of which was cut short. Answered continue, prune or stop."""
 
     number: int  # from 1
     score: float  # the objective's monitor twin at the kept epoch

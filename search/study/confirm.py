@@ -6,6 +6,7 @@ from typing import Any
 from optuna.trial import TrialState
 
 from search.execution.messages import Value
+from search.study._optuna_private import trial_id_of
 from search.study.evaluation import ActiveEvaluation
 from search.study.explore import cell_fields
 from search.study.leaders import Leader
@@ -55,8 +56,8 @@ class Confirm(Stage):
         """
         for trial in () if self.storage.shared else self.trials(TrialState.WAITING):
             if (trial.user_attrs["slot"], trial.user_attrs["seed"]) not in wanted:
-                self.storage.cached.set_trial_user_attr(trial._trial_id, "state", WITHDRAWN)
-                self.storage.cached.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+                self.storage.cached.set_trial_user_attr(trial_id_of(trial), "state", WITHDRAWN)
+                self.storage.cached.set_trial_state_values(trial_id_of(trial), TrialState.FAIL)
 
     def plan_next(self) -> type[Wait] | None:
         """The plan is made before the stage begins."""
@@ -86,8 +87,8 @@ class Confirm(Stage):
         return found  # type: ignore[no-any-return]
 
     def _count(self) -> int:
-        return self.storage.count(self.study._study_id, *FINISHED) - self._withdrawn
+        return self.storage.count(self.study_id, *FINISHED) - self._withdrawn
 
     def total(self) -> int:
         """How many evaluations the plan holds."""
-        return self.storage.count(self.study._study_id) - self._withdrawn
+        return self.storage.count(self.study_id) - self._withdrawn

@@ -1,6 +1,8 @@
 """One evaluation that a worker slot runs now."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,6 +14,7 @@ from search.execution.messages import (
     Task,
     Value,
 )
+from search.study._optuna_private import trial_of
 from spaces.domains import Domain
 
 
@@ -30,7 +33,7 @@ class ActiveEvaluation:
     begun: float  # when it was first claimed, in seconds since the epoch
     attempts: int = 0
     built: Built | None = None
-    known: EvaluationResult | None = None  # of a duplicate: what its twin had
+    known: EvaluationResult | None = None  # of a duplicate: what the same candidate had before
     trained_seconds: float = 0.0  # over the epochs heard of, restored ones too
     stood: dict[str, tuple[Domain, Value]] = field(default_factory=dict)  # asked for, and not drawn
     unsure: bool = False  # whether the storage holds draws of which its answer was lost
@@ -45,8 +48,7 @@ class ActiveEvaluation:
     @cached_property
     def trial(self) -> optuna.Trial:
         """What Optuna draws and prunes with. Read when first asked for: it takes Optuna several questions."""
-        self.study._thread_local.cached_all_trials = None  # as `ask` does, which would read the whole plan
-        return optuna.Trial(self.study, self.trial_id)
+        return trial_of(self.study, self.trial_id)
 
     @property
     def writable(self) -> optuna.Trial:
@@ -56,6 +58,11 @@ class ActiveEvaluation:
             self.read = True
         return self.trial
 
-    def read_again(self) -> None:
-        """Let Optuna read the trial anew before it is used once more."""
-        self.__dict__.pop("trial", None)
+    @contextmanager
+    def drawing(self) -> Iterator[optuna.Trial]:
+        """The trial to draw a value from. After a draw whose answer was lost, Optuna reads the trial anew."""
+        if self.unsure:
+            self.__dict__.pop("trial", None)
+        self.unsure = True
+        yield self.writable
+        self.unsure = False

@@ -2,28 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any, cast
+from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
 from search.execution.messages import (
-    Answer,
     Built,
+    Decision,
     EvaluationResult,
     Value,
 )
 from search.study.config import StudyConfig
 from search.study.evaluation import ActiveEvaluation
 from search.study.repeats import find_repeat
-from search.study.samplers import SHARED_NAMES, learn
+from search.study.samplers import SHARED_NAMES, learn, suggest
 from search.study.stage import Direction, Stage, Wait
 from search.study.warm_start import WARM_START, plain
 from search.tracking import names
 from spaces.domains import Domain, domain_from_dict
 from spaces.errors import UserError
 
-#: States that use up one of the study's trials. Infeasible and duplicate draws cost next to nothing.
-COUNTED = (names.COMPLETE, names.PRUNED, names.DIVERGED, names.FAILED)
 DUPLICATES_IN_A_ROW = 20
 INFEASIBLE_PER_TRIAL = 20
 
@@ -71,7 +69,7 @@ class Explore(Stage):
         return [result.score, *([result.metrics[size]] if size else [])]
 
     def _count(self) -> int:
-        return sum(state in COUNTED for state in _states(self.trials()))
+        return sum(state in names.COUNTED for state in _states(self.trials()))
 
     def total(self) -> int:
         """The protocol's."""
@@ -81,7 +79,7 @@ class Explore(Stage):
         """One more trial, unless the total is reached or about to be."""
         trials, total = self.trials(), self.total()
         states = _states(trials)
-        done = sum(s in COUNTED for s in states)
+        done = sum(s in names.COUNTED for s in states)
         running = sum(t.state == TrialState.RUNNING for t in trials)
         reason = self._reason_to_end(trials, done, total)
         used_up = self._grid is not None and _without_baseline(trials) >= len(self._grid)
@@ -161,25 +159,23 @@ class Explore(Stage):
         return fields
 
     def suggest(self, evaluation: ActiveEvaluation, name: str, domain: Domain) -> Value:
-        """Drawn by the sampler; what a baseline or the lists of a grid do not name stands at its default."""
-        if self._draws(evaluation):
-            return super().suggest(evaluation, name, domain)
-        assert domain.default is not None  # noqa: S101  whoever declares a hyperparameter gives one
-        evaluation.stood[name] = domain, domain.default
-        return domain.default
+        """Drawn by the sampler, or as it was drawn before the trial was adopted.
 
-    def draw(self, evaluation: ActiveEvaluation, name: str, domain: Domain) -> Value:
-        """An earlier study's lead has the values that it had there; what this space has not, is drawn."""
-        value = evaluation.trial.user_attrs.get("values", {}).get(plain(name))
-        if value is None or not domain.contains(value):
-            return super().draw(evaluation, name, domain)
-        learn(evaluation.writable, name, domain, value)
-        return cast("Value", value)
+        What a baseline or the lists of a grid do not name stands at its default. A candidate of an earlier
+        study has the values that it had there; what this space has not, is drawn.
+        """
+        if self._grid is not None or evaluation.baseline:
+            assert domain.default is not None  # noqa: S101  whoever declares a hyperparameter gives one
+            evaluation.stood[name] = domain, domain.default
+            return domain.default
+        with evaluation.drawing() as trial:
+            earlier: Value | None = trial.user_attrs.get("values", {}).get(plain(name))
+            if earlier is None or not domain.contains(earlier):
+                return suggest(trial, name, domain)
+            learn(trial, name, domain, earlier)
+            return earlier
 
-    def _draws(self, evaluation: ActiveEvaluation) -> bool:
-        return self._grid is None and not evaluation.baseline
-
-    def built(self, evaluation: ActiveEvaluation, built: Built) -> Answer:
+    def built(self, evaluation: ActiveEvaluation, built: Built) -> Decision:
         """Refuse what was drawn before: its value is known. Raises UserError: see `_tell_sampler`."""
         evaluation.built = built
         if evaluation.baseline and self._grid is None:
@@ -188,7 +184,7 @@ class Explore(Stage):
             evaluation.known = find_repeat(self.trials(), evaluation, built)
             if evaluation.known is None:
                 evaluation.trial.set_user_attr("fingerprint", built.candidate_fingerprint)
-        return Answer.GO if evaluation.known is None else Answer.DUPLICATE
+        return Decision.CONTINUE if evaluation.known is None else Decision.SKIP
 
     def _tell_sampler(self, evaluation: ActiveEvaluation, built: Built) -> None:
         """Let the sampler learn from the baseline, where it is something that could have been drawn.
@@ -221,7 +217,7 @@ def _of_arm(trials: list[FrozenTrial], arm: str) -> list[FrozenTrial]:
 def _share(trials: list[FrozenTrial]) -> float:
     """How many trials an arm has had."""
     states = _states(trials)
-    trained = sum(state in COUNTED for state in states)
+    trained = sum(state in names.COUNTED for state in states)
     return len(trials) - len(states) + trained + (len(states) - trained) / INFEASIBLE_PER_TRIAL
 
 

@@ -66,8 +66,8 @@ class Refit(Stage):
         raise AssertionError(f"a fixed candidate draws nothing. Received: {name}")
 
     def _count(self) -> int:
-        return self.storage.count(self.study._study_id, *FINISHED)
+        return self.storage.count(self.study_id, *FINISHED)
 
     def total(self) -> int:
         """How many evaluations the plan holds."""
-        return self.storage.count(self.study._study_id)
+        return self.storage.count(self.study_id)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from optuna.trial import FrozenTrial, TrialState
 
 from search.execution.messages import Built, EvaluationResult
+from search.study._optuna_private import trial_id_of
 from search.study.evaluation import ActiveEvaluation
 from search.tracking import names
 
@@ -19,7 +20,7 @@ def find_repeat(
         return None
     for trial in trials:
         same = trial.user_attrs.get("fingerprint") == built.candidate_fingerprint
-        if not same or trial._trial_id == evaluation.trial_id or trial.state not in _TRAINED:
+        if not same or trial_id_of(trial) == evaluation.trial_id or trial.state not in _TRAINED:
             continue
         if trial.state == TrialState.RUNNING:
             return EvaluationResult(names.DUPLICATE, "the same candidate is being evaluated now")

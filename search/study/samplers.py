@@ -15,6 +15,7 @@ import optuna
 
 from search.execution.messages import Value
 from search.protocol import Protocol, is_own_class
+from search.study._optuna_private import set_param
 from spaces.domains import (
     Categorical,
     Domain,
@@ -247,9 +248,7 @@ def learn(trial: optuna.Trial, name: str, domain: Domain, value: Value) -> None:
     if name not in trial.params:
         distribution = _distribution(domain)
         with _as_before(name):
-            trial.storage.set_trial_param(
-                trial._trial_id, name, distribution.to_internal_repr(value), distribution
-            )
+            set_param(trial, name, value, distribution)
 
 
 def _distribution(domain: Domain) -> optuna.distributions.BaseDistribution:

@@ -4,28 +4,22 @@ On one machine the workspace lock says that there is one coordinator. On many, P
 (heartbeats, read by its own clock) and who may count and claim now (an advisory lock).
 """
 
-import json
 import os
 import re
 import socket
 import threading
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 import optuna
 import sqlalchemy
-from optuna.storages import RDBStorage, _CachedStorage
-from optuna.storages._rdb.models import TrialHeartbeatModel, TrialModel, TrialUserAttributeModel
-from optuna.storages._rdb.storage import _create_scoped_session
-from optuna.trial import TrialState
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from search.safety.secrets import masked, masked_address
+from search.study._optuna_private import OptunaTables, cached, study_id_of
 from spaces.errors import UserError
 
 HEARTBEAT_SECONDS = 30
@@ -48,40 +42,7 @@ OWNER = "owner"  # the attribute of a trial that says whose it is: machine:proce
 _PASSING = re.compile(r"disk is full|disk I/O error|database is locked")
 
 
-def _upsert(insert: Any) -> Any:
-    """Attributes of trials, written anew or over what there is."""
-    statement = insert(TrialUserAttributeModel)
-    place = [TrialUserAttributeModel.trial_id, TrialUserAttributeModel.key]
-    return statement.on_conflict_do_update(
-        index_elements=place, set_={"value_json": statement.excluded.value_json}
-    )
-
-
-def _rows(trial_id: int, attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"trial_id": trial_id, "key": k, "value_json": json.dumps(v)} for k, v in attributes.items()]
-
-
-_WAITING = sqlalchemy.select(sqlalchemy.func.min(TrialModel.trial_id)).where(
-    TrialModel.study_id == sqlalchemy.bindparam("study"), TrialModel.state == TrialState.WAITING
-)
-_BEGIN = (
-    sqlalchemy.update(TrialModel)
-    # The state once more: a process that has lost the lock may have been overtaken.
-    .where(TrialModel.trial_id == _WAITING.scalar_subquery(), TrialModel.state == TrialState.WAITING)
-    .values(state=TrialState.RUNNING, datetime_start=sqlalchemy.bindparam("now"))
-    .returning(TrialModel.trial_id)
-)
-_READ = (
-    sqlalchemy.select(
-        TrialModel._datetime_start_utc, TrialUserAttributeModel.key, TrialUserAttributeModel.value_json
-    )
-    .join(TrialUserAttributeModel, TrialUserAttributeModel.trial_id == TrialModel.trial_id)
-    .where(TrialModel.trial_id == sqlalchemy.bindparam("trial"))
-)
-_UPSERTS = {"postgresql": _upsert(postgresql.insert), "sqlite": _upsert(sqlite.insert)}
-
-
-class Storage(RDBStorage):
+class Storage(OptunaTables):
     """Optuna's relational storage, which knows whether other machines use it too."""
 
     def __init__(self, url: str, **options: Any) -> None:
@@ -89,7 +50,7 @@ class Storage(RDBStorage):
         self.shared = self.engine.dialect.name == "postgresql"
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         #: For Optuna's studies, which would each keep all trials in a cache of their own.
-        self.cached = _CachedStorage(self)
+        self.cached = cached(self)
         self._within = threading.local()  # the connection of the lock that this thread holds
 
     @contextmanager
@@ -127,74 +88,22 @@ class Storage(RDBStorage):
         """Let go of every connection."""
         self.engine.dispose()
 
-    def count(self, study_id: int, *states: TrialState) -> int:
-        """How many trials are in these states; of all of them without any."""
-        number = sqlalchemy.select(sqlalchemy.func.count()).where(TrialModel.study_id == study_id)
-        with self._connected() as connection:
-            return connection.execute(
-                number.where(TrialModel.state.in_(states or tuple(TrialState)))
-            ).scalar_one()
-
     def own(self, trial_id: int) -> None:
         """Make a running trial this process's own, and alive."""
         self.record_heartbeat(trial_id)
         self.set_trial_user_attr(trial_id, OWNER, self.owner)
 
-    def begin_first(self, study_id: int) -> int | None:
-        """Make the trial that has waited longest a running one, this process's own, and alive.
-
-        In one transaction; None where none waits.
-        """
-        now = datetime.now(UTC).replace(tzinfo=None)  # Optuna keeps UTC, and does not say so
-        with self._connected() as connection:
-            trial_id: int | None = connection.execute(_BEGIN, {"study": study_id, "now": now}).scalar()
-            if trial_id is not None:
-                connection.execute(sqlalchemy.insert(TrialHeartbeatModel), {"trial_id": trial_id})
-                connection.execute(_UPSERTS[self.engine.dialect.name], _rows(trial_id, {OWNER: self.owner}))
-        return trial_id
-
-    def read(self, trial_id: int) -> tuple[float, dict[str, Any]]:
-        """When a trial was begun, in seconds since the epoch, and its attributes."""
-        with self._connected() as connection:
-            rows = connection.execute(_READ, {"trial": trial_id}).all()
-        begun = rows[0].datetime_start.replace(tzinfo=UTC).timestamp()
-        return begun, {row.key: json.loads(row.value_json) for row in rows}
+    def claim_first(self, study_id: int) -> int | None:
+        """Make the trial that has waited longest a running one, this process's own, and alive; None: none."""
+        return self.begin_first(study_id, {OWNER: self.owner})
 
     def owners(self, study_id: int) -> dict[int, str | None]:
         """The running trials, and whose each is."""
-        attribute = sqlalchemy.and_(
-            TrialUserAttributeModel.trial_id == TrialModel.trial_id, TrialUserAttributeModel.key == OWNER
-        )
-        owned = sqlalchemy.select(TrialModel.trial_id, TrialUserAttributeModel.value_json)
-        wanted = owned.outerjoin(TrialUserAttributeModel, attribute).where(
-            TrialModel.study_id == study_id, TrialModel.state == TrialState.RUNNING
-        )
-        with self._connected() as connection:
-            return {number: owner and json.loads(owner) for number, owner in connection.execute(wanted)}
+        return self.running_with(study_id, OWNER)
 
-    def end(
-        self,
-        trial_id: int,
-        attributes: Mapping[str, Any],
-        state: TrialState,
-        values: Sequence[float] | None = None,
-    ) -> None:
-        """Write attributes and, if it is finished by it, the state with its values, in one transaction.
-
-        Raises UpdateFinishedTrialError.
-        """
-        with _create_scoped_session(self.scoped_session) as session:
-            trial = TrialModel.find_or_raise_by_id(trial_id, session, for_update=True)
-            self.check_trial_is_updatable(trial_id, cast(TrialState, trial.state))
-            session.execute(_UPSERTS[self.engine.dialect.name], _rows(trial_id, attributes))
-            if state.is_finished():
-                for objective, value in enumerate(values or ()):
-                    self._set_trial_value_without_commit(session, trial, objective, value)
-                trial.state, trial.datetime_complete = state, datetime.now()
-
-    def stale(self, study_id: int) -> set[int]:
-        """The running trials that nobody has vouched for within the grace time, by the server's clock."""
-        return set(self._get_stale_trial_ids(study_id))
+    def study_ids(self) -> dict[str, int]:
+        """Optuna's studies: name -> its number here."""
+        return {study.study_name: study_id_of(study) for study in self.get_all_studies()}
 
 
 def open_storage(url: str, grace_seconds: int = GRACE_SECONDS) -> Storage:

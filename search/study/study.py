@@ -14,8 +14,9 @@ from search.study.confirm import Confirm
 from search.study.explore import Explore
 from search.study.leaders import Leader, front, leaders
 from search.study.refit import Refit
-from search.study.stage import FINISHED, WALL_SECONDS, Stage
+from search.study.stage import FINISHED, Stage
 from search.study.storage import OWNER, Storage
+from search.study.tell import WALL_SECONDS
 from search.study.warm_start import IDENTITY, identities, warm_start_candidates
 from search.tracking import names
 from search.training.precision import automatic

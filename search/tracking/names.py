@@ -55,6 +55,18 @@ INFEASIBLE: Final = "infeasible"
 DIVERGED: Final = "diverged"
 FAILED: Final = "failed"
 STATES: Final = (RUNNING, COMPLETE, PRUNED, DUPLICATE, INFEASIBLE, DIVERGED, FAILED)
+#: States that use up one of explore's trials. Infeasible and duplicate draws cost next to nothing.
+COUNTED: Final = (COMPLETE, PRUNED, DIVERGED, FAILED)
+#: MLflow's status of a run in each state. Optuna's states: `search.study.tell`.
+MLFLOW_STATUS: Final = {
+    RUNNING: "RUNNING",
+    COMPLETE: "FINISHED",
+    PRUNED: "KILLED",
+    DUPLICATE: "FINISHED",
+    INFEASIBLE: "FINISHED",
+    DIVERGED: "FAILED",
+    FAILED: "FAILED",
+}
 
 # Parameters: ARCH + field and RECIPE + field; lists read "64-64-128-128".
 ARCH: Final = "arch."

@@ -35,7 +35,6 @@ _FINAL = set(names.STATES) - {names.RUNNING}
 #: empty step, "." or "..").
 _REFUSED = re.compile(r"[^/\w.\- :]|^\.\.|(?<![^/])\.{0,2}(?![^/])")
 _LONGEST = 250  # letters of a param's name
-_STATUS = {names.PRUNED: "KILLED", names.FAILED: "FAILED", names.DIVERGED: "FAILED"}
 
 
 def prepare_store(tracking_uri: str, lock: Path) -> None:
@@ -212,7 +211,7 @@ class Writer:
         if key not in self._ended:
             self._log(run, record)
             self._files(record)
-            status = _STATUS.get(record.content["state"], "FINISHED")
+            status = names.MLFLOW_STATUS[record.content["state"]]
             self.client.set_terminated(run, status=status, end_time=record.time)
         self._steps.pop(key, None)
         del self._runs[key]  # over: so many evaluations need no more memory than few

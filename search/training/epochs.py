@@ -11,16 +11,29 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from search.execution.messages import Decision
 from search.training.batches import ShuffledBatches
 from search.training.checkpoint import Checkpoint, State
 from search.training.composition import Composition, predict
-from search.training.decision import Decision, Diverged
 from search.training.metrics import scores
 from search.training.schedule import Schedule
 
 Report = Callable[[int, dict[str, float]], Decision]
 
-_OUTCOMES: Final = {Decision.CONTINUE: "complete", Decision.PRUNE: "pruned", Decision.STOP: "stopped"}
+#: The state of a training that ended with this answer to its last epoch.
+OUTCOMES: Final = {Decision.CONTINUE: "complete", Decision.PRUNE: "pruned", Decision.STOP: "stopped"}
+
+
+class Diverged(Exception):
+    """The loss of an epoch is not a finite number.
+
+    Attributes:
+        epoch: the epoch, counted from 1.
+    """
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(f"the loss is not finite after epoch {epoch}")
+        self.epoch = epoch
 
 
 class Course(keras.callbacks.Callback):  # type: ignore[misc]
@@ -70,7 +83,7 @@ class Course(keras.callbacks.Callback):  # type: ignore[misc]
     @property
     def outcome(self) -> str:
         """How it ended: complete, pruned or stopped."""
-        return _OUTCOMES[self._answer]
+        return OUTCOMES[self._answer]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Set this epoch's order, learning rate and strength of augmentation."""

@@ -24,9 +24,9 @@ from search.execution.atomic_files import disk_is_full, settle, write_whole
 from search.execution.messages import (
     REPEATED,
     RESULT,
-    Answer,
     Built,
     Closing,
+    Decision,
     Epoch,
     EvaluationResult,
     Failed,
@@ -40,8 +40,8 @@ from search.execution.messages import (
 )
 from search.tracking import names
 from search.tracking.environment import conditions
+from search.training.epochs import OUTCOMES
 from search.training.fit import (
-    Decision,
     Diverged,
     Trained,
     train,
@@ -64,9 +64,6 @@ from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
 from spaces.outline import outline
 from spaces.saving import require_saveable
 from spaces.space import Realised, Space
-
-_DECISIONS = {Answer.GO: Decision.CONTINUE, Answer.PRUNE: Decision.PRUNE, Answer.STOP: Decision.STOP}
-_OUTCOMES = {Answer.GO: "complete", Answer.PRUNE: "pruned", Answer.STOP: "stopped"}
 
 
 def run(pipe: Connection) -> None:
@@ -99,7 +96,7 @@ def _evaluate(pipe: Connection, task: Task) -> None:
         send(pipe, _infeasible(error))
         return
     built = _built(realised, recipe, hp)
-    if ask(pipe, built) != Answer.GO or task.describe_only:
+    if ask(pipe, built) != Decision.CONTINUE or task.describe_only:
         return
     if finished.exists():  # trained to the end before, told to nobody
         send(pipe, EvaluationResult(**json.loads(finished.read_text())))
@@ -227,7 +224,8 @@ def _train_and_measure(
             break
         judged.append(judge(one, trained))
         if len(planned) > 1:
-            outcome = _OUTCOMES[ask(pipe, messages.Round(number + 1, _score(trained, task.objective)))]
+            decision = ask(pipe, messages.Round(number + 1, _score(trained, task.objective)))
+            outcome = OUTCOMES[Decision(decision)]
             if outcome != "complete":
                 break
     metrics = {
@@ -268,7 +266,7 @@ def _train(
     """One training. What a hypermodel decides of epochs and order is honoured within the protocol."""
 
     def report(epoch: int, metrics: Mapping[str, float]) -> Decision:
-        return _DECISIONS[ask(pipe, Epoch(epochs_before + epoch, dict(metrics)))]
+        return Decision(ask(pipe, Epoch(epochs_before + epoch, dict(metrics))))
 
     return train(
         realised.model,

@@ -16,11 +16,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from search.execution.messages import Decision
 from search.training.batches import ShuffledBatches, balanced_weights, served
 from search.training.checkpoint import Checkpoint
 from search.training.composition import compose, predict
-from search.training.decision import Decision, Diverged
-from search.training.epochs import Course, Report
+from search.training.epochs import Course, Diverged, Report
 from search.training.layers.exact_batch_norm import ExactBatchNorm
 from search.training.layers.fused_batch_norm import fuse_batch_norms
 from search.training.layers.late_relu import pool_before_relu

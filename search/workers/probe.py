@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from search.execution.fork_client import ForkServer
 from search.execution.messages import (
-    Answer,
     Built,
+    Decision,
     Epoch,
     EvaluationResult,
     Failed,
@@ -50,11 +50,11 @@ def probe(server: ForkServer, task: Task, choose: Callable[[str, Domain], Value]
                     answer(child.pipe, choose(name, domains[name]))
                 case Built() as message:
                     built = message
-                    answer(child.pipe, Answer.GO)
+                    answer(child.pipe, Decision.CONTINUE)
                     if task.describe_only:
                         return Probed(domains, built)
                 case Epoch():
-                    answer(child.pipe, Answer.GO)
+                    answer(child.pipe, Decision.CONTINUE)
                 case EvaluationResult() as result:
                     return Probed(domains, built, result)
                 case Infeasible(reason):

@@ -8,9 +8,9 @@ from search.datasets.prepared import Prepared
 from search.execution.fork_client import ForkServer
 from search.execution.messages import (
     REPEATED,
-    Answer,
     Built,
     Closing,
+    Decision,
     Epoch,
     EvaluationResult,
     Failed,
@@ -51,14 +51,14 @@ def train_again(
         while True:
             match receive(child.pipe):
                 case Built():
-                    answer(child.pipe, Answer.GO)
+                    answer(child.pipe, Decision.CONTINUE)
                 case Closing():
                     pass
                 case Epoch() as epoch:
                     heard(epoch)
-                    answer(child.pipe, Answer.PRUNE if epoch.epoch == last_epoch else Answer.GO)
+                    answer(child.pipe, Decision.PRUNE if epoch.epoch == last_epoch else Decision.CONTINUE)
                 case Round():
-                    answer(child.pipe, Answer.GO)
+                    answer(child.pipe, Decision.CONTINUE)
                 case EvaluationResult() as result:
                     return result
                 case Failed("diverged", message):

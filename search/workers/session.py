@@ -19,9 +19,9 @@ from search.execution.fork_client import Child, Spare
 from search.execution.limits import Limits, Watch
 from search.execution.messages import (
     LOST,
-    Answer,
     Built,
     Closing,
+    Decision,
     Epoch,
     EvaluationResult,
     Failed,
@@ -126,7 +126,7 @@ class ChildSession:
                 answer(child.pipe, value)
             case Built() as built:
                 verdict = keep_trying(partial(stage.built, evaluation, built))
-                if verdict == Answer.DUPLICATE:
+                if verdict == Decision.SKIP:
                     return evaluation.known
                 answer(child.pipe, verdict)
                 for observer in self.observers:
@@ -135,12 +135,12 @@ class ChildSession:
                 if keep_trying(partial(stage.lost, evaluation, since=_LOOK_SECONDS)):
                     return EvaluationResult(LOST, "another machine has taken it over")
                 verdict = keep_trying(partial(stage.epoch, evaluation, message))
-                answer(child.pipe, Answer.STOP if self.stopping.is_set() else verdict)
+                answer(child.pipe, Decision.STOP if self.stopping.is_set() else verdict)
                 for observer in self.observers:
                     keep_trying(partial(observer.epoch, evaluation, message))
             case Round(number, score):
                 verdict = keep_trying(partial(stage.round, evaluation, number, score))
-                answer(child.pipe, Answer.STOP if self.stopping.is_set() else verdict)
+                answer(child.pipe, Decision.STOP if self.stopping.is_set() else verdict)
             case Closing():
                 self.claims.ahead()
             case EvaluationResult() as result:

@@ -13,8 +13,8 @@ from dataclasses import replace
 
 from search.execution.fork_client import Child, ForkServer
 from search.execution.messages import (
-    Answer,
     Built,
+    Decision,
     Epoch,
     Suggest,
     Task,
@@ -113,7 +113,7 @@ class _Race:
                     assert default is not None  # noqa: S101  whoever declares a hyperparameter gives one
                     answer(child.pipe, default)
                 case Built():
-                    answer(child.pipe, Answer.GO)
+                    answer(child.pipe, Decision.CONTINUE)
                 case Epoch(epochs, metrics):
                     if epochs == 1:
                         self._warm.wait(_PATIENCE_SECONDS)
@@ -124,6 +124,6 @@ class _Race:
                     if epochs > 1 and time.monotonic() > end:
                         self._speeds.append(images / busy)
                         return
-                    answer(child.pipe, Answer.GO)
+                    answer(child.pipe, Decision.CONTINUE)
                 case _:
                     return

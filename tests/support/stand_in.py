@@ -33,9 +33,9 @@ import numpy as np
 from search.execution.atomic_files import disk_is_full, settle, write_whole
 from search.execution.messages import (
     RESULT,
-    Answer,
     Built,
     Closing,
+    Decision,
     Epoch,
     EvaluationResult,
     Failed,
@@ -61,6 +61,9 @@ def run(pipe: Connection) -> None:
         send(pipe, Failed("disk" if disk_is_full(error) else "error", f"{type(error).__name__}: {error}"))
 
 
+_OUTCOMES = {Decision.CONTINUE: "complete", Decision.PRUNE: "pruned", Decision.STOP: "stopped"}
+
+
 def _evaluate(pipe: Connection, task: Task) -> None:
     folder, behaviour = Path(task.folder), dict(task.fix)
     os.environ.update(task.environment)
@@ -68,7 +71,7 @@ def _evaluate(pipe: Connection, task: Task) -> None:
         with Path(devices).open("a") as file:
             file.write(os.environ.get("CUDA_VISIBLE_DEVICES", "all") + "\n")
     draws = [_draw(pipe, number) for number in range(int(behaviour.get("draws", 0)))]
-    if ask(pipe, _built(task, [*draws, behaviour.get("cell", 0)])) != Answer.GO:
+    if ask(pipe, _built(task, [*draws, behaviour.get("cell", 0)])) != Decision.CONTINUE:
         return
     finished = folder / RESULT
     if finished.exists():
@@ -107,7 +110,7 @@ def _train(pipe: Connection, task: Task, behaviour: dict[str, Any], draws: list[
         _misbehave(pipe, behaviour)
         history.append(_metrics(task, draws, len(history) + 1, time.perf_counter() - started))
         answer = ask(pipe, Epoch(len(history), history[-1]))
-        outcome = {Answer.GO: "complete", Answer.PRUNE: "pruned", Answer.STOP: "stopped"}[Answer(answer)]
+        outcome = _OUTCOMES[Decision(answer)]
         save(checkpoint, State({}, {"history": history}))
     send(pipe, Closing())
     score = history[-1]["monitor_accuracy"]

@@ -81,7 +81,7 @@ def test_that_nothing_waited_a_moment_ago_is_asked_again(tmp_path: Path, beside:
     claims.ahead()
     beside.submit(lambda: None).result()
     assert isinstance(held[1], ActiveEvaluation)
-    stage._running.pop(held[1].trial_id)  # as where its process is gone
+    stage.ownership.evaluations.pop(held[1].trial_id)  # as where its process is gone
     taken = claims.take()
     assert isinstance(taken, ActiveEvaluation)
     assert taken.slot == 2

@@ -22,8 +22,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from search.execution.fork_client import ForkServer
 from search.execution.messages import (
     LOST,
-    Answer,
     Built,
+    Decision,
     EvaluationResult,
 )
 from search.study.confirm import Confirm
@@ -150,7 +150,7 @@ def test_many_machines_make_exactly_as_many_trials_as_asked(machine: Any) -> Non
         while (evaluation := stage.claim(0)) is not None:
             if isinstance(evaluation, ActiveEvaluation):
                 claimed.append(evaluation.slot)
-                assert stage.built(evaluation, _built(f"candidate-{evaluation.slot}")) == Answer.GO
+                assert stage.built(evaluation, _built(f"candidate-{evaluation.slot}")) == Decision.CONTINUE
                 stage.finish(evaluation, EvaluationResult(names.COMPLETE, score=0.5))
             else:
                 time.sleep(0.02)
@@ -178,8 +178,8 @@ def test_a_plan_that_everybody_makes_is_made_once(machine: Any) -> None:
 def test_the_same_candidate_is_not_trained_on_two_machines(machine: Any) -> None:
     """What another machine is evaluating now counts as known."""
     one, other = machine(Explore), machine(Explore)
-    assert one.built(_claimed(one), _built("same")) == Answer.GO
-    assert other.built(_claimed(other), _built("same")) == Answer.DUPLICATE
+    assert one.built(_claimed(one), _built("same")) == Decision.CONTINUE
+    assert other.built(_claimed(other), _built("same")) == Decision.SKIP
 
 
 def test_a_lost_machines_trial_goes_to_another_and_its_late_result_is_dropped(machine: Any) -> None:

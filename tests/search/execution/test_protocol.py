@@ -8,9 +8,9 @@ import pytest
 
 from search.execution import messages
 from search.execution.messages import (
-    Answer,
     Built,
     Closing,
+    Decision,
     Epoch,
     EvaluationResult,
     Failed,
@@ -75,11 +75,11 @@ def test_asking_returns_the_answer() -> None:
 
     def serve() -> None:
         assert messages.receive(theirs) == Epoch(2, {})
-        messages.answer(theirs, Answer.PRUNE)
+        messages.answer(theirs, Decision.PRUNE)
 
     thread = threading.Thread(target=serve)
     thread.start()
-    assert messages.ask(ours, Epoch(2, {})) == Answer.PRUNE
+    assert messages.ask(ours, Epoch(2, {})) == Decision.PRUNE
     thread.join()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from experiments.workflows.context import RunContext
 from experiments.workflows.dry_run import _beginning
-from search.execution.messages import Answer, Built, EvaluationResult
+from search.execution.messages import Built, Decision, EvaluationResult
 from search.study.config import StudyConfig
 from search.study.evaluation import ActiveEvaluation
 from search.study.explore import Explore
@@ -79,7 +79,7 @@ def _explored(
         variant = str(evaluation.task.fix.get("family", "")).partition(".")[2]
         size = 1000 if number else parameters
         built = Built("plain_cnn", variant, own, {}, {}, {}, own, own, size, 2 * size)
-        assert study.explore.built(evaluation, built) == Answer.GO
+        assert study.explore.built(evaluation, built) == Decision.CONTINUE
         study.explore.finish(evaluation, EvaluationResult(names.COMPLETE, score=score))
     return drawn
 

@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 import pytest
 
-from search.execution.messages import Answer, Epoch
+from search.execution.messages import Decision, Epoch
 from search.protocol import PRUNERS, SAMPLERS, Protocol
 from search.study.evaluation import ActiveEvaluation
 from search.study.explore import Explore
@@ -122,6 +122,6 @@ def test_a_sampler_and_a_pruner_of_ones_own_decide(config_for: Any, storage_url:
     answers = [
         stage.epoch(evaluation, Epoch(n, {"monitor_accuracy": 0.5, "epoch_seconds": 1.0})) for n in (1, 2)
     ]
-    assert answers == [Answer.GO, Answer.PRUNE]
+    assert answers == [Decision.CONTINUE, Decision.PRUNE]
     seeds = {one.study.sampler.seed for one in (evaluation, other)}
     assert len(seeds) == 2

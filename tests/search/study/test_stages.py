@@ -11,8 +11,8 @@ import pytest
 from optuna.trial import TrialState
 
 from search.execution.messages import (
-    Answer,
     Built,
+    Decision,
     Epoch,
     EvaluationResult,
 )
@@ -50,7 +50,7 @@ def _work(stage: Any, worker: int = 0) -> ActiveEvaluation:
 def _complete(
     stage: Explore, evaluation: ActiveEvaluation, score: float, fingerprint: str, family: str = "plain_cnn"
 ) -> None:
-    assert stage.built(evaluation, _built(fingerprint, family)) == Answer.GO
+    assert stage.built(evaluation, _built(fingerprint, family)) == Decision.CONTINUE
     stage.finish(evaluation, EvaluationResult(names.COMPLETE, score=score))
 
 
@@ -148,13 +148,13 @@ def test_a_baseline_is_never_pruned_and_never_a_duplicate(
     config = config_for({"baseline": {"conv_stages": 2}}, pruner_options=options)
     stage = _explore(config, storage_url, tmp_path)
     baseline, drawn, worse = (_work(stage, n) for n in range(3))
-    assert stage.built(drawn, _built("same")) == Answer.GO
-    assert stage.built(baseline, _built("same")) == Answer.GO
+    assert stage.built(drawn, _built("same")) == Decision.CONTINUE
+    assert stage.built(baseline, _built("same")) == Decision.CONTINUE
     metrics = {names.EPOCH_SECONDS: 1.0, "monitor_accuracy": 0.9}
     stage.epoch(drawn, Epoch(1, metrics))
     stage.finish(drawn, EvaluationResult(names.COMPLETE, score=0.9))
     poor = Epoch(1, {**metrics, "monitor_accuracy": 0.1})
-    assert (stage.epoch(worse, poor), stage.epoch(baseline, poor)) == (Answer.PRUNE, Answer.GO)
+    assert (stage.epoch(worse, poor), stage.epoch(baseline, poor)) == (Decision.PRUNE, Decision.CONTINUE)
 
 
 def test_a_sampler_of_shared_names_refuses_a_baseline_that_has_none(
@@ -217,7 +217,7 @@ def test_the_sampler_learns_from_a_baseline_as_from_its_own_draws(
         evaluation = _work(stage)
         stage.suggest(evaluation, "dropout", Real(0.0, 0.5, step=0.1, default=0.2))
         for _ in range(2):  # a machine that dies here leaves it to the next, which tells it all again
-            assert stage.built(evaluation, _standing_built(neurons)) == Answer.GO
+            assert stage.built(evaluation, _standing_built(neurons)) == Decision.CONTINUE
         stage.finish(evaluation, EvaluationResult(names.COMPLETE, score=0.5))
         return stage.trials()[0].params
 
@@ -322,7 +322,7 @@ def test_a_candidate_drawn_twice_is_told_its_known_value_and_not_counted(
     stage = _explore(config_for(trials=2), storage_url, tmp_path)
     _complete(stage, _work(stage), 0.75, "same")
     again = _work(stage)
-    assert stage.built(again, _built("same")) == Answer.DUPLICATE
+    assert stage.built(again, _built("same")) == Decision.SKIP
     assert again.known is not None
     stage.finish(again, again.known)
     assert (again.known.state, stage.trials()[-1].value, stage.counted()) == (names.DUPLICATE, 0.75, 1)
@@ -381,7 +381,7 @@ def test_epochs_told_again_change_nothing(config_for: ConfigFor, storage_url: st
         evaluation.trained_seconds = 0.0
         for epoch in (1, 2):
             metrics = {"monitor_accuracy": 0.1 * epoch, "epoch_seconds": 2.0}
-            assert stage.epoch(evaluation, Epoch(epoch, metrics)) == Answer.GO
+            assert stage.epoch(evaluation, Epoch(epoch, metrics)) == Decision.CONTINUE
             times.append((attempt, epoch, evaluation.time))
     assert [time for _, _, time in times[:2]] == [time for _, _, time in times[2:]]
     assert stage.trials()[0].intermediate_values == {1: 0.1, 2: 0.2}
@@ -400,8 +400,8 @@ def test_a_hopeless_trial_is_pruned_on_monitor(
                 stage.epoch(evaluation, Epoch(epoch, {"monitor_accuracy": level, "epoch_seconds": 1.0}))
             )
         _complete(stage, evaluation, level, f"candidate-{number}")
-    assert set(answers[:16]) == {Answer.GO}
-    assert answers[-1] == Answer.PRUNE
+    assert set(answers[:16]) == {Decision.CONTINUE}
+    assert answers[-1] == Decision.PRUNE
 
 
 def test_confirm_gives_every_leader_the_same_seeds_once(
