@@ -21,7 +21,7 @@ from search.study.storage import open_storage
 from spaces.domains import Categorical, Integer
 from spaces.errors import UserError
 
-OWN = "tests.search.own_samplers"
+OWN = "tests.search.study.own_samplers"
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
