@@ -2,7 +2,7 @@
 
 Nothing else in Candor may touch them. Claiming a trial with its owner and its heartbeat in one transaction,
 and ending one with attributes and values in one, has no public counterpart; nor has counting without reading
-every trial. After an upgrade `tests/search/study/test_optuna_private.py` names the part that is gone or differs.
+every trial. `tests/search/study/test_optuna_private.py` names what an upgrade has changed.
 
 Optuna 6: version 5 announces the removal of `failed_trial_callback`, of the old distribution and journal
 classes, of `terminator` and of `optuna.integration`. Candor uses none of them. For the parts below nothing is
