@@ -1,14 +1,18 @@
 """What `deploy/` offers can be read by the programs it is for, keeps no password, and calls what exists."""
 
+import shlex
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
 from experiments.cli import app
 
-DEPLOY = Path(__file__).parent.parent / "deploy"
+ROOT = Path(__file__).parent.parent
+DEPLOY = ROOT / "deploy"
 
 
 def test_compose_shares_one_database_and_one_server_and_opens_no_port_to_the_world() -> None:
@@ -37,17 +41,55 @@ def test_the_array_job_is_a_shell_script_that_names_what_it_lacks() -> None:
     assert (done.returncode, "CANDOR_STORAGE: set it to postgresql" in done.stderr) == (1, True)
 
 
-@pytest.mark.parametrize("name", ["compose.yaml", "slurm.sh", "Dockerfile"])
-def test_what_could_not_be_run_is_said_at_the_top(name: str) -> None:
-    """Whoever opens the file knows what has been seen to work."""
-    head = "\n".join((DEPLOY / name).read_text().splitlines()[:2])
-    assert "Not run here" in head or "Not built here" in head
+def test_the_array_job_starts_a_worker_with_what_it_is_given(tmp_path: Path) -> None:
+    """A program in `candor`'s place prints what it was called with; the real one takes that."""
+    stand_in = tmp_path / "candor"
+    stand_in.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    stand_in.chmod(0o755)
+    variables = {
+        "CANDOR_STORAGE": "postgresql+psycopg://candor@db/studies",
+        "MLFLOW_TRACKING_URI": "http://m",
+    }
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_SUBMIT_DIR": "/shared", **variables}
+    command = ["bash", str(DEPLOY / "slurm.sh"), "joint", "--data", "/shared/images"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    called, *words = done.stdout.splitlines()
+    assert called == "worker"
+    assert parsed(words, variables) == ("joint", "/shared/images", Path("/shared/runs"), *variables.values())
 
 
-def test_the_commands_in_it_exist() -> None:
-    """`candor worker`, with the options that are given to it."""
-    import typer
+def test_the_worker_of_compose_is_started_with_options_that_exist() -> None:
+    worker = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["worker"]
+    line = worker["command"][-1].partition("exec candor worker ")[2]
+    line = line.replace("$${CANDOR_DATA:-/data}", "/data").replace("$$EXPERIMENT", "joint")
+    experiment, data, workspace, *addresses = parsed(shlex.split(line), worker["environment"])
+    assert (experiment, data, workspace) == ("joint", "/data", Path("/workspace"))
+    assert addresses == [worker["environment"][name] for name in ("CANDOR_STORAGE", "MLFLOW_TRACKING_URI")]
 
+
+def parsed(words: list[str], environment: dict[str, str]) -> tuple[object, ...]:
+    """What `candor worker` makes of a command line: experiment, data, workspace, storage, server."""
     worker = typer.main.get_command(app).commands["worker"]
-    options = {option for parameter in worker.params for option in parameter.opts}
-    assert {"--data", "--workspace"} <= options
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CANDOR_STORAGE", "MLFLOW_TRACKING_URI"):
+            patch.setenv(name, environment[name])
+        given = worker.make_context("worker", list(words)).params
+    return tuple(given[name] for name in ("experiment", "data", "workspace", "storage", "tracking_uri"))
+
+
+def test_the_server_of_compose_is_started_with_options_that_mlflow_has() -> None:
+    from mlflow.cli import server
+
+    command = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["mlflow"]["command"][-1]
+    given = {word for word in shlex.split(command) if word.startswith("--")}
+    assert given - {option for parameter in server.params for option in parameter.opts} == set()
+
+
+def test_the_image_holds_the_whole_program() -> None:
+    """Whatever it copies exists, and no package of the program is left out."""
+    lines = (DEPLOY / "Dockerfile").read_text().splitlines()
+    copied = [source for line in lines if line.startswith("COPY ") for source in line.split()[1:-1]]
+    assert [source for source in copied if not (ROOT / source).exists()] == []
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    assert {package.rstrip("*") for package in packages} - set(copied) == set()

@@ -68,10 +68,13 @@ def test_a_class_that_keras_has_no_config_of_is_named() -> None:
 
 
 @pytest.mark.parametrize("name", ["build", "logits_of_bytes", "subclassed_logits"])
-def test_what_keras_saves_is_taken(name: str, tmp_path: Path) -> None:
+def test_what_is_taken_keras_saves_and_opens_with_the_same_answers(name: str, tmp_path: Path) -> None:
     model = built(name)
     require_saveable(model)
     model.save(tmp_path / "model.keras")
+    own = {type(layer).__name__: type(layer) for layer in [model, *model._flatten_layers()]}
+    opened = keras.saving.load_model(tmp_path / "model.keras", custom_objects=own)
+    assert opened.predict_on_batch(IMAGES) == pytest.approx(model.predict_on_batch(IMAGES), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", REFUSED)

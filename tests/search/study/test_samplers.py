@@ -24,25 +24,63 @@ from spaces.errors import UserError
 OWN = "tests.search.study.own_samplers"
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_a_sampler_draws_numbers_and_choices(name: str) -> None:
-    if name == "gp" and find_spec("torch") is None:
-        with pytest.raises(UserError, match=r"needs torch: .*pip install -e"):
-            make_sampler(name, {}, 1)
-        return
-    study = optuna.create_study(sampler=make_sampler(name, {}, 1), direction="maximize")
-    for _ in range(10):
+EPOCHS = 12
+
+
+def drawn(name: str, seed: int) -> list[tuple[float, int]]:
+    """What a sampler draws for two names, trial after trial; the first of them is the score."""
+    study = optuna.create_study(sampler=make_sampler(name, {}, seed), direction="maximize")
+    found = []
+    for _ in range(12):
         trial = study.ask()
-        assert 0 <= trial.suggest_float("rate", 0, 1) <= 1
-        study.tell(trial, float(trial.suggest_categorical("kernels", [8, 16])))
-    assert len(study.trials) == 10
+        found.append((trial.suggest_float("rate", 0, 1), trial.suggest_categorical("kernels", [8, 16])))
+        study.tell(trial, found[-1][0])
+    return found
+
+
+@pytest.mark.parametrize("name", sorted({*SAMPLERS} - {"gp"}))
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_samplers_seed_decides_what_it_draws(name: str) -> None:
+    found = drawn(name, 1)
+    assert found == drawn(name, 1) != drawn(name, 2)
+    assert all(0 <= rate <= 1 for rate, _ in found)
+    assert {kernels for _, kernels in found} == {8, 16}
+
+
+@pytest.mark.skipif(find_spec("torch") is not None, reason="torch is there")
+def test_a_sampler_that_lacks_a_package_says_how_to_install_it() -> None:
+    with pytest.raises(UserError, match=r"needs torch: .*pip install -e"):
+        make_sampler("gp", {}, 1)
+
+
+def pruned_at(name: str, score: float) -> int | None:
+    """The epoch at which a trial with falling scores is pruned, after nine that ended between 0.5 and 0.6."""
+    options = {"lower": 0.1} if name == "threshold" else {}
+    pruner = make_pruner(name, options, EPOCHS)
+    study = optuna.create_study(study_name="pruned", direction="maximize", pruner=pruner)
+    for number in range(9):
+        trial = study.ask()
+        for epoch in range(1, EPOCHS + 1):
+            trial.report(0.5 + 0.01 * number + 0.001 * epoch, epoch)
+            trial.should_prune()  # some pruners note what they see
+        study.tell(trial, 0.5 + 0.01 * number)
+    trial = study.ask()
+    for epoch in range(1, EPOCHS + 1):
+        trial.report(score - 0.001 * epoch, epoch)
+        if trial.should_prune():
+            return epoch
+    return None
 
 
 @pytest.mark.parametrize("name", PRUNERS)
-def test_a_pruner_needs_no_options(name: str) -> None:
-    options = {"lower": 0.1} if name == "threshold" else {}
-    assert isinstance(make_pruner(name, options, 12), optuna.pruners.BasePruner)
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_pruner_without_options_ends_the_hopeless_and_leaves_the_best_alone(name: str) -> None:
+    assert pruned_at(name, 0.9) is None
+    ended = pruned_at(name, 0.05)
+    assert (ended is None) == (name == "none")
+    if name in ("median", "percentile", "patient"):
+        assert ended is not None
+        assert EPOCHS / 4 <= ended < EPOCHS
 
 
 def test_workers_share_one_quasi_random_sequence() -> None:
