@@ -3,18 +3,42 @@
 import math
 import subprocess
 import sys
+from pathlib import Path
 
-from benchmarks.__main__ import benchmarks
+import pytest
+
+from benchmarks.__main__ import Benchmark, main
 from benchmarks.peers import CANDOR, Run, against_peers
 
+Capture = pytest.CaptureFixture[str]
 
-def test_every_benchmark_says_what_it_measures() -> None:
-    """One line each; what only helps benchmarks is not among them."""
-    every = benchmarks()
-    assert {"chaos", "coordinator", "many_machines", "training_speed"} <= {b.name for b in every}
-    assert {"servers", "stand_in", "small_study"}.isdisjoint(b.name for b in every)
-    assert all(benchmark.summary.endswith((".", "?")) for benchmark in every)
-    assert any(benchmark.quick for benchmark in every)
+
+def test_every_module_with_a_main_is_a_benchmark_with_a_line_of_its_own(capsys: Capture) -> None:
+    """What only helps benchmarks is not listed."""
+    assert main(["--list"]) == 0
+    listed = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    modules = {path.stem: path.read_text() for path in Path("benchmarks").glob("[!_]*.py")}
+    assert listed.keys() == {name for name, text in modules.items() if "\ndef main(" in text}
+    assert "simulated_studies" in modules.keys() - listed.keys()
+    assert len({line.partition(name)[2] for name, line in listed.items()}) == len(listed)
+
+
+def test_the_quick_ones_run_unless_one_is_named_and_a_failure_is_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All of them run, whatever fails; a named one gets its arguments."""
+    every = (Benchmark("a", "", True), Benchmark("b", "", False), Benchmark("c", "", True))
+    ran: list[list[str]] = []
+
+    def call(command: list[str]) -> int:
+        ran.append(command[2:])
+        return 3 if command[2] == "benchmarks.a" else 0
+
+    monkeypatch.setattr("benchmarks.__main__.benchmarks", lambda: every)
+    monkeypatch.setattr(subprocess, "call", call)
+    assert (main([]), ran) == (3, [["benchmarks.a"], ["benchmarks.c"]])
+    ran.clear()
+    assert (main(["b", "--seeds", "2"]), ran) == (0, [["benchmarks.b", "--seeds", "2"]])
 
 
 def test_an_unknown_name_is_a_mistake() -> None:

@@ -18,7 +18,7 @@ from search.training.batches import prediction_batch
 from search.training.layers.replacing import layers_of
 
 #: A sixteenth of the images, a fiftieth of an epoch's work. How many matters little: see
-#: `benchmarks.exact_statistics`.
+#: docs/speed.md.
 _SHARE: Final = 16
 _FEWEST: Final = 128
 _MOST: Final = 512
