@@ -11,6 +11,7 @@ from typing import NoReturn
 import typer
 
 import experiments.commands
+from experiments.failures import passing_reason
 from search.safety.import_path import forget_current_folder
 from search.safety.secrets import masked
 from spaces.errors import UserError
@@ -47,7 +48,7 @@ def main() -> None:
     except UserError as error:
         _fail(str(error), 2)
     except Exception as error:
-        reason = _passing(error)
+        reason = passing_reason(error)
         if not reason:
             _fail("".join(traceback.format_exception(error)), 1)
         _fail(f"{reason}. Everything finished is kept; the same command goes on.", 1)
@@ -57,14 +58,3 @@ def _fail(message: str, code: int) -> NoReturn:
     """Print a message without the secrets in it, and end the command."""
     typer.echo(f"candor: {masked(message)}", err=True)
     sys.exit(code)
-
-
-def _passing(error: Exception) -> str:
-    """Why a command failed that can go on when that is over; "" for what is a mistake of ours."""
-    from search.study.retry import BrokenStudy, passing  # late: it imports Optuna
-
-    if isinstance(error, BrokenStudy):
-        return str(error)
-    if type(error).__name__ == "MlflowException" and "API request" in str(error):
-        return "the MLflow server does not answer; see that it runs, and that --tracking-uri is its address"
-    return passing(error)

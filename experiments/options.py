@@ -1,6 +1,7 @@
 """What several commands share: their options, and what they say at the end."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,8 +27,8 @@ Workspace = Annotated[
 ]
 
 
-def _address(tracking_uri: str | None) -> str | None:
-    """Raises UserError for what MLflow would take for the name of a plugin."""
+def checked_tracking_uri(tracking_uri: str | None) -> str | None:
+    """MLflow's address as it was given. Raises UserError for what MLflow would take for a plugin's name."""
     remember(tracking_uri)
     if tracking_uri and not re.match(r"[\w+.-]+:/|databricks|uc$", tracking_uri):
         raise UserError(
@@ -37,7 +38,7 @@ def _address(tracking_uri: str | None) -> str | None:
     return tracking_uri
 
 
-def _storage(url: str | None) -> str | None:
+def checked_storage(url: str | None) -> str | None:
     """Raises UserError for what SQLAlchemy cannot take apart."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
@@ -60,7 +61,7 @@ TrackingUri = Annotated[
     typer.Option(
         "--tracking-uri",
         envvar="MLFLOW_TRACKING_URI",
-        callback=_address,
+        callback=checked_tracking_uri,
         help="MLflow. Default: a file in the workspace.",
     ),
 ]
@@ -69,7 +70,7 @@ Storage = Annotated[
     typer.Option(
         "--storage",
         envvar="CANDOR_STORAGE",
-        callback=_storage,
+        callback=checked_storage,
         help="Optuna's storage. Default: a file in the workspace.",
     ),
 ]
@@ -137,22 +138,26 @@ def run_study(config: "ExperimentConfig", context: "RunContext", workspace: Path
         raise typer.Exit(130)
 
 
-def _tell(finished: "Finished", workspace: Path, tracking_uri: str | None) -> None:
-    """Say what came out, where it is, and how to go on."""
-    for sentence in finished.sentences:
-        typer.echo(sentence)
+def remarks(finished: "Finished", workspace: Path) -> Iterator[str]:
+    """What is not as it should be at the end of a search, a sentence each."""
     if not finished.over:
-        typer.echo("Stopped. The same command goes on where this one ended.")
+        yield "Stopped. The same command goes on where this one ended."
     if finished.waiting:
-        typer.echo(
+        yield (
             f"{finished.waiting} records wait for MLflow ({finished.trouble}); they are kept in "
             f"{workspace / 'spool'} and sent by the next search."
         )
     if finished.refused:
-        typer.echo(
+        yield (
             f"MLflow refused {finished.refused} records for good; they lie, with the reasons, under "
             f"{workspace / 'spool'}."
         )
+
+
+def _tell(finished: "Finished", workspace: Path, tracking_uri: str | None) -> None:
+    """Say what came out, where it is, and how to go on."""
+    for sentence in (*finished.sentences, *remarks(finished, workspace)):
+        typer.echo(sentence)
     if finished.report is not None:
         typer.echo(f"Report: {finished.report}")
     place = "" if str(workspace) == "runs" else f" WORKSPACE={workspace}"

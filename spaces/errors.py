@@ -4,8 +4,12 @@
 class UserError(Exception):
     """A mistake in a command, a file or an input: one sentence that says what, where and what to do.
 
-    The command line prints it without a traceback and exits with 2.
+    The command line prints it without a traceback and exits with 2; a notebook shows the sentence alone.
     """
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython and notebooks show in place of a traceback."""
+        return [f"candor: {self}"]
 
 
 class UnavailableError(Exception):

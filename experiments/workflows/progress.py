@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from experiments.workflows.notebook_display import live_in_notebook
 from search.execution.messages import Epoch, EvaluationResult
 from search.study.evaluation import ActiveEvaluation
 from search.study.explore import Explore
@@ -47,6 +48,10 @@ class Progress:
         """Draw until the block ends."""
         if self._quiet or not self._console.is_terminal:
             yield
+            return
+        if self._console.is_jupyter:
+            with live_in_notebook(self._render):
+                yield
             return
         with Live(get_renderable=self._render, console=self._console, refresh_per_second=4, transient=True):
             yield
