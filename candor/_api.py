@@ -16,7 +16,8 @@ from spaces.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.schema.spec import Spec
+    from experiments.schema.experiment import ExperimentConfig
+    from reports.records.study import StudyRecords
     from search.models.batches import LabelledPicture
 
 
@@ -77,18 +78,18 @@ def search(
         "protocol.epochs": epochs,
         "protocol.hours": hours,
     }
-    spec = _experiment(
+    config = _experiment(
         experiment, {key: value for key, value in plain.items() if value is not None}, overrides
     )
     from rich.console import Console
 
     from experiments.workflows import search as workflow
-    from experiments.workflows.context import Means
+    from experiments.workflows.context import RunContext
     from experiments.workflows.progress import Progress
     from search.workspace import Workspace
 
     place = Workspace.at(_folder(workspace))
-    means = Means(
+    context = RunContext(
         place,
         workers,
         storage or os.environ.get("CANDOR_STORAGE"),
@@ -96,7 +97,7 @@ def search(
         gpu_share,
     )
     try:
-        finished = workflow.search(spec, means, Progress(Console(), quiet))
+        finished = workflow.search(config, context, Progress(Console(), quiet))
     except UserError:
         raise
     except Exception as error:
@@ -104,7 +105,7 @@ def search(
         if not reason:
             raise
         raise UserError(f"{reason}. Everything finished is kept; the same call continues.") from error
-    return result_of(finished, spec.name, means.tracking, tuple(remarks(finished, place.folder)))
+    return result_of(finished, config.name, context.tracking, tuple(remarks(finished, place.folder)))
 
 
 def report(
@@ -149,7 +150,7 @@ def load_study(
     study: str | None = None,
     workspace: str | Path | None = None,
     tracking_uri: str | None = None,
-) -> Any:
+) -> "StudyRecords":
     """Read what MLflow holds of a study, as pandas frames. docs/reports.md describes them.
 
     Args:
@@ -236,7 +237,7 @@ def _rows(labelled: "LabelledPicture", box: Sequence[str]) -> list[list[Any]]:
 
 
 def _pictures(images: Any) -> Iterable[Any]:
-    """The pictures that a caller means; paths, folders and globs are looked up."""
+    """The pictures that a caller context; paths, folders and globs are looked up."""
     import numpy as np
 
     from search.models.images import Picture, gather
@@ -258,12 +259,16 @@ def _pictures(images: Any) -> Iterable[Any]:
 
 def _experiment(
     experiment: str | Path | Mapping[str, Any], plain: Mapping[str, Any], overrides: Mapping[str, Any] | None
-) -> "Spec":
-    from experiments.schema.spec import Spec
+) -> "ExperimentConfig":
+    from experiments.schema.experiment import ExperimentConfig
 
-    spec = Spec.parse(experiment, "experiment") if isinstance(experiment, Mapping) else Spec.load(experiment)
+    config = (
+        ExperimentConfig.parse(experiment, "experiment")
+        if isinstance(experiment, Mapping)
+        else ExperimentConfig.load(experiment)
+    )
     changes = {**plain, **(overrides or {})}
-    return spec.override(changes) if changes else spec
+    return config.override(changes) if changes else config
 
 
 def _folder(workspace: str | Path | None) -> Path:

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.workflows.search import Finished
+    from reports.records.study import StudyRecords
 
 #: The columns that are shown of the table; `table` has all of them.
 _SHOWN: Final = (
@@ -46,7 +47,7 @@ class SearchResult:
     tracking_uri: str
 
     @cached_property
-    def records(self) -> Any:
+    def records(self) -> "StudyRecords":
         """Everything that MLflow holds of the study: see `load_study`.
 
         Raises:
