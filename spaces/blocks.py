@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from spaces.family import InfeasibleArchitecture, Shape
+from spaces.errors import InfeasibleArchitecture
+from spaces.shapes import Shape
 
 if TYPE_CHECKING:
     import keras_tuner

@@ -1,4 +1,4 @@
-"""The exceptions that a person who typed a command may see."""
+"""The exceptions of spaces: a user's mistake, and an architecture that cannot be built."""
 
 
 class UserError(Exception):
@@ -17,3 +17,22 @@ class UnavailableError(Exception):
 
     The command line prints it without a traceback and exits with 1: the same command may work later.
     """
+
+
+class InfeasibleArchitecture(Exception):
+    """An architecture that cannot be built for these images or within these limits.
+
+    Args:
+        reason: why, in words.
+        violation: by how much a limit is exceeded, value / limit - 1, above 0.
+        parameters: the number of its parameters, where it is known.
+        macs: its multiply-adds for one image, where they are known.
+    """
+
+    def __init__(
+        self, reason: str, *, violation: float, parameters: int | None = None, macs: int | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.violation = violation
+        self.parameters = parameters
+        self.macs = macs

@@ -19,24 +19,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 import spaces.families
 from spaces.domains import is_number
 from spaces.errors import UserError
+from spaces.shapes import Shape
 
 if TYPE_CHECKING:
     import keras
     import keras_tuner
-
-Shape = tuple[int, int, int]  # height, width, channels
-
-
-class InfeasibleArchitecture(Exception):
-    """An architecture that cannot be built here, and by how much: `violation` = value / limit - 1 > 0."""
-
-    def __init__(
-        self, reason: str, *, violation: float, parameters: int | None = None, macs: int | None = None
-    ) -> None:
-        super().__init__(reason)
-        self.violation = violation
-        self.parameters = parameters
-        self.macs = macs
 
 
 class _Largest:
@@ -97,7 +84,7 @@ class Family:
         except TypeError as error:
             raise UserError(f"{self.name} is not described completely: {error}.") from None
 
-    def longest(self) -> dict[str, int]:
+    def max_list_lengths(self) -> dict[str, int]:
         """How many items each list has at most, as `sample` draws it; {} where that asks `hp` for more."""
         try:
             largest = self.to_dict(self.sample(_Largest()))
@@ -105,20 +92,15 @@ class Family:
             return {}
         return {name: len(value) for name, value in largest.items() if isinstance(value, list)}
 
-    def hypermodel(self, input_shape: Shape, num_classes: int) -> "keras_tuner.HyperModel":
-        """The family for Keras Tuner's own tuners; they need integer labels. Imports Keras."""
-        from spaces.keras_tuner.hypermodels import FamilyHyperModel
-
-        return FamilyHyperModel(self, input_shape, num_classes)
-
     def variant_of(self, architecture: Any) -> str:
         """The name of the variant that is equal to `architecture`, or an empty string."""
         return next((name for name, variant in self.variants.items() if variant == architecture), "")
 
 
 def family_names() -> tuple[str, ...]:
-    """The names of all families, from the file names in `spaces/families/`."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(spaces.families.__path__)))
+    """The names of all families, from the file names in `spaces/families/` and in $CANDOR_FAMILIES."""
+    folders = spaces.families.find_folders()
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(folders)))
 
 
 @cache

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.family import Shape
+from spaces.shapes import Shape
 
 #: Networks are fed numbers that differ by about 1; pixels in [0, 1] divided by 255 differ by 1/255.
 _LEAST = 1 / 16

@@ -14,7 +14,7 @@ from typing import Any, Final
 import keras
 
 from spaces.errors import UserError
-from spaces.keras_tuner.custom_objects import FOUND, introduce
+from spaces.keras_tuner.custom_objects import KERAS_PACKAGES, register_custom_objects
 
 _WITHOUT: Final = 'or go without with protocol.keep_models = "none".'
 
@@ -66,7 +66,7 @@ def _unopenable(operation: Any) -> str:
     numbers are as if it had drawn none: what is kept trains as what is not.
     """
     text, randomness, reason = _written(operation), random.getstate(), ""
-    introduce(json.loads(text))
+    register_custom_objects(json.loads(text))
 
     def opened() -> None:
         keras.saving.deserialize_keras_object(json.loads(text), safe_mode=True)
@@ -102,7 +102,7 @@ def _innermost(error: Exception) -> str:
 
 
 def _remedy(kind: type) -> str:
-    if kind.__module__.partition(".")[0] in FOUND:
+    if kind.__module__.partition(".")[0] in KERAS_PACKAGES:
         return (
             "in place of a lambda, or of a function that is not registered with Keras, take an expression of "
             'keras.ops, or what Keras has a name for, such as activation="softmax"'

@@ -6,15 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from spaces.counting import Counts, count, count_before_building
 from spaces.domains import Domain, Value
-from spaces.errors import UserError
-from spaces.family import (
-    Family,
-    InfeasibleArchitecture,
-    Shape,
-    fingerprint,
-    load_family,
-    nearest,
-)
+from spaces.errors import InfeasibleArchitecture, UserError
+from spaces.family import Family, fingerprint, load_family, nearest
+from spaces.shapes import Shape
 from spaces.user_code import checked
 
 if TYPE_CHECKING:
@@ -25,7 +19,7 @@ _LONGEST_LABEL = 72  # of a hypermodel's architecture, in letters
 
 
 @dataclass(frozen=True)
-class Realised:
+class BuiltArchitecture:
     """One architecture, built: images (n, height, width, channels) in [0, 1] to float32 probabilities.
 
     `training`: what a hypermodel decides of its own training, in the words of a recipe: optimizer,
@@ -44,7 +38,7 @@ class Realised:
 
 
 @dataclass(frozen=True)
-class Limits:
+class SizeLimits:
     """What a network may have at most; None is no limit."""
 
     parameters: int | None = None
@@ -75,23 +69,27 @@ class FamilyArm:
     family: Family
     fixed: Any = None
 
-    def realise(
-        self, hp: "keras_tuner.HyperParameters", input_shape: Shape, num_classes: int, limits: Limits
-    ) -> Realised:
+    def build(
+        self, hp: "keras_tuner.HyperParameters", input_shape: Shape, num_classes: int, limits: SizeLimits
+    ) -> BuiltArchitecture:
         """Draws an architecture and builds it."""
         if self.fixed is not None:
             return self._built(self.fixed, input_shape, num_classes, limits)
         drawn = self.family.to_dict(self.family.sample(hp))
         return self._built(self.family.from_dict(drawn), input_shape, num_classes, limits)
 
-    def rebuild(self, architecture: Mapping[str, Any], input_shape: Shape, num_classes: int) -> Realised:
+    def rebuild(
+        self, architecture: Mapping[str, Any], input_shape: Shape, num_classes: int
+    ) -> BuiltArchitecture:
         """Builds an architecture that is known."""
-        return self._built(self.family.from_dict(architecture), input_shape, num_classes, Limits())
+        return self._built(self.family.from_dict(architecture), input_shape, num_classes, SizeLimits())
 
-    def _built(self, architecture: Any, input_shape: Shape, num_classes: int, limits: Limits) -> Realised:
+    def _built(
+        self, architecture: Any, input_shape: Shape, num_classes: int, limits: SizeLimits
+    ) -> BuiltArchitecture:
         family = self.family
         model, counts = build_within(lambda: family.build(architecture, input_shape, num_classes), limits)
-        return Realised(
+        return BuiltArchitecture(
             family=family.name,
             variant=family.variant_of(architecture),
             architecture=family.to_dict(architecture),
@@ -109,9 +107,9 @@ class HyperModelArm:
 
     name: str
 
-    def realise(
-        self, hp: "keras_tuner.HyperParameters", input_shape: Shape, num_classes: int, limits: Limits
-    ) -> Realised:
+    def build(
+        self, hp: "keras_tuner.HyperParameters", input_shape: Shape, num_classes: int, limits: SizeLimits
+    ) -> BuiltArchitecture:
         """Builds with `hp`, and again without counting first if the hypermodel computes while it builds."""
         from spaces.keras_tuner import hypermodels, training_config
 
@@ -125,7 +123,7 @@ class HyperModelArm:
         training = training_config.training_of(hypermodel, hp, model, input_shape)
         values = getattr(hp, "drawn", hp.values)
         drawn = {name: value for name, value in values.items() if (name, value) != ("family", self.name)}
-        return Realised(
+        return BuiltArchitecture(
             family=self.name,
             variant="",
             architecture=drawn,
@@ -137,7 +135,9 @@ class HyperModelArm:
             training=training,
         )
 
-    def rebuild(self, architecture: Mapping[str, Any], input_shape: Shape, num_classes: int) -> Realised:
+    def rebuild(
+        self, architecture: Mapping[str, Any], input_shape: Shape, num_classes: int
+    ) -> BuiltArchitecture:
         """Builds with the values that were drawn once."""
         from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
 
@@ -147,7 +147,7 @@ class HyperModelArm:
             )
 
         hp = DrawnHyperParameters(unknown, fixed=architecture)
-        return self.realise(hp, input_shape, num_classes, Limits())
+        return self.build(hp, input_shape, num_classes, SizeLimits())
 
 
 Arm = FamilyArm | HyperModelArm
@@ -178,7 +178,7 @@ class Space:
         """The names of the arms."""
         return tuple(arm.name for arm in self.arms)
 
-    def realise(
+    def build(
         self,
         hp: "keras_tuner.HyperParameters",
         input_shape: Shape,
@@ -186,22 +186,22 @@ class Space:
         *,
         max_parameters: int | None = None,
         max_macs: int | None = None,
-    ) -> Realised:
+    ) -> BuiltArchitecture:
         """Draws a candidate from `hp` and builds it; with several arms, the first choice is called "family".
 
         Raises:
             InfeasibleArchitecture: before any weight is allocated.
         """
-        limits = Limits(max_parameters, max_macs)
+        limits = SizeLimits(max_parameters, max_macs)
         if len(self.arms) == 1:
-            return self.arms[0].realise(hp, input_shape, num_classes, limits)
+            return self.arms[0].build(hp, input_shape, num_classes, limits)
         name = hp.Choice("family", list(self.families))
         with hp.conditional_scope("family", [name]):
-            return self._arm(name).realise(hp, input_shape, num_classes, limits)
+            return self._arm(name).build(hp, input_shape, num_classes, limits)
 
     def rebuild(
         self, family: str, architecture: Mapping[str, Any], input_shape: Shape, num_classes: int
-    ) -> Realised:
+    ) -> BuiltArchitecture:
         """Builds a known architecture of a family, whether the space has that family or not."""
         return _arm(family).rebuild(architecture, input_shape, num_classes)
 
@@ -211,7 +211,7 @@ class Space:
 
 def build_within(
     build: Callable[[], "keras.Model"],
-    limits: Limits,
+    limits: SizeLimits,
     *,
     computes: bool = False,
     image_shape: Shape | None = None,
@@ -225,7 +225,7 @@ def build_within(
             where counting first fails for that, what it built is counted.
         image_shape: what it is counted for, should it take images of any size.
     """
-    if limits != Limits():
+    if limits != SizeLimits():
         try:
             limits.check(count_before_building(build, image_shape))
         except (InfeasibleArchitecture, UserError):

@@ -216,4 +216,4 @@ def _longest(stem: str, family: Family, experiment: "ExperimentConfig") -> float
         for name in (count, f"family={family.name}/{count}")
     ]
     said = [value for entry in entries for value in _values(entry) if isinstance(value, int)]
-    return max([family.longest().get(stem, math.inf), *said])
+    return max([family.max_list_lengths().get(stem, math.inf), *said])

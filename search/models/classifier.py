@@ -90,9 +90,9 @@ def register_own_classes(path: Path, family: str) -> None:
             config = json.loads(archive.read("config.json"))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         return  # `load` says what is wrong with it
-    from spaces.keras_tuner.custom_objects import know_own_classes
+    from spaces.keras_tuner.custom_objects import import_custom_objects
 
-    know_own_classes(config, family)
+    import_custom_objects(config, family)
 
 
 def load(path: Path, called: str) -> "keras.Model":

@@ -58,12 +58,12 @@ from search.training.replicates import (
 )
 from search.training.worst_images import write_gallery
 from spaces.domains import Domain, domain_from_dict
-from spaces.errors import UserError
-from spaces.family import InfeasibleArchitecture, fingerprint
+from spaces.errors import InfeasibleArchitecture, UserError
+from spaces.family import fingerprint
 from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
 from spaces.outline import outline
 from spaces.saving import require_saveable
-from spaces.space import Realised, Space
+from spaces.space import BuiltArchitecture, Space
 
 
 def run(pipe: Connection) -> None:
@@ -91,20 +91,20 @@ def _evaluate(pipe: Connection, task: Task) -> None:
     keras.utils.set_random_seed(task.seed)
     dataset = Prepared.open(Path(task.dataset))
     try:
-        realised, recipe, hp = _candidate(pipe, task, dataset)
+        network, recipe, hp = _candidate(pipe, task, dataset)
     except InfeasibleArchitecture as error:
         send(pipe, _infeasible(error))
         return
-    built = _built(realised, recipe, hp)
+    built = _built(network, recipe, hp)
     if ask(pipe, built) != Decision.CONTINUE or task.describe_only:
         return
     if finished.exists():  # trained to the end before, told to nobody
         send(pipe, EvaluationResult(**json.loads(finished.read_text())))
         return
     if task.keep_model:
-        require_saveable(realised.model)
+        require_saveable(network.model)
     _write_record(folder / "artifacts", task, dataset, built)
-    result = _train_and_measure(pipe, task, dataset, realised, recipe)
+    result = _train_and_measure(pipe, task, dataset, network, recipe)
     if result.state != "stopped" and not task.sample:
         settle(folder / "artifacts", files=True)
         write_whole(finished, json.dumps(dataclasses.asdict(result)))
@@ -121,16 +121,16 @@ def _use(precision: str, threads: int) -> None:
 
 def _candidate(
     pipe: Connection, task: Task, dataset: Prepared
-) -> tuple[Realised, Recipe, DrawnHyperParameters | None]:
+) -> tuple[BuiltArchitecture, Recipe, DrawnHyperParameters | None]:
     """The candidate of this task: fixed by the plan, or drawn through the pipe, with what it was drawn by."""
     space = Space.parse(task.space)
     classes = len(dataset.class_names)
     if task.candidate is not None:
-        realised = space.rebuild(
+        network = space.rebuild(
             task.candidate["family"], task.candidate["architecture"], dataset.image_shape, classes
         )
-        _require_the_same(task.candidate, realised)
-        return realised, _decided(task.candidate["recipe"], realised), None
+        _require_the_same(task.candidate, network)
+        return network, _decided(task.candidate["recipe"], network), None
 
     def suggest(name: str, domain: Domain) -> Value:
         value: Value = ask(pipe, Suggest(name, domain.to_dict()))
@@ -141,49 +141,49 @@ def _candidate(
         recipe[field] = suggest(names.RECIPE + field, domain_from_dict(domain))
     narrowed = {name: domain_from_dict(domain) for name, domain in task.domains.items()}
     hp = DrawnHyperParameters(suggest, fixed=task.fix, domains=narrowed)
-    realised = space.realise(
+    network = space.build(
         hp,
         dataset.image_shape,
         classes,
         max_parameters=task.max_parameters,
         max_macs=task.max_macs,
     )
-    return realised, _decided(recipe, realised), hp
+    return network, _decided(recipe, network), hp
 
 
-def _require_the_same(candidate: Mapping[str, Any], realised: Realised) -> None:
+def _require_the_same(candidate: Mapping[str, Any], network: BuiltArchitecture) -> None:
     """Refuse another network of the same values: the hypermodel was changed, or it builds by chance."""
-    then, now = candidate.get("parameters", realised.parameters), realised.parameters
+    then, now = candidate.get("parameters", network.parameters), network.parameters
     if then != now:
         raise UserError(
-            f"{realised.family} builds another network than when it was explored ({then:,} parameters, now "
+            f"{network.family} builds another network than when it was explored ({then:,} parameters, now "
             f"{now:,}): it was changed, or it builds by chance; a change needs a new study"
         )
 
 
-def _decided(recipe: Mapping[str, Any], realised: Realised) -> Recipe:
+def _decided(recipe: Mapping[str, Any], network: BuiltArchitecture) -> Recipe:
     """The recipe with what a hypermodel decides of its own training in place of it."""
     known = {field.name for field in dataclasses.fields(Recipe)}
-    return Recipe.from_dict({**recipe, **{k: v for k, v in realised.training.items() if k in known}})
+    return Recipe.from_dict({**recipe, **{k: v for k, v in network.training.items() if k in known}})
 
 
 def _infeasible(error: InfeasibleArchitecture) -> Infeasible:
     return Infeasible(str(error), error.violation, error.parameters, error.macs)
 
 
-def _built(realised: Realised, recipe: Recipe, hp: DrawnHyperParameters | None) -> Built:
-    architecture = {"family": realised.family, **realised.architecture}
+def _built(network: BuiltArchitecture, recipe: Recipe, hp: DrawnHyperParameters | None) -> Built:
+    architecture = {"family": network.family, **network.architecture}
     return Built(
-        family=realised.family,
-        variant=realised.variant,
-        label=realised.label,
-        architecture=realised.architecture,
-        facts=realised.facts,
+        family=network.family,
+        variant=network.variant,
+        label=network.label,
+        architecture=network.architecture,
+        facts=network.facts,
         recipe=recipe.to_dict(),
         architecture_fingerprint=fingerprint(architecture),
         candidate_fingerprint=fingerprint({"architecture": architecture, "recipe": recipe.to_dict()}),
-        parameters=realised.parameters,
-        macs=realised.macs,
+        parameters=network.parameters,
+        macs=network.macs,
         unmet=sorted(hp.unmet) if hp else [],
         stood={path: one._asdict() | {"domain": one.domain.to_dict()} for path, one in hp.stood.items()}
         if hp
@@ -204,7 +204,7 @@ def _write_record(artifacts: Path, task: Task, dataset: Prepared, built: Built) 
 
 
 def _train_and_measure(
-    pipe: Connection, task: Task, dataset: Prepared, realised: Realised, recipe: Recipe
+    pipe: Connection, task: Task, dataset: Prepared, network: BuiltArchitecture, recipe: Recipe
 ) -> EvaluationResult:
     started = time.perf_counter()
     planned = rounds(task, dataset)
@@ -213,8 +213,8 @@ def _train_and_measure(
     judged: list[Judged] = []
     outcome = "complete"
     for number, one in enumerate(planned):
-        network = realised if number == 0 else _again(task, dataset, realised, one.seed)
-        trained = _train(pipe, task, network, recipe, one, number, len(history))
+        again = network if number == 0 else _again(task, dataset, network, one.seed)
+        trained = _train(pipe, task, again, recipe, one, number, len(history))
         trainings.append(trained)
         history += [{**row, "epoch": len(history) + n} for n, row in enumerate(trained.history, start=1)]
         outcome = trained.outcome
@@ -231,15 +231,15 @@ def _train_and_measure(
     metrics = {
         names.BEST_EPOCH: _mean(one.best_epoch for one in trainings),
         names.EPOCHS: _mean(one.epochs for one in trainings),
-        names.PARAMETERS: float(realised.parameters),
-        names.MACS: float(realised.macs),
+        names.PARAMETERS: float(network.parameters),
+        names.MACS: float(network.macs),
         names.IMAGES_PER_SECOND: _mean(one.images_per_second for one in trainings),
     }
     if outcome != "stopped" and not task.sample:
         artifacts = Path(task.folder) / "artifacts"
         _write_history(artifacts / names.HISTORY_CSV, history)
         if task.validate:
-            (artifacts / names.LAYERS_JSON).write_text(json.dumps(outline(realised.model)))
+            (artifacts / names.LAYERS_JSON).write_text(json.dumps(outline(network.model)))
         if outcome == "complete":
             metrics |= final_metrics(judged, validated=task.validate)
             np.savez_compressed(artifacts / names.PREDICTIONS_NPZ, **predictions(judged))
@@ -257,7 +257,7 @@ def _train_and_measure(
 def _train(
     pipe: Connection,
     task: Task,
-    realised: Realised,
+    network: BuiltArchitecture,
     recipe: Recipe,
     one: Round,
     number: int,
@@ -269,27 +269,27 @@ def _train(
         return Decision(ask(pipe, Epoch(epochs_before + epoch, dict(metrics))))
 
     return train(
-        realised.model,
+        network.model,
         recipe,
         (one.training.images, one.training.labels),
         (one.monitor.images, one.monitor.labels),
-        num_classes=realised.model.output_shape[-1],
-        epochs=min(task.epochs, realised.training.get("epochs", task.epochs)),
+        num_classes=network.model.output_shape[-1],
+        epochs=min(task.epochs, network.training.get("epochs", task.epochs)),
         patience=task.patience,
         objective=task.objective,
         seed=one.seed,
         checkpoint=Path(task.folder) / ("checkpoint" if number == 0 else f"checkpoint-{number + 1}"),
         report=report,
         rates=tuple(task.rates or ()),
-        shuffle=bool(realised.training.get("shuffle", True)),
+        shuffle=bool(network.training.get("shuffle", True)),
     )
 
 
-def _again(task: Task, dataset: Prepared, realised: Realised, seed: int) -> Realised:
+def _again(task: Task, dataset: Prepared, network: BuiltArchitecture, seed: int) -> BuiltArchitecture:
     """The same architecture with the first weights of another seed."""
     keras.utils.set_random_seed(seed)
     return Space.parse(task.space).rebuild(
-        realised.family, realised.architecture, dataset.image_shape, len(dataset.class_names)
+        network.family, network.architecture, dataset.image_shape, len(dataset.class_names)
     )
 
 

@@ -17,7 +17,7 @@ from spaces.blocks import (
     require_side,
     sample_widths,
 )
-from spaces.family import Shape
+from spaces.shapes import Shape
 
 if TYPE_CHECKING:
     import keras

@@ -20,7 +20,7 @@ from spaces.blocks import (
     sample_head,
     sample_widths,
 )
-from spaces.family import Shape
+from spaces.shapes import Shape
 
 if TYPE_CHECKING:
     import keras

@@ -14,7 +14,7 @@ from spaces.blocks import (
     resized,
     sample_dropout,
 )
-from spaces.family import Shape
+from spaces.shapes import Shape
 
 if TYPE_CHECKING:
     import keras

@@ -18,7 +18,7 @@ from spaces.blocks import (
     sample_dropout,
     sample_widths,
 )
-from spaces.family import Shape
+from spaces.shapes import Shape
 
 if TYPE_CHECKING:
     import keras

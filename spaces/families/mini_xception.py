@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from spaces.blocks import dashes, facts_of, normalise
-from spaces.family import Shape
+from spaces.shapes import Shape
 
 if TYPE_CHECKING:
     import keras

@@ -19,7 +19,7 @@ from spaces.blocks import (
     sample_head,
     sample_widths,
 )
-from spaces.family import Shape
+from spaces.shapes import Shape
 
 if TYPE_CHECKING:
     import keras

@@ -17,7 +17,7 @@ from spaces.blocks import (
     sample_head,
 )
 from spaces.errors import UserError
-from spaces.family import Shape
+from spaces.shapes import Shape
 
 if TYPE_CHECKING:
     import keras

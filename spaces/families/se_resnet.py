@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spaces.families import resnet
-from spaces.family import Shape
+from spaces.shapes import Shape
 
 if TYPE_CHECKING:
     import keras

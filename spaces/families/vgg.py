@@ -19,7 +19,7 @@ from spaces.blocks import (
     require_side,
     sample_head,
 )
-from spaces.family import Shape
+from spaces.shapes import Shape
 
 if TYPE_CHECKING:
     import keras

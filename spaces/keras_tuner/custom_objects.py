@@ -15,18 +15,18 @@ from spaces.errors import UserError
 from spaces.user_code import imported
 
 #: Packages whose classes and functions Keras finds by itself.
-FOUND: Final = frozenset({"keras", "keras_hub", "keras_cv", "keras_nlp", "builtins"})
+KERAS_PACKAGES: Final = frozenset({"keras", "keras_hub", "keras_cv", "keras_nlp", "builtins"})
 #: What Keras writes into the config of every layer.
 _OF_KERAS: Final = frozenset({"name", "trainable", "dtype"})
 
 
-def know_own_classes(config: Any, family: str) -> None:
+def import_custom_objects(config: Any, family: str) -> None:
     """Import the module of a hypermodel, "package.module:name", if Keras needs it to open what that made.
 
     config: of a model that a study kept. Never of a file from elsewhere, for what is imported runs. Raises
     UserError where something of the config is not there any more.
     """
-    wanted = list(_foreign(config))
+    wanted = list(_custom_parts(config))
     if not wanted:
         return
     module = family.partition(":")[0]
@@ -37,7 +37,7 @@ def know_own_classes(config: Any, family: str) -> None:
     except Exception as error:  # whatever somebody's module raises
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise UserError(f"{module}, which built a kept model, cannot be imported ({reason}).") from error
-    introduce(config)
+    register_custom_objects(config)
     for part in wanted:
         if keras.saving.get_registered_object(_name(part)) is None:
             raise UserError(
@@ -46,19 +46,19 @@ def know_own_classes(config: Any, family: str) -> None:
             )
 
 
-def introduce(config: Any) -> None:
+def register_custom_objects(config: Any) -> None:
     """Let Keras find the classes of a config that are not its own, in modules that are imported already.
 
     It imports none. For the whole process: whoever opens the file later, or a copy, need not be told.
     """
-    for part in _foreign(config):
+    for part in _custom_parts(config):
         kind = getattr(sys.modules.get(part["module"]), part["class_name"], None)
         if isinstance(kind, type) and hasattr(kind, "from_config"):
-            keras.saving.get_custom_objects()[_name(part)] = _Revived(kind)
+            keras.saving.get_custom_objects()[_name(part)] = _CustomClass(kind)
 
 
 @dataclass(frozen=True)
-class _Revived:
+class _CustomClass:
     """A class as Keras makes it from a config, also one that takes nothing of what Keras itself adds."""
 
     kind: Any
@@ -72,16 +72,20 @@ class _Revived:
             return self.kind.from_config(own)
 
 
-def _foreign(config: Any) -> Iterator[Mapping[str, Any]]:
+def _custom_parts(config: Any) -> Iterator[Mapping[str, Any]]:
     """Every class and function of a config that is not Keras' own."""
     if isinstance(config, list):
         for one in config:
-            yield from _foreign(one)
+            yield from _custom_parts(one)
     elif isinstance(config, dict):
         module, name = config.get("module"), config.get("class_name")
-        if isinstance(module, str) and isinstance(name, str) and module.partition(".")[0] not in FOUND:
+        if (
+            isinstance(module, str)
+            and isinstance(name, str)
+            and module.partition(".")[0] not in KERAS_PACKAGES
+        ):
             yield config
-        yield from _foreign(list(config.values()))
+        yield from _custom_parts(list(config.values()))
 
 
 def _name(part: Mapping[str, Any]) -> str:

@@ -13,15 +13,12 @@ import keras_tuner
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.errors import UserError
-from spaces.family import (
-    Family,
-    InfeasibleArchitecture,
-    Shape,
-)
+from spaces.errors import InfeasibleArchitecture, UserError
+from spaces.family import Family
 from spaces.input_range import takes_bytes
-from spaces.keras_tuner.isolation import undisturbed
+from spaces.keras_tuner._isolation import isolated
 from spaces.keras_tuner.training_config import refuse_own_training
+from spaces.shapes import Shape
 from spaces.user_code import imported
 
 #: Probabilities of 16 bits add up to 1 within a hundredth.
@@ -64,7 +61,7 @@ def load_hypermodel(spec: str, input_shape: Shape, num_classes: int) -> keras_tu
     Raises:
         UserError: if there is no such module or name, or it is no hypermodel.
     """
-    with undisturbed(spec):
+    with isolated(spec):
         found = imported(spec)
     known = {"input_shape": input_shape, "num_classes": num_classes, "classes": num_classes}
     if isinstance(found, keras_tuner.HyperModel):
@@ -76,7 +73,7 @@ def load_hypermodel(spec: str, input_shape: Shape, num_classes: int) -> keras_tu
     if not isinstance(found, type):
         return _Function(partial(found, **given), spec)
     try:
-        with undisturbed(spec):
+        with isolated(spec):
             hypermodel = found(**given)
     except TypeError as error:
         raise UserError(f"{spec} cannot be made ({error}): name an instance of it instead.") from error
@@ -95,7 +92,7 @@ def built(
         UserError: if it is no Keras model, one for other images or classes, or one that trains its own way.
     """
     try:
-        with undisturbed(hypermodel.name or type(hypermodel).__name__):
+        with isolated(hypermodel.name or type(hypermodel).__name__):
             hypermodel.declare_hyperparameters(hp)
             model = hypermodel.build(hp)
             if isinstance(model, keras.Sequential) and not model.built:

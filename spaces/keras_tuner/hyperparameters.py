@@ -54,7 +54,7 @@ def _last_on_step(low: float, high: float, step: float | None) -> float:
     return high if step is None else min(high, low + step * int((high - low) / step + 1e-8))
 
 
-class Stood(NamedTuple):
+class FixedHyperparameter(NamedTuple):
     """A hyperparameter that was fixed beforehand: its plain name, what it might have been, what it is."""
 
     name: str
@@ -82,7 +82,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
         self._fixed = dict(fixed or {})
         self._domains = dict(domains or {})
         self._met: set[str] = set()
-        self._stood: dict[str, Stood] = {}
+        self._stood: dict[str, FixedHyperparameter] = {}
         self._answers: dict[str, Value] = {}  # by path; shared with copies, as `_met` and `_lent` are
         self._lent: dict[str, Value] = {}
 
@@ -97,7 +97,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
         return frozenset({*self._fixed, *self._domains} - self._met)
 
     @property
-    def stood(self) -> dict[str, Stood]:
+    def stood(self) -> dict[str, FixedHyperparameter]:
         """What was fixed beforehand and declared so far, by path."""
         return dict(self._stood)
 
@@ -129,7 +129,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
                 value = _accepted(name, self._fixed[name], hyperparameter, domain)
                 if not _is_constant(hyperparameter):
                     searched = self._narrowed(path, hyperparameter.name) or domain
-                    self._stood[path] = Stood(hyperparameter.name, searched, value)
+                    self._stood[path] = FixedHyperparameter(hyperparameter.name, searched, value)
                 return value
         narrowed = self._narrowed(path, hyperparameter.name)
         if narrowed is not None:

@@ -13,11 +13,11 @@ import keras_tuner
 import numpy as np
 
 from spaces.errors import UserError
-from spaces.family import Shape
-from spaces.keras_tuner.isolation import undisturbed
+from spaces.keras_tuner._isolation import isolated
+from spaces.shapes import Shape
 
 #: What a `fit` of one's own may decide of training; anything else that it changes is refused.
-HONOURED = ("batch_size", "epochs", "shuffle")
+FIT_ARGUMENTS = ("batch_size", "epochs", "shuffle")
 #: Methods by which a model class decides how it is trained.
 _TRAINING = ("fit", "train_step", "compute_loss")
 #: What a recipe calls its optimizers.
@@ -115,7 +115,7 @@ def _fit_of(
     calls: list[Mapping[str, Any]] = []
     model.fit = _recorder(calls)
     try:
-        with undisturbed(hypermodel.name or type(hypermodel).__name__):
+        with isolated(hypermodel.name or type(hypermodel).__name__):
             hypermodel.fit(
                 hp, model, x, y, validation_data=given["validation_data"], callbacks=given["callbacks"]
             )
@@ -156,13 +156,13 @@ def _honoured(call: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
     for name, value in call.items():
         # The list of callbacks may be the one that was given, and longer.
         as_given = not value if name == "callbacks" else value is given.get(name, defaults[name])
-        if not as_given and name not in (*HONOURED, "verbose", "self"):
+        if not as_given and name not in (*FIT_ARGUMENTS, "verbose", "self"):
             raise _changes(name)
-    return {name: call[name] for name in HONOURED if call.get(name) is not None}
+    return {name: call[name] for name in FIT_ARGUMENTS if call.get(name) is not None}
 
 
 def _changes(name: str) -> UserError:
     return UserError(
         f"fit(hp, model, ...) changes {name}, which cannot be honoured: prepare images in build(hp), "
-        f"the rest belongs to [recipe] and [protocol]. What it may decide: {', '.join(HONOURED)}."
+        f"the rest belongs to [recipe] and [protocol]. What it may decide: {', '.join(FIT_ARGUMENTS)}."
     )

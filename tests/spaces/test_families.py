@@ -21,14 +21,8 @@ from spaces.domains import (
     Integer,
     Value,
 )
-from spaces.errors import UserError
-from spaces.family import (
-    Family,
-    InfeasibleArchitecture,
-    family_names,
-    fingerprint,
-    load_family,
-)
+from spaces.errors import InfeasibleArchitecture, UserError
+from spaces.family import Family, family_names, fingerprint, load_family
 from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
 
 # Keras 3.15 asks a TensorFlow variable for its array in a way that NumPy 2.4 is about to drop.

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from spaces.errors import UserError
-from spaces.family import InfeasibleArchitecture, load_family
+from spaces.errors import InfeasibleArchitecture, UserError
+from spaces.family import load_family
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 FAMILY = load_family("pretrained")

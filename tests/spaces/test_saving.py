@@ -52,7 +52,7 @@ for file in map(Path, sys.argv[2:]):
 
 def built(name: str, module: str = OTHERS) -> keras.Model:
     hp = DrawnHyperParameters(lambda _, domain: domain.default)
-    return Space.parse(f"{module}:{name}").realise(hp, SHAPE, CLASSES).model
+    return Space.parse(f"{module}:{name}").build(hp, SHAPE, CLASSES).model
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from spaces.domains import (
     Real,
     Value,
 )
-from spaces.errors import UserError
-from spaces.family import InfeasibleArchitecture
+from spaces.errors import InfeasibleArchitecture, UserError
 from spaces.keras_tuner.hyperparameters import DrawnHyperParameters, domain_of
 from spaces.space import Space
 
@@ -34,33 +33,33 @@ class Asked(dict[str, Domain]):
 
 def test_a_family_alone_speaks_in_plain_names() -> None:
     asked = Asked()
-    realised = Space.parse("plain_cnn").realise(DrawnHyperParameters(asked), SHAPE, 7)
+    built = Space.parse("plain_cnn").build(DrawnHyperParameters(asked), SHAPE, 7)
     assert list(asked) == [
         "conv_stages", "kernels_1", "kernels_2", "convs_per_stage", "kernel_size", "batch_norm",
         "dense_layers", "head", "neurons_1", "dropout",
     ]  # fmt: skip
     assert asked["conv_stages"] == Integer(2, 5, default=4)
     assert asked["neurons_1"] == Categorical((64, 128, 256, 512, 1024), 256)
-    assert realised.facts == {"conv_stages": 2, "kernels": "32-32", "dense_layers": 1, "neurons": "64"}
-    assert realised.label == "plain 32-32 · 64 · bn"
+    assert built.facts == {"conv_stages": 2, "kernels": "32-32", "dense_layers": 1, "neurons": "64"}
+    assert built.label == "plain 32-32 · 64 · bn"
 
 
 def test_several_families_are_a_choice_and_names_carry_its_condition() -> None:
     asked = Asked(family="inception")
     space = Space.parse(["plain_cnn", "inception"])
-    realised = space.realise(DrawnHyperParameters(asked), SHAPE, 7)
+    built = space.build(DrawnHyperParameters(asked), SHAPE, 7)
     assert asked["family"] == Categorical(("plain_cnn", "inception"), "plain_cnn")
     assert asked["family=inception/modules"] == Integer(1, 4, default=3)
     assert {path.partition("/")[0] for path in asked} == {"family", "family=inception"}
-    assert (realised.family, space.families) == ("inception", ("plain_cnn", "inception"))
+    assert (built.family, space.families) == ("inception", ("plain_cnn", "inception"))
 
 
 def test_fixed_values_are_not_asked_for_by_name_or_by_path() -> None:
     asked = Asked(family="inception")
     fixed = {"modules": 2, "family=inception/kernels_1x1": 24, "conv_stages": 3}
     hp = DrawnHyperParameters(asked, fixed)
-    realised = Space.parse(["plain_cnn", "inception"]).realise(hp, SHAPE, 7)
-    assert (realised.architecture["modules"], realised.architecture["kernels_1x1"]) == (2, 24)
+    built = Space.parse(["plain_cnn", "inception"]).build(hp, SHAPE, 7)
+    assert (built.architecture["modules"], built.architecture["kernels_1x1"]) == (2, 24)
     assert not {"family=inception/modules", "family=inception/kernels_1x1"} & set(asked)
     assert hp.unmet == {"conv_stages"}
 
@@ -68,7 +67,7 @@ def test_fixed_values_are_not_asked_for_by_name_or_by_path() -> None:
 def test_what_was_fixed_is_known_by_its_path_with_what_it_might_have_been() -> None:
     fixed = {"modules": 2, "family": "inception", "dropout": 0.45}
     hp = DrawnHyperParameters(Asked(), fixed, {"dropout": Real(0.1, 0.2)})
-    Space.parse(["plain_cnn", "inception"]).realise(hp, SHAPE, 7)
+    Space.parse(["plain_cnn", "inception"]).build(hp, SHAPE, 7)
     assert hp.stood == {
         "family": ("family", Categorical(("plain_cnn", "inception"), "plain_cnn"), "inception"),
         "family=inception/modules": ("modules", Integer(1, 4, default=3), 2),
@@ -79,7 +78,7 @@ def test_what_was_fixed_is_known_by_its_path_with_what_it_might_have_been() -> N
 def test_a_narrowed_search_asks_within_its_own_domains() -> None:
     asked = Asked()
     narrow = {"conv_stages": Integer(3, 4), "dropout": Real(0.1, 0.2)}
-    Space.parse("plain_cnn").realise(DrawnHyperParameters(asked, domains=narrow), SHAPE, 7)
+    Space.parse("plain_cnn").build(DrawnHyperParameters(asked, domains=narrow), SHAPE, 7)
     assert (asked["conv_stages"], asked["dropout"]) == (Integer(3, 4), Real(0.1, 0.2))
     assert "kernels_3" in asked
 
@@ -87,31 +86,31 @@ def test_a_narrowed_search_asks_within_its_own_domains() -> None:
 def test_a_misspelt_word_is_a_users_mistake() -> None:
     hp = DrawnHyperParameters(Asked(), {"head": "averaged"})
     with pytest.raises(UserError, match="head cannot be 'averaged': expected 'flatten', 'average'"):
-        Space.parse("plain_cnn").realise(hp, SHAPE, 7)
+        Space.parse("plain_cnn").build(hp, SHAPE, 7)
 
 
 def test_what_a_family_does_not_search_can_be_fixed_or_searched_all_the_same() -> None:
     asked = Asked()
     fixed = {"stem": "7x7", "side": 40, "conv_stages": 2}
     hp = DrawnHyperParameters(asked, fixed, {"dropout": Real(0.0, 0.1)})
-    realised = Space.parse("resnet").realise(hp, SHAPE, 7)
-    assert (realised.architecture["stem"], realised.architecture["side"]) == ("7x7", 40)
+    built = Space.parse("resnet").build(hp, SHAPE, 7)
+    assert (built.architecture["stem"], built.architecture["side"]) == ("7x7", 40)
     asked.clear()
     hp = DrawnHyperParameters(asked, domains={"stem": Categorical(("7x7", "3x3"))})
-    assert Space.parse("resnet").realise(hp, SHAPE, 7).architecture["stem"] == "7x7"
+    assert Space.parse("resnet").build(hp, SHAPE, 7).architecture["stem"] == "7x7"
     with pytest.raises(UserError, match=r"resnet.stem must be one of '3x3', '7x7'"):
-        Space.parse("resnet").realise(DrawnHyperParameters(Asked(), {"stem": "9x9"}), SHAPE, 7)
+        Space.parse("resnet").build(DrawnHyperParameters(Asked(), {"stem": "9x9"}), SHAPE, 7)
 
 
 def test_a_variant_is_not_drawn() -> None:
     asked = Asked()
-    realised = Space.parse("plain_cnn.published_1").realise(DrawnHyperParameters(asked), (48, 48, 1), 7)
-    assert (dict(asked), realised.family, realised.variant) == ({}, "plain_cnn", "published_1")
+    built = Space.parse("plain_cnn.published_1").build(DrawnHyperParameters(asked), (48, 48, 1), 7)
+    assert (dict(asked), built.family, built.variant) == ({}, "plain_cnn", "published_1")
 
 
 def test_what_was_drawn_is_rebuilt_alike() -> None:
     space = Space.parse("inception")
-    drawn = space.realise(DrawnHyperParameters(Asked(kernels_pool=16)), SHAPE, 7)
+    drawn = space.build(DrawnHyperParameters(Asked(kernels_pool=16)), SHAPE, 7)
     again = space.rebuild("inception", drawn.architecture, SHAPE, 7)
     assert (again.architecture, again.family) == (drawn.architecture, drawn.family)
     assert (again.parameters, again.macs, again.label) == (drawn.parameters, drawn.macs, drawn.label)
@@ -123,7 +122,7 @@ def test_a_budget_is_kept_before_any_weight_is_allocated() -> None:
         Asked(), {"kernels_2": 512, "neurons_1": 1024, "head": "flatten", "batch_norm": False}
     )
     with pytest.raises(InfeasibleArchitecture, match="the budget is 1,000,000") as caught:
-        Space.parse("plain_cnn").realise(hp, (512, 512, 3), 7, max_parameters=1_000_000, max_macs=10**15)
+        Space.parse("plain_cnn").build(hp, (512, 512, 3), 7, max_parameters=1_000_000, max_macs=10**15)
     assert caught.value.parameters == 28 * 32 + 289 * 512 + (128**2 * 512 + 1) * 1024 + 1025 * 7
     assert caught.value.violation == pytest.approx(caught.value.parameters / 1e6 - 1)
 

@@ -39,4 +39,4 @@ def test_the_longest_lists_are_those_that_the_largest_values_draw(name: str) -> 
     family = load_family(name)
     drawn = family.to_dict(family.sample(DrawnHyperParameters(largest)))
     lists = {field: len(value) for field, value in drawn.items() if isinstance(value, list)}
-    assert family.longest() == lists
+    assert family.max_list_lengths() == lists

@@ -13,10 +13,11 @@ from spaces.domains import (
     Real,
     Value,
 )
-from spaces.errors import UserError
-from spaces.family import InfeasibleArchitecture, family_names, load_family
+from spaces.errors import InfeasibleArchitecture, UserError
+from spaces.family import family_names, load_family
+from spaces.keras_tuner.hypermodels import FamilyHyperModel
 from spaces.keras_tuner.hyperparameters import DrawnHyperParameters, domain_of, path_of
-from spaces.space import Realised, Space, _label
+from spaces.space import BuiltArchitecture, Space, _label
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 HERE = "tests.spaces.keras_tuner.hypermodels_of_others"
@@ -37,9 +38,9 @@ class Asked(dict[str, Domain]):
         return self.values_of.get(path.rpartition("=")[2].partition("/")[2] or path, domain.default)
 
 
-def realised(name: str, hp=None, shape=SHAPE, **limits) -> Realised:
+def built(name: str, hp=None, shape=SHAPE, **limits) -> BuiltArchitecture:
     hp = DrawnHyperParameters(Asked()) if hp is None else hp
-    return Space.parse(f"{HERE}:{name}").realise(hp, shape, CLASSES, **limits)
+    return Space.parse(f"{HERE}:{name}").build(hp, shape, CLASSES, **limits)
 
 
 def probabilities(model: keras.Model) -> np.ndarray:
@@ -49,7 +50,7 @@ def probabilities(model: keras.Model) -> np.ndarray:
 
 def test_a_hypermodel_draws_every_kind_of_hyperparameter_under_its_conditions() -> None:
     asked = Asked(blocks=2)
-    realised("build", DrawnHyperParameters(asked), max_parameters=10**6)
+    built("build", DrawnHyperParameters(asked), max_parameters=10**6)
     assert asked == {
         "blocks": Integer(1, 2, default=1),
         "block_0/kernels": Integer(4, 16, 4, default=4),
@@ -69,7 +70,7 @@ def test_a_hypermodel_draws_every_kind_of_hyperparameter_under_its_conditions() 
 
 def test_the_same_name_in_another_branch_has_its_own_path() -> None:
     asked = Asked(top="average")
-    drawn = realised("build", DrawnHyperParameters(asked))
+    drawn = built("build", DrawnHyperParameters(asked))
     assert asked["top=average/units"] == Categorical((5, 6, 7), 5)
     assert drawn.architecture["units"] == 5
     assert "dropout" not in drawn.architecture
@@ -77,7 +78,7 @@ def test_the_same_name_in_another_branch_has_its_own_path() -> None:
 
 def test_what_a_hypermodel_drew_is_rebuilt_alike() -> None:
     space = Space.parse(f"{HERE}:build")
-    drawn = space.realise(DrawnHyperParameters(Asked(blocks=2, optimizer="adam")), SHAPE, CLASSES)
+    drawn = space.build(DrawnHyperParameters(Asked(blocks=2, optimizer="adam")), SHAPE, CLASSES)
     again = space.rebuild(drawn.family, drawn.architecture, SHAPE, CLASSES)
     assert (again.architecture, again.parameters, again.macs) == (
         drawn.architecture,
@@ -107,14 +108,14 @@ def test_a_hypermodel_is_an_arm_beside_families() -> None:
     name = f"{HERE}:build"
     space = Space.parse(["plain_cnn", name])
     asked = Asked(family=name)
-    drawn = space.realise(DrawnHyperParameters(asked), SHAPE, CLASSES)
+    drawn = space.build(DrawnHyperParameters(asked), SHAPE, CLASSES)
     assert f"family={name}/blocks" in asked
     assert (drawn.family, "family" in drawn.architecture) == (name, False)
     assert space.rebuild(name, drawn.architecture, SHAPE, CLASSES).parameters == drawn.parameters
 
 
 def test_bytes_and_logits_are_adapted() -> None:
-    drawn = realised("logits_of_bytes", max_parameters=10**6)
+    drawn = built("logits_of_bytes", max_parameters=10**6)
     assert drawn.training == {}
     assert drawn.model.output.dtype == "float32"
     assert np.allclose(probabilities(drawn.model).sum(axis=1), 1, atol=1e-6)
@@ -126,7 +127,7 @@ def test_bytes_and_logits_are_adapted() -> None:
 
 @pytest.mark.parametrize("name", ["averaged_logits", "logits_that_add_up_to_1_on_noise", "subclassed_logits"])
 def test_logits_get_a_softmax_whatever_layer_they_come_from(name: str) -> None:
-    model = realised(name).model
+    model = built(name).model
     inner = next(layer for layer in model.layers if isinstance(layer, keras.Model))
     images = np.random.default_rng(0).random((4, *SHAPE), dtype="float32")
     expected = keras.ops.convert_to_numpy(keras.ops.softmax(inner(images)))
@@ -136,14 +137,14 @@ def test_logits_get_a_softmax_whatever_layer_they_come_from(name: str) -> None:
 def test_fresh_logits_never_pass_for_probabilities() -> None:
     for seed in range(10):
         keras.utils.set_random_seed(seed)
-        assert np.allclose(probabilities(realised("averaged_logits").model).sum(axis=1), 1, atol=1e-6)
+        assert np.allclose(probabilities(built("averaged_logits").model).sum(axis=1), 1, atol=1e-6)
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_probabilities_get_no_second_softmax(policy: str) -> None:
     keras.config.set_dtype_policy(policy)
     try:
-        model = realised("as_the_guide_to_mixed_precision_ends").model
+        model = built("as_the_guide_to_mixed_precision_ends").model
     finally:
         keras.config.set_dtype_policy("float32")
     ends = [layer.activation for layer in model.layers if isinstance(layer, keras.layers.Activation)]
@@ -152,7 +153,7 @@ def test_probabilities_get_no_second_softmax(policy: str) -> None:
 
 def test_sigmoids_are_divided_by_their_sum() -> None:
     """As Keras' cross-entropy does in training: losses and calibration are of numbers that add up to 1."""
-    model = realised("sigmoids").model
+    model = built("sigmoids").model
     inner = next(layer for layer in model.layers if isinstance(layer, keras.Model))
     images = np.random.default_rng(0).random((4, *SHAPE), dtype="float32")
     sigmoids = keras.ops.convert_to_numpy(inner(images))
@@ -162,19 +163,19 @@ def test_sigmoids_are_divided_by_their_sum() -> None:
 
 @pytest.mark.parametrize("name", ["in_lists", "in_dicts"])
 def test_one_input_and_one_output_may_be_in_a_list_or_a_dict(name: str) -> None:
-    model = realised(name, max_parameters=10**4).model
+    model = built(name, max_parameters=10**4).model
     images = keras.Input(SHAPE)
     assert model(images).shape == (None, CLASSES)
     assert probabilities(model).shape == (4, CLASSES)
 
 
 def test_what_fit_decides_of_the_optimizer_is_honoured() -> None:
-    drawn = realised("CompilesInFit")
+    drawn = built("CompilesInFit")
     assert (drawn.architecture, drawn.training) == (
         {"rate": 0.02},
         {"optimizer": "adam", "learning_rate": 0.02},
     )
-    assert realised("SetsTheRateInFit").training["learning_rate"] == 0.02
+    assert built("SetsTheRateInFit").training["learning_rate"] == 0.02
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])  # 16 bits wrap optimizers
@@ -182,7 +183,7 @@ def test_what_fit_decides_of_the_optimizer_is_honoured() -> None:
 def test_every_optimizer_of_a_recipe_is_honoured_by_its_name(optimizer: str, policy: str) -> None:
     keras.config.set_dtype_policy(policy)
     try:
-        drawn = realised("by_name", DrawnHyperParameters(Asked(optimizer=optimizer)))
+        drawn = built("by_name", DrawnHyperParameters(Asked(optimizer=optimizer)))
     finally:
         keras.config.set_dtype_policy("float32")
     assert drawn.training["optimizer"] == optimizer
@@ -190,20 +191,20 @@ def test_every_optimizer_of_a_recipe_is_honoured_by_its_name(optimizer: str, pol
 
 def test_an_optimizer_that_no_recipe_has_is_refused() -> None:
     with pytest.raises(UserError, match=r"optimizer Adagrad, which no recipe has: .* adam, adamw, nad"):
-        realised("by_name", DrawnHyperParameters(Asked(optimizer="adagrad")))
+        built("by_name", DrawnHyperParameters(Asked(optimizer="adagrad")))
 
 
 def test_a_model_for_images_of_any_size_is_counted_for_these() -> None:
     macs = 9 * 4 * 16**2 + 4 * CLASSES
-    assert realised("any_size").macs == macs
+    assert built("any_size").macs == macs
     with pytest.raises(InfeasibleArchitecture, match="multiply-adds") as caught:
-        realised("any_size", max_macs=macs - 1)
+        built("any_size", max_macs=macs - 1)
     assert caught.value.macs == macs
 
 
 def test_a_fit_of_ones_own_draws_and_decides_about_training() -> None:
     asked = Asked(batch_size=32, epochs=4, shuffle=False)
-    drawn = realised("OwnFit", DrawnHyperParameters(asked))
+    drawn = built("OwnFit", DrawnHyperParameters(asked))
     assert set(asked) == {"batch_size", "epochs", "shuffle"}
     assert drawn.architecture == {"batch_size": 32, "epochs": 4, "shuffle": False}
     assert drawn.training == {
@@ -214,11 +215,11 @@ def test_a_fit_of_ones_own_draws_and_decides_about_training() -> None:
 
 
 def test_a_fit_of_ones_own_may_look_at_everything() -> None:
-    assert realised("LooksInFit").training["optimizer"] == "sgd"
+    assert built("LooksInFit").training["optimizer"] == "sgd"
 
 
 def test_an_instance_is_taken_as_it_is() -> None:
-    assert realised("tuned").training["momentum"] == 0.8
+    assert built("tuned").training["momentum"] == 0.8
 
 
 @pytest.mark.parametrize(
@@ -248,57 +249,57 @@ def test_an_instance_is_taken_as_it_is() -> None:
 )
 def test_what_cannot_be_honoured_is_refused(name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        realised(name)
+        built(name)
 
 
 def test_a_module_that_is_not_there_is_a_users_mistake() -> None:
     with pytest.raises(UserError, match=r"There is no module 'no_such.module'"):
-        Space.parse("no_such.module:build").realise(DrawnHyperParameters(Asked()), SHAPE, CLASSES)
+        Space.parse("no_such.module:build").build(DrawnHyperParameters(Asked()), SHAPE, CLASSES)
 
 
 def test_images_of_another_size_or_number_of_classes_are_a_users_mistake() -> None:
     with pytest.raises(
         UserError, match=r"takes images of shape \(16, 16, 1\), the data set's are \(32, 32, 1\)"
     ):
-        realised("build", shape=(32, 32, 1))
+        built("build", shape=(32, 32, 1))
     with pytest.raises(UserError, match=r"gives \(3,\) numbers for an image, expected \(7,\)"):
-        Space.parse(f"{HERE}:build").realise(DrawnHyperParameters(Asked()), SHAPE, 7)
+        Space.parse(f"{HERE}:build").build(DrawnHyperParameters(Asked()), SHAPE, 7)
 
 
 @pytest.mark.parametrize(("name", "reason"), [("too_deep", "negative"), ("gives_up", "too slow")])
 def test_what_cannot_be_built_is_infeasible(name: str, reason: str) -> None:
     with pytest.raises(InfeasibleArchitecture, match=reason) as caught:
-        realised(name)
+        built(name)
     assert caught.value.violation > 0
 
 
 def test_a_hypermodel_that_compiles_is_counted_before_any_weight_is_allocated() -> None:
     """257 billion weights: a terabyte."""
     with pytest.raises(InfeasibleArchitecture) as caught:
-        realised("enormous", max_parameters=1_000_000)
+        built("enormous", max_parameters=1_000_000)
     assert caught.value.parameters == 257 * 10**9 + 3 * (10**9 + 1)
 
 
 def test_a_hypermodel_that_computes_while_it_builds_is_counted_afterwards() -> None:
-    assert realised("adapts", max_parameters=10**4).parameters == 3 + 257 * 2 + 3 * 3
+    assert built("adapts", max_parameters=10**4).parameters == 3 + 257 * 2 + 3 * 3
     with pytest.raises(InfeasibleArchitecture):
-        realised("adapts", max_parameters=100)
+        built("adapts", max_parameters=100)
 
 
 def test_a_model_class_of_ones_own_is_counted_inside() -> None:
-    drawn = realised("subclassed", max_parameters=10**4)
+    drawn = built("subclassed", max_parameters=10**4)
     assert (drawn.parameters, drawn.macs) == (10 * 2 + 3 * 3, 9 * 2 * 14**2 + 2 * 3)
     assert probabilities(drawn.model).shape == (4, CLASSES)
 
 
 def test_a_hypermodel_that_is_not_tunable_takes_defaults_unless_told_otherwise() -> None:
     asked = Asked()
-    assert realised("Outer", DrawnHyperParameters(asked)).parameters == 257 * 5 + 6 * 3
+    assert built("Outer", DrawnHyperParameters(asked)).parameters == 257 * 5 + 6 * 3
     assert asked == {}
-    fixed = realised("Outer", DrawnHyperParameters(asked, {"inner_units": 7}))
+    fixed = built("Outer", DrawnHyperParameters(asked, {"inner_units": 7}))
     assert (fixed.parameters, fixed.architecture) == (257 * 7 + 8 * 3, {"inner_units": 7})
     narrowed = {"inner_units": Integer(2, 3, default=3)}
-    searched = realised("Outer", DrawnHyperParameters(asked, domains=narrowed), max_parameters=10**6)
+    searched = built("Outer", DrawnHyperParameters(asked, domains=narrowed), max_parameters=10**6)
     assert (searched.architecture, asked) == ({"inner_units": 3}, narrowed)
     again = Space.parse(f"{HERE}:Outer").rebuild(f"{HERE}:Outer", searched.architecture, SHAPE, CLASSES)
     assert again.parameters == searched.parameters
@@ -308,7 +309,7 @@ def test_a_hypermodel_that_is_not_tunable_takes_defaults_unless_told_otherwise()
 def test_keras_tuners_own_applications_are_spaces(name: str) -> None:
     space = Space.parse(f"keras_tuner.applications:{name}")
     asked = Asked(num_residual_blocks=2, sep_num_filters=128)
-    drawn = space.realise(DrawnHyperParameters(asked), (32, 32, 1), 7, max_parameters=10**9)
+    drawn = space.build(DrawnHyperParameters(asked), (32, 32, 1), 7, max_parameters=10**9)
     assert "learning_rate" in asked
     assert drawn.training["learning_rate"] == drawn.architecture["learning_rate"]
     assert drawn.model.output_shape == (None, 7)
@@ -324,7 +325,7 @@ def test_keras_tuners_efficientnet_is_a_space(monkeypatch) -> None:
     monkeypatch.setitem(efficientnet.EFFICIENTNET_MODELS, "B0", offline)
     monkeypatch.setitem(efficientnet.EFFICIENTNET_IMG_SIZE, "B0", 32)
     space = Space.parse("keras_tuner.applications:HyperEfficientNet")
-    drawn = space.realise(DrawnHyperParameters(Asked()), (32, 32, 3), 7)
+    drawn = space.build(DrawnHyperParameters(Asked()), (32, 32, 3), 7)
     assert drawn.training == {"optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.1}
     assert drawn.parameters == 4_049_571 + 1281 * 7
 
@@ -354,7 +355,7 @@ def test_keras_tuners_own_tuners_search_a_family(tuner: str, tmp_path, monkeypat
     # With TensorFlow, Keras Tuner imports tensorboard, undeclared, for callbacks that are not used here.
     monkeypatch.setattr(keras_tuner.Tuner, "_configure_tensorboard_dir", lambda *_: None)
     options = {"max_epochs": 2, "hyperband_iterations": 1} if tuner == "Hyperband" else {"max_trials": 2}
-    hypermodel = load_family("lenet").hypermodel((32, 32, 1), 3)
+    hypermodel = FamilyHyperModel(load_family("lenet"), (32, 32, 1), 3)
     search = getattr(keras_tuner, tuner)(
         hypermodel, objective="val_loss", directory=tmp_path, project_name="lenet", seed=1, **options
     )
@@ -363,12 +364,12 @@ def test_keras_tuners_own_tuners_search_a_family(tuner: str, tmp_path, monkeypat
     search.search(images, labels, validation_data=(images, labels), epochs=1, verbose=0)
     assert {trial.status for trial in search.oracle.trials.values()} == {"COMPLETED"}
     best = search.get_best_hyperparameters()[0]
-    again = load_family("lenet").sample(DrawnHyperParameters(Asked(), fixed=best.values))
-    assert again == load_family("lenet").sample(best)
+    again = load_family("lenet").build(DrawnHyperParameters(Asked(), fixed=best.values))
+    assert again == load_family("lenet").build(best)
 
 
 @pytest.mark.trains
 def test_what_cannot_be_built_fails_a_trial_of_keras_tuners() -> None:
-    hypermodel = load_family("vgg").hypermodel((8, 8, 1), 3)
+    hypermodel = FamilyHyperModel(load_family("vgg"), (8, 8, 1), 3)
     with pytest.raises(keras_tuner.errors.FailedTrialError, match="4 poolings need images of at least 16"):
         hypermodel.build(keras_tuner.HyperParameters())

@@ -9,22 +9,22 @@ import pytest
 
 from spaces.errors import UserError
 from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
-from spaces.space import Realised, Space
+from spaces.space import BuiltArchitecture, Space
 
 HERE = "tests.spaces.keras_tuner.unruly_hypermodels"
 SHAPE, CLASSES = (8, 8, 1), 3
 
 
-def realised(name: str, module: str = HERE) -> Realised:
+def built(name: str, module: str = HERE) -> BuiltArchitecture:
     """Imported anew, as each child does."""
     sys.modules.pop(module, None)
     hp = DrawnHyperParameters(lambda path, domain: 0)
-    return Space.parse(f"{module}:{name}").realise(hp, SHAPE, CLASSES)
+    return Space.parse(f"{module}:{name}").build(hp, SHAPE, CLASSES)
 
 
 def first_weights(name: str, seed: int) -> np.ndarray:
     keras.utils.set_random_seed(seed)
-    return np.concatenate([np.ravel(weights) for weights in realised(name).model.get_weights()])
+    return np.concatenate([np.ravel(weights) for weights in built(name).model.get_weights()])
 
 
 @pytest.mark.parametrize("name", ["plain", "seeded", "seeded_by_layer"])
@@ -42,7 +42,7 @@ def test_dropout_with_a_seed_drops_other_units_with_other_seeds() -> None:
     masks = []
     for seed in (1, 2):
         keras.utils.set_random_seed(seed)
-        network = realised("seeded_by_layer").model
+        network = built("seeded_by_layer").model
         dropout = next(
             layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.Dropout)
         )
@@ -51,7 +51,7 @@ def test_dropout_with_a_seed_drops_other_units_with_other_seeds() -> None:
 
 
 def test_outside_a_hypermodel_a_seed_is_a_seed() -> None:
-    realised("seeded_by_layer")
+    built("seeded_by_layer")
     drawn = [keras.initializers.GlorotUniform(seed=3)((4, 4)) for _ in range(2)]
     assert np.array_equal(*map(keras.ops.convert_to_numpy, drawn))
 
@@ -59,7 +59,7 @@ def test_outside_a_hypermodel_a_seed_is_a_seed() -> None:
 def test_a_cleared_session_keeps_the_precision() -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = realised("cleared").model
+        model = built("cleared").model
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
     finally:
         keras.config.set_dtype_policy("float32")
@@ -71,13 +71,13 @@ def test_a_cleared_session_keeps_the_precision() -> None:
 def test_another_precision_is_refused_and_undone(name: str) -> None:
     sentence = f"{name} sets the precision to mixed_float16: leave that out, protocol.precision decides"
     with pytest.raises(UserError, match=sentence):
-        realised(name)
+        built(name)
     assert keras.config.dtype_policy().name == "float32"
 
 
 def test_batches_of_one_size_are_refused() -> None:
     with pytest.raises(UserError, match="takes exactly 32 images at a time: leave batch_size out"):
-        realised("in_batches")
+        built("in_batches")
 
 
 def test_a_package_that_is_missing_is_named() -> None:
@@ -85,11 +85,11 @@ def test_a_package_that_is_missing_is_named() -> None:
     with pytest.raises(
         UserError, match=f"{module} imports a_package_that_nobody_has, which is not installed"
     ):
-        realised("build", module)
+        built("build", module)
 
 
 def test_whole_numbers_are_made_of_images() -> None:
-    model = realised("of_whole_numbers").model
+    model = built("of_whole_numbers").model
     inner = next(layer for layer in model.layers if isinstance(layer, keras.Model))
     pixels = np.random.default_rng(0).integers(0, 256, (4, *SHAPE), dtype=np.uint8)
     expected = keras.ops.convert_to_numpy(inner(pixels))

@@ -22,7 +22,7 @@ _SEEDED: Final = (
 
 
 @contextmanager
-def undisturbed(name: str) -> Iterator[None]:
+def isolated(name: str) -> Iterator[None]:
     """Let the hypermodel of this name run, but neither seeds of its own nor `clear_session`.
 
     Keras takes the seeds of first weights and of dropout from Python's generator, unless a layer or an
