@@ -4,7 +4,9 @@ Libraries that take seconds to import are imported when a function runs.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +85,8 @@ def search(
     )
     from rich.console import Console
 
-    from experiments.workflows import search as workflow
+    with _without_warnings_of_imports():
+        from experiments.workflows import search as workflow
     from experiments.workflows.context import RunContext
     from experiments.workflows.progress import Progress
     from search.workspace import Workspace
@@ -219,6 +222,16 @@ def predict(
     return pd.DataFrame(
         rows, columns=["picture", *box, "label", "confidence", *classifier.labels.class_names]
     )
+
+
+@contextmanager
+def _without_warnings_of_imports() -> Iterator[None]:
+    """Optuna asks for notebook widgets, which Candor does not use; MLflow tells of the tables that it
+    makes."""
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        yield
 
 
 def _rows(labelled: "LabelledPicture", box: Sequence[str]) -> list[list[Any]]:

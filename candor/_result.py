@@ -24,7 +24,7 @@ _SHOWN: Final = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SearchResult:
     """The state of a study when `search` returned. A notebook shows its verdict and its table.
 
@@ -68,6 +68,9 @@ class SearchResult:
         from reports.rows import comparison_rows
 
         return comparison_rows(analyse(self.records))
+
+    def __repr__(self) -> str:
+        return f"SearchResult({self.experiment!r}, study={self.study!r}, finished={self.finished})"
 
     def __str__(self) -> str:
         shown = self._shown()

@@ -46,12 +46,12 @@ class Progress:
     @contextmanager
     def live(self) -> Iterator[None]:
         """Draw until the block ends."""
-        if self._quiet or not self._console.is_terminal:
-            yield
-            return
-        if self._console.is_jupyter:
+        if self._console.is_jupyter and not self._quiet:
             with live_in_notebook(self._render):
                 yield
+            return
+        if self._quiet or not self._console.is_terminal:
+            yield
             return
         with Live(get_renderable=self._render, console=self._console, refresh_per_second=4, transient=True):
             yield

@@ -9,9 +9,11 @@ from typing import Final
 
 #: The folder of Candor's own packages.
 _OWN: Final = Path(__file__).resolve().parents[2]
-#: Sets the search path before anything else is imported, then runs one function of one module.
+#: Sets the search path before anything else is imported, then runs one function of one module. Candor's
+#: packages come first: the folder of a script that called Candor may hold others of these names.
 _START: Final = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from importlib import import_module; "
+    "import sys, json; own, *path = json.loads(sys.argv[1]); sys.path[:] = [own, *path]; "
+    "import search, spaces; sys.path[:] = path; from importlib import import_module; "
     "sys.exit(getattr(import_module(sys.argv[2]), sys.argv[3])(sys.argv[4:]))"
 )
 
@@ -47,7 +49,7 @@ def python_command(module: str, function: str, arguments: Sequence[str]) -> list
         function: takes the arguments as a list; what it returns becomes the exit code.
         arguments: texts.
     """
-    start = [sys.executable, "-I", "-u", "-c", _START, json.dumps(safe_path())]
+    start = [sys.executable, "-I", "-u", "-c", _START, json.dumps([str(_OWN), *safe_path()])]
     return [*start, module, function, *arguments]
 
 

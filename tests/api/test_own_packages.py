@@ -32,13 +32,13 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("arguments", [("-c", PROGRAM), ("script.py",)], ids=["python -c", "a script"])
-def test_a_project_with_modules_of_the_same_names_gets_candors(
-    tmp_path: Path, arguments: tuple[str, ...]
-) -> None:
-    folder = make_foreign_project(tmp_path / "project")
-    (folder / "script.py").write_text(PROGRAM)
-    done = run(folder, *arguments)
+@pytest.mark.parametrize("how", ["python -c", "a script", "a script elsewhere"])
+def test_a_project_with_modules_of_the_same_names_gets_candors(tmp_path: Path, how: str) -> None:
+    project = make_foreign_project(tmp_path / "project")
+    script = project / "script.py"
+    script.write_text(PROGRAM)
+    folder = tmp_path if how == "a script elsewhere" else project
+    done = run(folder, *(["-c", PROGRAM] if how == "python -c" else [str(script)]))
     assert done.returncode == 0, done.stderr
     *packages, ready = done.stdout.split()
     assert packages == [str(ROOT / name) for name in ("experiments", "reports", "search", "spaces")]

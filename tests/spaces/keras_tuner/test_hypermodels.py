@@ -364,8 +364,8 @@ def test_keras_tuners_own_tuners_search_a_family(tuner: str, tmp_path, monkeypat
     search.search(images, labels, validation_data=(images, labels), epochs=1, verbose=0)
     assert {trial.status for trial in search.oracle.trials.values()} == {"COMPLETED"}
     best = search.get_best_hyperparameters()[0]
-    again = load_family("lenet").build(DrawnHyperParameters(Asked(), fixed=best.values))
-    assert again == load_family("lenet").build(best)
+    again = load_family("lenet").sample(DrawnHyperParameters(Asked(), fixed=best.values))
+    assert again == load_family("lenet").sample(best)
 
 
 @pytest.mark.trains
