@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from candor._result import SearchResult, result_of
 from experiments.failures import passing_reason
-from experiments.options import checked_tracking_uri, remarks
+from experiments.options import checked_storage, checked_tracking_uri, remarks
 from spaces.errors import UserError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def search(
     context = RunContext(
         place,
         workers,
-        storage or os.environ.get("CANDOR_STORAGE"),
+        checked_storage(storage or os.environ.get("CANDOR_STORAGE") or None),
         _given_tracking_uri(tracking_uri),
         gpu_share,
     )
