@@ -19,11 +19,12 @@ from reports.page.render import (
     study_page,
 )
 from reports.progress import progress
-from reports.records.study import experiments_with_studies, load_study
+from reports.records.study import StudyRecords, experiments_with_studies, load_study
 from reports.rows import comparison_rows
 from reports.tables import table_names, tables
 from search.safety.output import OutputFolder
 from search.safety.paths import below, checked_name
+from spaces.errors import UserError
 
 PLOTLY, AUDIT, INDEX = "plotly.min.js", "audit.html", "index.html"
 
@@ -59,7 +60,7 @@ def build(
     with OutputFolder(out, force=force) as files:
         files.check((PLOTLY, INDEX))
         for name in wanted:
-            analysis = analyse(load_study(name, tracking_uri))
+            analysis = analyse(_whole(load_study(name, tracking_uri)))
             _write(analysis, name, files, ui_url)
             files.remove_stale(f"{name}/", also=_possible(name) if force else ())
             cards.append(_card(analysis))
@@ -68,6 +69,17 @@ def build(
         files.write(PLOTLY, get_plotlyjs())
         files.write(INDEX, index_page(cards))
     return out / wanted[0] / INDEX if len(wanted) == 1 else out / INDEX
+
+
+def _whole(study: StudyRecords) -> StudyRecords:
+    """Refuse to replace a finished report by one of less. Raises UserError."""
+    if study.missing:
+        raise UserError(
+            f"MLflow no longer holds {study.missing} of the confirmed evaluations that the verdict of study "
+            f"{study.study_id} rests on: the report stays as it was. `candor search {study.experiment}` "
+            "restores what was deleted, or trains it again"
+        )
+    return study
 
 
 def forget(out: Path, experiment: str) -> None:

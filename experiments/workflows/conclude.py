@@ -7,6 +7,7 @@ from typing import Any
 
 from experiments.schema.experiment import ExperimentConfig
 from experiments.workflows.context import RunContext
+from search.study.reconcile import Looks
 from search.tracking import names
 from search.tracking.client import open_client
 from search.tracking.delivery import Delivery
@@ -14,7 +15,11 @@ from search.workers.recorder import Recorder
 
 
 def conclude(
-    experiment: ExperimentConfig, context: RunContext, recorder: Recorder, delivery: Delivery
+    experiment: ExperimentConfig,
+    context: RunContext,
+    recorder: Recorder,
+    delivery: Delivery,
+    looks: Looks,
 ) -> tuple[str, ...]:
     """Freeze the verdict of a study that is over, count the look, log the page; the verdict's sentences.
 
@@ -26,7 +31,8 @@ def conclude(
     study = reports.load_study(*own)
     if not _confirmed(study).any():
         return (_nothing(study),)
-    number, seen = _look(study)
+    number, seen = _look(study, looks)
+    looks.keep(number, seen)
     recorder.study_files({}, {names.LOOKS: str(number), names.SEEN: seen})
     if delivery.drain(60):  # the verdict is drawn at the level of this look
         return ()
@@ -60,7 +66,7 @@ def _trimmed(
     return (told,) if told else ()
 
 
-def _look(study: Any) -> tuple[int, str]:
+def _look(study: Any, looks: Looks) -> tuple[int, str]:
     """Which look at the validation results this is, and a digest of what is seen.
 
     Looking again at the same evaluations is no new look; one evaluation more is.
@@ -68,8 +74,9 @@ def _look(study: Any) -> tuple[int, str]:
     confirmed = study.evaluations.key[_confirmed(study)]
     seen = hashlib.sha256("\n".join(sorted(confirmed)).encode()).hexdigest()[:16]
     tags = study.run.tags
-    before = int(tags.get(names.LOOKS, "0"))
-    return (before, seen) if before and tags.get(names.SEEN) == seen else (before + 1, seen)
+    recorded = (int(tags.get(names.LOOKS, "0")), str(tags.get(names.SEEN, "")))
+    before, last_seen = max(recorded, looks.last(), key=lambda look: look[0])
+    return (before, seen) if before and last_seen == seen else (before + 1, seen)
 
 
 def _confirmed(study: Any) -> Any:

@@ -20,19 +20,22 @@ from search.execution.fork_client import ForkServer
 from search.execution.signals import hearing_signals
 from search.safety.secrets import masked_address
 from search.study.config import StudyConfig
+from search.study.reconcile import Looks, StudyName, reconcile, remember_address
 from search.study.retry import BrokenStudy
 from search.study.samplers import require_usable
 from search.study.stage import Stage
-from search.study.storage import open_storage
+from search.study.storage import Storage, open_storage
 from search.study.study import Study, find_begun
 from search.tracking import names
+from search.tracking.client import open_client
 from search.tracking.delivery import Delivery
-from search.tracking.spool import Spool
+from search.tracking.spool import Spool, ended_keys
 from search.tracking.writer import Writer, prepare_store
 from search.workers.coordinator import Coordinator
 from search.workers.dry_run import check_names
 from search.workers.recorder import Recorder
 from search.workers.thread_benchmark import WORTHWHILE, benchmark_threads, best_threads
+from spaces.errors import UnavailableError
 
 #: So long the process that draws a shared study's verdict may take, in seconds.
 _CONCLUDING = 900
@@ -86,10 +89,15 @@ def _search(
         if known is None and experiment.protocol.threads == "auto":
             config = replace(config, threads=threads_for(config, context, server, progress.say))
         config = known or config
+        named = StudyName(config.experiment, config.study_id)
+        for sentence in _reconciled(named, storage, context):
+            progress.say(sentence)
         study = Study(config, storage, context.workspace)
+        remember_address(named, storage, context.server or "")
     spool = Spool.claim(context.workspace.spool / experiment.name, context.server)
     local = context.workspace.artifacts if context.tracking.startswith("sqlite") else None
-    delivery = Delivery(spool, Writer(context.tracking, experiment.name, local, storage.exclusive))
+    writer = Writer(context.tracking, experiment.name, local, storage.exclusive, config.study_id)
+    delivery = Delivery(spool, writer)
     warm_start = study.explore.warm_start if study.explore is not None else ()
     recorder = Recorder(spool, config, study_facts(experiment, config, warm_start), experiment.to_toml())
     places = environments(context.workers, config.threads, context.gpu_share)
@@ -109,14 +117,19 @@ def _search(
         delivery.drain(60)
     with storage.exclusive(f"{config.study_id}/verdict", _CONCLUDING):
         arrived = over and not delivery.drain(60)
-        missing = _missing(experiment, context, study) if arrived and storage.shared else Counter()
-        sentences = conclude(experiment, context, recorder, delivery) if arrived and not missing else ()
+        missing = _missing(experiment, context, study) if arrived else Counter()
+        sentences: tuple[str, ...] = ()
+        if arrived and not missing:
+            looks = Looks(named, storage)
+            sentences = conclude(experiment, context, recorder, delivery, looks)
     if sentences:
         sentences += _champion(experiment, context, study, coordinator, progress, delivery)
     if missing:
-        sentences = (_on_their_way(missing, context),)
+        sentences = (_on_their_way(missing, context) if storage.shared else _deleted(missing),)
     waiting = delivery.close()
-    page = None if waiting else report([experiment.name], context.tracking, context.workspace.reports)
+    page = (
+        None if waiting or missing else report([experiment.name], context.tracking, context.workspace.reports)
+    )
     return Finished(
         study=config.study_id,
         over=over and not coordinator.stopped,
@@ -192,6 +205,25 @@ def _on_their_way(missing: Counter[str], context: RunContext) -> str:
         f"Evaluations are still on their way to MLflow: {where}. The machine that ends last draws the "
         f"verdict; if one of these is not at work any more, `{mend}` there delivers what it has."
     )
+
+
+def _deleted(missing: Counter[str]) -> str:
+    return (
+        f"MLflow lacks {missing.total()} of the evaluations that are over, so there is no verdict: were they "
+        "deleted there? The same command restores them, or trains them again."
+    )
+
+
+def _reconciled(named: StudyName, storage: Storage, context: RunContext) -> tuple[str, ...]:
+    """What was done to let Optuna and MLflow hold the same. A server that is away is no reason to wait."""
+    try:
+        client = open_client(context.tracking)
+    except UnavailableError as error:
+        if context.server is None:
+            raise
+        return (f"{error}; it was not looked whether it still holds all of the study",)
+    waiting = ended_keys(context.workspace.spool, named.experiment)
+    return reconcile(named, storage, client, waiting=waiting, address=context.server or "")
 
 
 def _deserted(study: Study) -> bool:

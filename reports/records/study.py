@@ -112,6 +112,20 @@ class StudyRecords:
         text = self.run.tags.get(names.LOOKS, "")
         return max(int(text) if text.isdigit() else 0, 1)
 
+    @cached_property
+    def missing(self) -> int:
+        """How many confirmed evaluations the frozen verdict rests on that are gone; 0 without a verdict."""
+        try:
+            file = self.store.artifact(self.run, names.VERDICT_JSON)
+            verdict = json.loads(file.read_text(encoding="utf-8"))
+            judged = {one["candidate"]: int(one["n_seeds"]) for one in verdict["judgements"]}
+        except (MissingArtifactError, OSError, ValueError, LookupError, TypeError):
+            return 0
+        done = self.evaluations
+        confirmed = done[(done.stage == names.CONFIRM) & (done.state == names.COMPLETE)]
+        there = confirmed.candidate.value_counts()
+        return sum(max(0, count - int(there.get(name, 0))) for name, count in judged.items())
+
     def _of_kind(self, kind: str) -> list[Run]:
         return [run for run in self.runs.values() if run.tags.get(names.KIND) == kind]
 
@@ -120,23 +134,44 @@ def load_study(experiment: str, tracking_uri: str, study: str | None = None) -> 
     """An experiment's study that was last worked on, or the one with this id. Raises UserError for none."""
     store = open_store(tracking_uri)
     experiments = store.experiments()
-    if experiment not in experiments:
+    parents = _studies_of(store, experiments, experiment)
+    if not parents and experiment not in experiments:
         raise UserError(_unknown(experiment, list(experiments), tracking_uri))
-    parents = studies(store, experiments[experiment])
-    chosen = [run for run in parents if study in (None, run.tags.get(names.STUDY))]
+    chosen = [run for _, run in parents if study in (None, run.tags.get(names.STUDY))]
     if not chosen:
         wanted = f"no study {study}" if study else "no study yet"
-        known = ", ".join(run.tags.get(names.STUDY, "?") for run in parents) or "none"
+        known = ", ".join(run.tags.get(names.STUDY, "?") for _, run in parents) or "none"
         raise UserError(
             f"Experiment {experiment} has {wanted} in {masked_address(tracking_uri)}; studies found: {known}."
         )
-    return _read(store, experiment, experiments, chosen[0], parents)
+    number = next(number for number, run in parents if run is chosen[0])
+    return _read(store, experiment, number, experiments, chosen[0], [run for _, run in parents])
+
+
+def _studies_of(store: Store, experiments: Mapping[str, str], experiment: str) -> list[tuple[str, Run]]:
+    """The studies of an experiment, with MLflow's id of the experiment that holds each.
+
+    Where MLflow has none under this name, those that say they are the experiment's: it was renamed there.
+    """
+    named = experiments.get(experiment)
+    found = [(named, run) for run in studies(store, named)] if named is not None else []
+    if found:
+        return found
+    return [
+        (number, run)
+        for number in experiments.values()
+        for run in studies(store, number)
+        if run.tags.get(names.EXPERIMENT) == experiment
+    ]
 
 
 def studies(store: Store, experiment_id: str) -> list[Run]:
     """The parent runs of an experiment's studies, the one that was last worked on first."""
     parents = store.runs(experiment_id, {names.KIND: names.STUDY_KIND})[::-1]
-    return sorted(parents, key=_resumed, reverse=True)
+    latest: dict[str, Run] = {}  # of two runs of one study, as a restored one leaves them
+    for run in sorted(parents, key=lambda run: (names.VERDICT_HASH in run.tags, _resumed(run))):
+        latest[run.tags.get(names.STUDY, run.run_id)] = run
+    return sorted(latest.values(), key=lambda run: (_resumed(run), run.run_id), reverse=True)
 
 
 def _resumed(run: Run) -> int:
@@ -147,24 +182,33 @@ def _resumed(run: Run) -> int:
 def experiments_with_studies(tracking_uri: str) -> list[str]:
     """Names of the experiments that hold at least one study, sorted."""
     store = open_store(tracking_uri)
-    found = store.experiments()
-    return [name for name, number in found.items() if store.runs(number, {names.KIND: names.STUDY_KIND})]
+    found = {
+        run.tags.get(names.EXPERIMENT, name)
+        for name, number in store.experiments().items()
+        for run in store.runs(number, {names.KIND: names.STUDY_KIND})
+    }
+    return sorted(found)
 
 
 def _read(
-    store: Store, experiment: str, experiments: Mapping[str, str], parent: Run, parents: Sequence[Run]
+    store: Store,
+    experiment: str,
+    experiment_id: str,
+    experiments: Mapping[str, str],
+    parent: Run,
+    parents: Sequence[Run],
 ) -> StudyRecords:
     study_id = parent.tags.get(names.STUDY, "")
-    children = store.runs(experiments[experiment], {names.STUDY: study_id})
+    children = store.runs(experiment_id, {names.STUDY: study_id})
     about, notes = _about(store, parent)
     return StudyRecords(
         experiment=experiment,
-        experiment_id=experiments[experiment],
+        experiment_id=experiment_id,
         study_id=study_id,
         run=parent,
         others=tuple(run for run in parents if run.run_id != parent.run_id),
         about=about,
-        runs={run.run_id: run for run in children if run.run_id != parent.run_id},
+        runs={run.run_id: run for run in children if run.tags.get(names.KIND) != names.STUDY_KIND},
         openings=_openings(store, experiments, parent.tags.get(names.TEST_DIGEST, "")),
         store=store,
         notes=notes,

@@ -20,7 +20,14 @@ import optuna
 import sqlalchemy
 from optuna.distributions import BaseDistribution
 from optuna.storages import RDBStorage, _CachedStorage
-from optuna.storages._rdb.models import TrialHeartbeatModel, TrialModel, TrialUserAttributeModel
+from optuna.storages._rdb.models import (
+    TrialHeartbeatModel,
+    TrialIntermediateValueModel,
+    TrialModel,
+    TrialSystemAttributeModel,
+    TrialUserAttributeModel,
+    TrialValueModel,
+)
 from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import TrialState
 from sqlalchemy.dialects import postgresql, sqlite
@@ -173,6 +180,35 @@ class OptunaTables(RDBStorage):
                 for objective, value in enumerate(values or ()):
                     self._set_trial_value_without_commit(session, trial, objective, value)
                 trial.state, trial.datetime_complete = state, datetime.now()
+
+    def reopen(self, trial_ids: Sequence[int], results: Sequence[str]) -> None:
+        """Let finished trials wait once more, in one transaction: same numbers, same draws, no result.
+
+        Call it before anything reads the trials through Optuna's cache, which keeps finished ones for ever.
+
+        Args:
+            trial_ids: Optuna's ids of the trials.
+            results: Attributes that say how they ended, to be removed.
+        """
+        one: sqlalchemy.BindParameter[int] = sqlalchemy.bindparam("trial")
+        ended = TrialUserAttributeModel.key.in_(results)
+        planned = TrialSystemAttributeModel.key == "fixed_params"
+        statements = [
+            sqlalchemy.delete(TrialValueModel).where(TrialValueModel.trial_id == one),
+            sqlalchemy.delete(TrialIntermediateValueModel).where(TrialIntermediateValueModel.trial_id == one),
+            sqlalchemy.delete(TrialHeartbeatModel).where(TrialHeartbeatModel.trial_id == one),
+            sqlalchemy.delete(TrialSystemAttributeModel).where(
+                TrialSystemAttributeModel.trial_id == one, sqlalchemy.not_(planned)
+            ),
+            sqlalchemy.delete(TrialUserAttributeModel).where(TrialUserAttributeModel.trial_id == one, ended),
+            sqlalchemy.update(TrialModel)
+            .where(TrialModel.trial_id == one)
+            .values(state=TrialState.WAITING, datetime_start=None, datetime_complete=None),
+        ]
+        with self._connected() as connection:
+            for trial_id in trial_ids:
+                for statement in statements:
+                    connection.execute(statement, {"trial": trial_id})
 
     def stale(self, study_id: int) -> set[int]:
         """The running trials that nobody has vouched for within the grace time, by the server's clock."""

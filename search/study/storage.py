@@ -10,7 +10,7 @@ import socket
 import threading
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,6 +39,8 @@ _LOCK = sqlalchemy.text(
     " pg_advisory_xact_lock(hashtextextended(:name, 0))"
 )
 OWNER = "owner"  # the attribute of a trial that says whose it is: machine:process:a name of its own
+#: Attributes of a trial that say how it ended.
+_RESULTS = (OWNER, "state", "reason", "metrics", "fingerprint", "label", "wall_seconds")
 _PASSING = re.compile(r"disk is full|disk I/O error|database is locked")
 
 
@@ -100,6 +102,14 @@ class Storage(OptunaTables):
     def owners(self, study_id: int) -> dict[int, str | None]:
         """The running trials, and whose each is."""
         return self.running_with(study_id, OWNER)
+
+    def reopen_trials(self, trial_ids: Sequence[int]) -> None:
+        """Let finished trials wait once more: the same numbers and draws, no result. See `reopen`.
+
+        Args:
+            trial_ids: Optuna's ids of the trials.
+        """
+        self.reopen(trial_ids, _RESULTS)
 
     def study_ids(self) -> dict[str, int]:
         """Optuna's studies: name -> its number here."""

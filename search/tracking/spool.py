@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -151,3 +152,21 @@ def waits_for(folder: Path) -> str:
     """The server that a spool's records wait for; "" if none do, or for the workspace's own store."""
     told = folder / _SERVER
     return told.read_text() if told.exists() and any(folder.glob("*.json")) else ""
+
+
+def ended_keys(folder: Path, experiment: str) -> set[str]:
+    """The keys of the evaluations whose end waits to be delivered, or was refused.
+
+    Args:
+        folder: Where all spools of a workspace lie.
+        experiment: The experiment's name.
+    """
+    spools = [path for path in folder.glob("*") if path.name.partition("+")[0] == experiment]
+    records = [
+        record for spool in spools for record in (*spool.glob("*.json"), *spool.glob(f"{REFUSED}/*.json"))
+    ]
+    held = []
+    for record in records:
+        with suppress(OSError, ValueError):  # delivered meanwhile
+            held.append(json.loads(record.read_text()))
+    return {str(one["content"]["key"]) for one in held if one["kind"] == "end"}

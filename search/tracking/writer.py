@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from search.sqlite_files import sqlite_path, translated_errors
 from search.tracking import names
 from search.tracking.client import check_address, open_client
+from search.tracking.recorded import experiment_of
 from search.tracking.spool import Record
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ _FINAL = set(names.STATES) - {names.RUNNING}
 #: empty step, "." or "..").
 _REFUSED = re.compile(r"[^/\w.\- :]|^\.\.|(?<![^/])\.{0,2}(?![^/])")
 _LONGEST = 250  # letters of a param's name
+
+
+class ConflictError(Exception):
+    """A record contradicts what MLflow holds already; writing it again later changes nothing."""
 
 
 def prepare_store(tracking_uri: str, lock: Path) -> None:
@@ -70,6 +75,7 @@ def prepare_store(tracking_uri: str, lock: Path) -> None:
 class Writer:
     """Applies records. One instance, one thread.
 
+    study: the id of the study whose records they are: its experiment may have been renamed in MLflow.
     alone: lets one machine at a time in, by a run's key, to look for the run and to create it: MLflow would
     let two machines create it twice.
     """
@@ -80,6 +86,7 @@ class Writer:
         experiment: str,
         artifacts: Path | None,
         alone: Callable[[str], AbstractContextManager[Any]] = nullcontext,
+        study: str | None = None,
     ) -> None:
         os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
@@ -87,10 +94,12 @@ class Writer:
         self._experiment_name = experiment
         self._artifacts = artifacts
         self._alone = alone
+        self._study = study
         self._client: MlflowClient | None = None
         self._experiment: str | None = None
         self._runs: dict[str, str] = {}
-        self._ended: set[str] = set()  # keys of evaluations that ended before this writer came to them
+        #: Keys of evaluations that ended before this writer came to them, and their candidates.
+        self._ended: dict[str, str] = {}
         self._steps: dict[str, set[int]] = {}  # epochs that the runs have already
 
     def write(self, record: Record) -> None:
@@ -121,16 +130,11 @@ class Writer:
     def experiment_id(self) -> str:
         """The MLflow experiment, created when it is missing."""
         if self._experiment is None:
-            found = self.client.get_experiment_by_name(self._experiment_name)
-            if found is not None and found.lifecycle_stage == "deleted":
-                self.client.restore_experiment(found.experiment_id)
+            found = experiment_of(self.client, self._experiment_name, self._study)
             if found is None:
                 location = (self._artifacts / self._experiment_name).as_uri() if self._artifacts else None
-                self._experiment = self.client.create_experiment(
-                    self._experiment_name, artifact_location=location
-                )
-            else:
-                self._experiment = found.experiment_id
+                found = self.client.create_experiment(self._experiment_name, artifact_location=location)
+            self._experiment = found
         return self._experiment
 
     def run_id(self, key: str) -> str | None:
@@ -143,7 +147,7 @@ class Writer:
                 return None
             self._runs[key] = found[0].info.run_id
             if found[0].data.tags.get(names.STATE) in _FINAL and found[0].info.status != "RUNNING":
-                self._ended.add(key)
+                self._ended[key] = found[0].data.tags.get(names.CANDIDATE, "")
         return self._runs[key]
 
     def _run(self, record: Record) -> str:
@@ -158,8 +162,8 @@ class Writer:
         content = record.content
         tags = {names.KEY: content["key"], **content.get("tags", {})}
         parent = content.get("parent")
-        if parent is not None:
-            tags["mlflow.parentRunId"] = self.run_id(parent)
+        if parent is not None and (parent_run := self.run_id(parent)) is not None:
+            tags["mlflow.parentRunId"] = parent_run
         created = self.client.create_run(
             self.experiment_id(), start_time=record.time, tags=tags, run_name=content.get("name")
         )
@@ -181,11 +185,21 @@ class Writer:
     def _begin(self, record: Record) -> None:
         key, run = record.content["key"], self._run(record)
         if key in self._ended:
+            self._check_candidate(record)
             return
         self._log(run, record)
         self._datasets(run, record)
         if key not in self._steps:  # it was there: begun before, and closed perhaps
             self.client.update_run(run, status="RUNNING")
+
+    def _check_candidate(self, record: Record) -> None:
+        """Raises ConflictError where the run that has ended is another candidate's."""
+        key = record.content["key"]
+        ended, own = self._ended[key], record.content.get("tags", {}).get(names.CANDIDATE, "")
+        if ended and own and ended != own:
+            raise ConflictError(
+                f"MLflow holds the evaluation {key} of candidate {ended}, this record is of {own}"
+            )
 
     def _epoch(self, record: Record) -> None:
         from mlflow.entities import Metric
@@ -213,9 +227,11 @@ class Writer:
             self._files(record)
             status = names.MLFLOW_STATUS[record.content["state"]]
             self.client.set_terminated(run, status=status, end_time=record.time)
+        else:
+            self._check_candidate(record)
         self._steps.pop(key, None)
         del self._runs[key]  # over: so many evaluations need no more memory than few
-        self._ended.discard(key)
+        self._ended.pop(key, None)
 
     def _files(self, record: Record) -> None:
         """Log a folder's files, each under its own name."""
