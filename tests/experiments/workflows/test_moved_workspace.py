@@ -25,6 +25,7 @@ from reports.records.study import load_study
 from search.models.registry.queries import SqliteRegistry
 from search.tracking import names
 from search.tracking.client import open_client
+from search.tracking.mlflow_schema import delete_for_good
 from search.workspace import Workspace
 from spaces.errors import UserError
 from tests.support import mlflow_study
@@ -151,3 +152,28 @@ def test_a_study_is_removed_from_a_copy_alone(trained: Trained, tmp_path: Path) 
         remove(stored, context, storage, print)
     assert stored_studies(context.workspace, context.tracking) == []
     assert content(trained.workspace.folder) == before
+
+
+@pytest.mark.trains
+def test_a_run_that_is_gone_is_trained_again_before_there_is_a_verdict(
+    trained: Trained, tmp_path: Path
+) -> None:
+    shutil.copytree(trained.workspace.folder, tmp_path / "copy")
+    workspace = Workspace.at(tmp_path / "copy")
+    before = load_study("recorded", workspace.tracking_uri)
+    gone = before.confirmations.iloc[0]
+    client = open_client(workspace.tracking_uri)
+    client.delete_run(gone.run_id)
+    assert delete_for_good(client, "run", gone.run_id)
+    file, printed = tmp_path / "recorded.toml", io.StringIO()
+    file.write_text(EXPERIMENT)
+    progress = Progress(Console(file=printed, width=300))
+    finished = search.search(ExperimentConfig.load(file), RunContext(workspace, workers=2), progress)
+    assert finished.over
+    assert "trained again" in printed.getvalue()
+    after = load_study("recorded", workspace.tracking_uri)
+    again = after.confirmations[after.confirmations.key == gone.key].iloc[0]
+    assert again.run_id != gone.run_id
+    assert again.val_accuracy == gone.val_accuracy  # the same candidate, seed and images
+    assert len(after.confirmations) == len(before.confirmations)
+    assert after.looks == before.looks
