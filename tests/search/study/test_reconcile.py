@@ -103,7 +103,7 @@ def test_what_is_gone_is_trained_again_with_the_same_draws(client: MlflowClient,
     expected = {key: TrialState.WAITING if key == KEYS[2] else TrialState.COMPLETE for key in KEYS}
     assert states(storage) == expected
     (frozen,) = storage.get_all_studies()
-    number = storage.begin_first(frozen._study_id)
+    number = storage.claim_first(frozen._study_id)
     assert number is not None
     trial = storage.get_trial(number)
     assert trial.user_attrs["key"] == KEYS[2]
