@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from search.models import keras_file
 from search.tracking import names
 from spaces.errors import UserError
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import keras
 
 SUFFIX: Final = ".keras"
+_COLDEST, _HOTTEST = 1e-3, 1e3
+_LARGEST_LABELS: Final = 16 * 2**20  # bytes
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,28 @@ class Labels:
     class_names: tuple[str, ...]
     temperature: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Raises UserError for a temperature that would turn answers round or make them no numbers."""
+        if not _COLDEST <= self.temperature <= _HOTTEST:
+            raise UserError(
+                "a temperature divides the logarithms of probabilities and lies between "
+                f"{_COLDEST:g} and {_HOTTEST:g}. Received: {self.temperature}"
+            )
+
     @classmethod
     def read(cls, path: Path) -> "Labels":
         """From the file that `text` makes. Raises UserError where it is another."""
         try:
-            known: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return cls(tuple(map(str, known["class_names"])), float(known.get("temperature", 1.0)))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            with path.open("rb") as file:
+                raw = file.read(_LARGEST_LABELS + 1)
+            if len(raw) > _LARGEST_LABELS:
+                raise ValueError("too large")
+            known: Mapping[str, Any] = json.loads(raw)
+            listed, temperature = known["class_names"], known.get("temperature", 1.0)
+            if not isinstance(listed, list) or not all(isinstance(one, str | int) for one in listed):
+                raise TypeError("no list of names")
+            return cls(tuple(map(str, listed)), float(temperature))
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise UserError(f'{path} is no file of labels: it needs "class_names", a list') from error
 
     def text(self, **more: Any) -> str:
@@ -103,6 +121,7 @@ def load(path: Path, called: str) -> "keras.Model":
         raise UserError(f"{called} is no {SUFFIX} file: save the model with model.save('name{SUFFIX}')")
     if not zipfile.is_zipfile(path):  # Keras would say that it does not exist
         raise UserError(_refusal(called, "such a file is a zip archive, and this is none"))
+    keras_file.check(path, called)
     import keras
 
     try:
@@ -123,9 +142,13 @@ def _refusal(called: str, reason: str) -> str:
 
 
 def as_classifier(network: "keras.Model", labels: Labels | None, called: str) -> Classifier:
-    """What goes into a network and what comes out. Raises UserError where that is no image classifier."""
+    """What goes into a network, computed in float32, and what comes out.
+
+    Raises UserError where that is no image classifier.
+    """
     shape = _image_shape(network, called)
     classes = _classes(network, called)
+    network = keras_file.in_float32(network)
     labels = labels or Labels(tuple(f"class {number}" for number in range(classes)))
     given, different = len(labels.class_names), len(set(labels.class_names))
     if not given == different == classes:

@@ -1,6 +1,5 @@
 """A model as a file to take elsewhere, checked against what Keras itself answers."""
 
-import json
 import shutil
 import warnings
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from search.tracking import names
 from spaces.errors import UserError
 
 if TYPE_CHECKING:
-    import keras
+    pass
 
 FORMATS: Final = ("keras", "onnx")
 _BATCH: Final = 256
@@ -87,8 +86,7 @@ def _to_onnx(classifier: Classifier, source: Path, path: Path) -> Answer:
         ) from error
     if keras.backend.backend() != "tensorflow":
         raise UserError("ONNX is written through TensorFlow: unset KERAS_BACKEND for this command")
-    network = in_float32(classifier.network)
-    shape = classifier.image_shape
+    network, shape = classifier.network, classifier.image_shape
     network(np.zeros((1, *shape), classifier.inputs(np.zeros((1, *shape), np.uint8)).dtype))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tf2onnx looks for names that numpy had before version 2
@@ -96,16 +94,3 @@ def _to_onnx(classifier: Classifier, source: Path, path: Path) -> Answer:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda images: np.asarray(session.run(None, {name: classifier.inputs(images)})[0])
-
-
-def in_float32(network: "keras.Model") -> "keras.Model":
-    """The same network and weights, computed in float32: ONNX runtimes know no convolution in bfloat16."""
-    import keras
-
-    described = json.dumps(keras.saving.serialize_keras_object(network))
-    if "mixed_bfloat16" not in described and "mixed_float16" not in described:
-        return network
-    plain = described.replace("mixed_bfloat16", "float32").replace("mixed_float16", "float32")
-    same = keras.saving.deserialize_keras_object(json.loads(plain), safe_mode=True)
-    same.set_weights(network.get_weights())
-    return same

@@ -10,6 +10,7 @@ import binascii
 import io
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ class ImageClassifier(PythonModel):  # type: ignore[misc]
         os.environ.setdefault("KERAS_BACKEND", labels["backend"])
         import keras
 
-        self._network = keras.saving.load_model(context.artifacts["model"], safe_mode=True, compile=False)
+        network = keras.saving.load_model(context.artifacts["model"], safe_mode=True, compile=False)
+        self._network = _in_float32(network)
         self._classes = labels["class_names"]
         self._temperature = labels["temperature"]
 
@@ -105,6 +107,19 @@ class ImageClassifier(PythonModel):  # type: ignore[misc]
                 f"image {number} of the request is none: {str(error)[:200]}; send the base64 text of a "
                 f"{', '.join(_FORMATS)} file, or its pixels, height x width (x 1 or 3), from 0 to 255"
             ) from error
+
+
+def _in_float32(network: Any) -> Any:
+    """The same network and weights in float32, as `search.models.keras_file` computes it."""
+    import keras
+
+    described = json.dumps(keras.saving.serialize_keras_object(network))
+    plain = re.sub(r'"(mixed_)?b?float16"', '"float32"', described)
+    if plain == described:
+        return network
+    same = keras.saving.deserialize_keras_object(json.loads(plain), safe_mode=True)
+    same.set_weights([weights.astype("float32") for weights in network.get_weights()])
+    return same
 
 
 def _batch(height: int, width: int) -> int:

@@ -10,9 +10,10 @@ from search.models.batches import label_pictures
 from search.models.classifier import Classifier, Labels, as_classifier
 from search.models.drawing import Region, annotated
 from search.models.explanation_sheet import sheet
-from search.models.export import export, in_float32
+from search.models.export import export
 from search.models.face_detection import Face
 from search.models.images import Picture
+from search.models.keras_file import in_float32
 from search.models.occlusion import importance, overlay
 from search.models.predict import predict_emotion, raw_probabilities
 from spaces.errors import UserError
@@ -128,5 +129,7 @@ def test_a_network_in_bfloat16_is_brought_to_float32_with_its_weights() -> None:
     same = in_float32(network)
     assert {layer.compute_dtype for layer in same.layers[1:]} == {"float32"}
     pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 1)).astype(np.uint8)
-    before, after = (raw_probabilities(as_classifier(n, None, ""), pixels) for n in (network, same))
+    before = keras.ops.convert_to_numpy(network(pixels))
+    after = raw_probabilities(as_classifier(same, None, ""), pixels)
     assert after == pytest.approx(before, abs=0.02)
+    assert raw_probabilities(as_classifier(network, None, ""), pixels) == pytest.approx(after, abs=1e-6)
