@@ -40,7 +40,19 @@ def sample_head(hp: "keras_tuner.HyperParameters") -> dict[str, Any]:
 def sample_widths(
     hp: "keras_tuner.HyperParameters", name: str, count: int, *, least: int, most: int, default: int
 ) -> tuple[int, ...]:
-    """`NAME_1` to `NAME_count`, each a power of two times `least`, up to `most`."""
+    """Draw the widths of a number of layers, each a power of two times the smallest.
+
+    Args:
+        hp: Keras Tuner's hyperparameters.
+        name: The prefix: the hyperparameters are `NAME_1` to `NAME_count`.
+        count: The number of layers.
+        least: The smallest width.
+        most: The largest width, a power of two times the smallest.
+        default: The width that is tried first.
+
+    Returns:
+        One width for each layer.
+    """
     widths = [least * 2**power for power in range(int(math.log2(most // least)) + 1)]
     return tuple(hp.Choice(f"{name}_{i}", widths, default=default) for i in range(1, count + 1))
 
@@ -75,7 +87,18 @@ def drop(x: Any, rate: float) -> Any:
 
 
 def convolve(x: Any, kernels: int, size: int, *, batch_norm: bool = False, **options: Any) -> Any:
-    """A convolution, batch-normalised if asked, then ReLU; padding is "same" unless said otherwise."""
+    """Add a convolution, batch norm where it is asked for, and ReLU.
+
+    Args:
+        x: Feature maps (batch, height, width, channels).
+        kernels: The number of kernels.
+        size: The side of a kernel, in pixels.
+        batch_norm: Whether to normalise before the ReLU; the convolution then has no bias.
+        **options: Further arguments of `Conv2D`; padding is "same" unless it is given.
+
+    Returns:
+        Feature maps with `kernels` channels.
+    """
     from keras import layers
 
     options = {"padding": "same", **options}

@@ -187,10 +187,20 @@ class Space:
         max_parameters: int | None = None,
         max_macs: int | None = None,
     ) -> BuiltArchitecture:
-        """Draws a candidate from `hp` and builds it; with several arms, the first choice is called "family".
+        """Draw a candidate and build it. With several arms, the first choice is called "family".
+
+        Args:
+            hp: The hyperparameters to draw from.
+            input_shape: Height, width and channels of the images.
+            num_classes: The number of classes.
+            max_parameters: The largest number of parameters; None for no limit.
+            max_macs: The largest number of multiply-adds for one image; None for no limit.
+
+        Returns:
+            The architecture with its model.
 
         Raises:
-            InfeasibleArchitecture: before any weight is allocated.
+            InfeasibleArchitecture: If it cannot be built or exceeds a limit; no weight is allocated.
         """
         limits = SizeLimits(max_parameters, max_macs)
         if len(self.arms) == 1:

@@ -32,7 +32,21 @@ class Member:
 
 
 def checked(archive: Path, name: str, size: int, offset: int, checksum: int | None = None) -> Member:
-    """Return the member. Raises UserError where its path leaves the archive or its size is absurd."""
+    """Check a member of an archive before anything of it is read.
+
+    Args:
+        archive: The archive's path, for messages.
+        name: The member's path in the archive.
+        size: Its unpacked size, in bytes.
+        offset: Where its data begin, in bytes.
+        checksum: Its CRC-32, where the archive has one.
+
+    Returns:
+        The member.
+
+    Raises:
+        UserError: If its path leaves the archive or its size is absurd.
+    """
     path = name.replace("\\", "/")
     if path.startswith("/") or re.match(r"^[A-Za-z]:", path) or ".." in path.split("/"):
         raise UserError(

@@ -66,8 +66,22 @@ class Ordered:
 def assemble(
     catalogue: Catalogue, decoded: Images, folder: Path, source: str, seed: int, leaks: str
 ) -> Prepared:
-    """Write an entry into a new folder. Raises UserError where the policy refuses, or nothing is left to
-    train.
+    """Find duplicates, split the images and write a cache entry.
+
+    Args:
+        catalogue: What the source lists.
+        decoded: The decoded images, uint8 (images, height, width, channels).
+        folder: A new folder, for the entry.
+        source: The data set as it was named.
+        seed: Draws validation where the source has none.
+        leaks: What to do with evaluation images that have a duplicate in train: "purge-train", "report" or
+            "refuse".
+
+    Returns:
+        The prepared data set.
+
+    Raises:
+        UserError: If `leaks` refuses, or nothing is left to train on.
     """
     ordered = Ordered.of(catalogue, decoded)
     duplicates = find_duplicates(ordered.images, ordered.digests)

@@ -57,10 +57,20 @@ def decode(
     image_size: tuple[int, int] | None,
     channels: int | None,
 ) -> Images:
-    """Decode the rows into a new array file at `target`.
+    """Decode images into a new array file.
 
-    Size (height, width) and channels (1 or 3) not asked for are those that most images need.
-    Raises UserError where an image claims too many pixels, and where 1% or more are unreadable.
+    Args:
+        catalogue: What the source lists.
+        rows: Which images, as row numbers of the catalogue.
+        target: The new array file.
+        image_size: Height and width to resize to, in pixels; None for the size of most images.
+        channels: 1 (gray) or 3 (RGB); None for what most images need.
+
+    Returns:
+        The images, uint8 (images, height, width, channels), in the order of their ids.
+
+    Raises:
+        UserError: If an image claims too many pixels, or 1% or more are unreadable.
     """
     with warnings.catch_warnings():
         warnings.simplefilter(

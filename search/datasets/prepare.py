@@ -33,13 +33,25 @@ def prepare(
     leaks: str = "purge-train",
     say: Callable[[str], None] = print,
 ) -> Prepared:
-    """Return the data set, from the cache if it is there.
+    """Return a data set, from the cache if it is there.
 
-    `image_size` is (height, width) and `channels` 1 or 3; both default to what most images have. `limit`
-    images are drawn with the shares of splits and classes kept. `classes` leaves all other classes out.
-    `seed` draws the subset, and validation where the source has none. `leaks` is the policy for evaluation
-    images that have a duplicate in train: `purge-train` drops the duplicate, `report` keeps it, `refuse`
-    raises. Raises UserError for whatever is wrong with the source.
+    Args:
+        source: A folder, zip, tar, csv or npz, "kaggle:owner/name" or "synthetic".
+        cache: The folder of prepared data sets.
+        image_size: Height and width to resize to, in pixels; None for the size of most images.
+        channels: 1 (gray) or 3 (RGB); None for what most images have.
+        limit: The number of images to draw, with the shares of splits and classes kept; None for all.
+        classes: The classes to keep; None for all.
+        seed: Draws the subset, and validation where the source has none.
+        leaks: What to do with evaluation images that have a duplicate in train: "purge-train" drops the
+            duplicate, "report" keeps it, "refuse" raises.
+        say: Shows a sentence to the user.
+
+    Returns:
+        The prepared data set.
+
+    Raises:
+        UserError: If anything is wrong with the source.
     """
     _check(image_size, channels, limit, leaks)
     cache = cache.absolute()

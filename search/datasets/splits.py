@@ -15,13 +15,20 @@ Rows = NDArray[np.int64]
 def carve(
     labels: NDArray[np.int64], groups: NDArray[np.int64], fraction: float, seed: int, ids: NDArray[np.str_]
 ) -> tuple[Rows, Rows]:
-    """Divide images into (rest, carved), two sorted arrays of row numbers; `carved` is near `fraction` of
-    each class.
+    """Carve a stratified share out of images; images of one group land on one side.
 
-    `labels`, `groups`, `ids`: shape (n,). Images of one group (duplicates) land on one side. A group belongs
-    to the class of its first image in the order of ids, and comes up in the order of a hash of (seed,
-    that id).
-    Every class that has two groups has images on both sides.
+    A group belongs to the class of its first image in the order of ids, and comes up in the order of a hash
+    of (seed, that id). Every class that has two groups has images on both sides.
+
+    Args:
+        labels: The class of each image, (images,).
+        groups: The group of duplicates of each image, (images,).
+        fraction: The share of each class to carve out, in (0, 1).
+        seed: Decides which groups are carved out.
+        ids: The id of each image, (images,).
+
+    Returns:
+        Row numbers of the rest and of the carved images, both sorted.
     """
     strata = _strata(labels, groups, seed, ids).values()
     chosen = [group for stratum in strata for group in _fill(sorted(stratum), fraction)]
@@ -32,10 +39,22 @@ def carve(
 def folds(
     labels: NDArray[np.int64], groups: NDArray[np.int64], count: int, seed: int, ids: NDArray[np.str_]
 ) -> Rows:
-    """The fold of each image, shape (n,), from 0 below `count`: stratified, groups whole, drawn by `seed`.
+    """Divide images into stratified folds; images of one group land in one fold.
 
-    Each group goes to the fold that has fewest images of its class so far, of those to the smallest.
-    Raises UserError where a class has fewer groups than there are folds.
+    Each group goes to the fold with the fewest images of its class so far, of those to the smallest.
+
+    Args:
+        labels: The class of each image, (images,).
+        groups: The group of duplicates of each image, (images,).
+        count: The number of folds.
+        seed: Decides the order in which groups are placed.
+        ids: The id of each image, (images,).
+
+    Returns:
+        The fold of each image, (images,), from 0 below `count`.
+
+    Raises:
+        UserError: If a class has fewer groups than there are folds.
     """
     fold = np.zeros(len(labels), dtype=np.int64)
     sizes = np.zeros(count, dtype=np.int64)

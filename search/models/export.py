@@ -42,10 +42,21 @@ def export(
     *,
     force: bool = False,
 ) -> Exported:
-    """Write the model and its labels into a folder, and compare on these images, (n, *image_shape).
+    """Write a model and its labels into a folder, and compare its answers with the original's.
 
-    source: the `.keras` file that was opened. force: whether to overwrite what Candor did not write. Raises
-    UserError where a format cannot be had here, and for a file in the folder that is somebody else's.
+    Args:
+        classifier: The model.
+        source: The `.keras` file that it was opened from.
+        form: "keras" or "onnx".
+        folder: The folder to write to.
+        images: Images to compare on, uint8 (images, height, width, channels).
+        force: Whether to overwrite files that Candor did not write.
+
+    Returns:
+        The file and how far its answers differ.
+
+    Raises:
+        UserError: If a format cannot be had here, or the folder holds a file of somebody else's.
     """
     if form not in FORMATS:
         raise UserError(f'"{form}" is no format: choose one of {", ".join(FORMATS)}')

@@ -83,7 +83,19 @@ def build(architecture: Architecture, input_shape: Shape, num_classes: int) -> "
 def residual_network(
     architecture: Architecture, input_shape: Shape, num_classes: int, name: str, attend: Callable[[Any], Any]
 ) -> "keras.Model":
-    """A residual network whose blocks pass their maps through `attend` before the shortcut is added."""
+    """Build a residual network whose blocks change their maps before the shortcut is added.
+
+    Args:
+        architecture: Stages, kernels and stem.
+        input_shape: Height, width and channels of the images.
+        num_classes: The number of classes.
+        name: The model's name.
+        attend: Changes the maps of a block (batch, height, width, channels), of the same shape;
+            squeeze-and-excitation for instance.
+
+    Returns:
+        A model from images in [0, 1] to float32 probabilities (batch, classes).
+    """
     import keras
 
     inputs = keras.Input(input_shape)

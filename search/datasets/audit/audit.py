@@ -27,11 +27,27 @@ def audit(
     limit: int | None = None,
     force: bool = False,
 ) -> Path:
-    """Audit the sources, each alone and every two against each other, into the folder `out`; return the page.
+    """Audit data sets, each alone and every two against each other, and write a page.
 
-    Lists of a single source lie beside the page, those of several in a folder for each. The findings are also
-    said as sentences. force: whether to overwrite what Candor did not write. Raises UserError for what
-    `prepare` refuses, where `out` cannot be written, and for a file there that is somebody else's.
+    Lists of a single data set lie beside the page, those of several in one folder each. The findings are
+    also said as sentences.
+
+    Args:
+        sources: Data sets: folders, archives, tables or names.
+        cache: The folder of prepared data sets.
+        out: The folder to write to.
+        say: Shows a sentence to the user.
+        image_size: Height and width to resize to, in pixels; None for the size of most images.
+        channels: 1 (gray) or 3 (RGB); None for what most images have.
+        limit: The number of images to draw from each data set; None for all.
+        force: Whether to overwrite files that Candor did not write.
+
+    Returns:
+        The page.
+
+    Raises:
+        UserError: If a data set cannot be prepared, or `out` cannot be written or holds a file of somebody
+            else's.
     """
     if not sources:
         raise UserError("Nothing to audit: name at least one data set.")

@@ -40,7 +40,18 @@ def findings(
     flat: NDArray[np.bool_],
     class_names: Sequence[str],
 ) -> dict[str, Any]:
-    """Count what there is to know about the images as the source delivers them; arrays of shape (n,)."""
+    """Count what there is to know about the images as the source delivers them.
+
+    Args:
+        roles: The role of each image, (images,).
+        labels: The class of each image, (images,).
+        duplicates: Groups of exact and near copies.
+        flat: Whether an image has one colour only, (images,).
+        class_names: Names of the classes, in the order of the labels.
+
+    Returns:
+        Counts by role and by class, ready for JSON.
+    """
     present = [role for role in ROLES if (roles == role).any()]
     classes = {role: _classes(labels[roles == role], class_names) for role in present}
     return {

@@ -52,12 +52,21 @@ def draw(
     seed: int = 0,
     noise: float = NOISE,
 ) -> dict[str, Part]:
-    """Draw the parts "train", "validation" and "test".
+    """Draw the parts "train", "validation" and "test" of the synthetic faces.
 
-    Each is (images uint8 (n, 48, 48, 1), labels int64 (n,), ids (n,)), an id reads
-    "synthetic/train/happy/000123".
-    `noise` is the share of wrong labels, drawn among the classes that look like the true one. It changes
-    labels, never images; and a longer part begins with the images of a shorter one.
+    A longer part begins with the images of a shorter one.
+
+    Args:
+        train: The number of training images.
+        validation: The number of validation images.
+        test: The number of test images.
+        seed: Decides every image and label.
+        noise: The share of wrong labels, in [0, 1], drawn among the classes that look like the true one. It
+            changes no image.
+
+    Returns:
+        Parts by name, each with images uint8 (images, 48, 48, 1), labels int64 (images,) and ids (images,)
+        such as "synthetic/train/happy/000123".
     """
     sizes = zip(PARTS, (train, validation, test), strict=True)
     return {part: _part(part, n, seed, noise) for part, n in sizes}

@@ -45,7 +45,18 @@ def upright(y: Array, left: Array, right: Array) -> Array:
 
 
 def ellipse(x: ArrayLike, y: ArrayLike, wide: ArrayLike, high: ArrayLike, k: int = 18) -> Array:
-    """Ellipses around (x, y) with half axes `wide` and `high`, each (n,) or one number."""
+    """Draw ellipses as closed curves.
+
+    Args:
+        x: Horizontal centres, (images,) or one number.
+        y: Vertical centres, (images,) or one number.
+        wide: Horizontal half axes, (images,) or one number.
+        high: Vertical half axes, (images,) or one number.
+        k: The number of points of a curve.
+
+    Returns:
+        The curves, in the form of `curve`.
+    """
     angle = np.linspace(0, 2 * np.pi, k, endpoint=False)
     x, y, wide, high = np.broadcast_arrays(x, y, wide, high)
     return curve(column(x) + column(wide) * np.cos(angle), column(y) + column(high) * np.sin(angle))
