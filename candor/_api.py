@@ -226,8 +226,7 @@ def predict(
 
 @contextmanager
 def _without_warnings_of_imports() -> Iterator[None]:
-    """Optuna asks for notebook widgets, which Candor does not use; MLflow tells of the tables that it
-    makes."""
+    """Keep Optuna's wish for notebook widgets and MLflow's news of its tables from the user."""
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="IProgress not found")

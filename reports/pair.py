@@ -81,7 +81,21 @@ def paired(
     classes: Sequence[str],
     notes: Sequence[str] = (),
 ) -> Paired:
-    """Compare two named sets of answers to the same images. Raises ValueError where the images differ."""
+    """Compare two named sets of answers to the same images.
+
+    Args:
+        a: A name and its answers.
+        b: Another name and its answers to the same images.
+        where: Which images these are, for readers.
+        classes: Names of the classes, in the order of the probabilities.
+        notes: Remarks to keep with the comparison.
+
+    Returns:
+        The paired difference, its test and the images on which the two differ.
+
+    Raises:
+        ValueError: If the images differ.
+    """
     (a_name, ours), (b_name, theirs) = a, b
     if not np.array_equal(ours.ids, theirs.ids):
         raise ValueError(f"{a_name} and {b_name} were asked about different images")

@@ -149,7 +149,18 @@ def as_sizes(axis_of: Any) -> None:
 
 
 def whiskers(middle: Any, low: Any, high: Any, colour: str, thickness: float = 1.6) -> dict[str, Any]:
-    """Plotly's error bars from middle to low and high."""
+    """Plotly's error bars from middle to low and high.
+
+    Args:
+        middle: The points' values, (points,).
+        low: The lower ends, (points,).
+        high: The upper ends, (points,).
+        colour: The colour of the bars.
+        thickness: Their width, in pixels.
+
+    Returns:
+        The value of `error_x` or `error_y`.
+    """
     return {
         "type": "data", "symmetric": False, "color": colour, "thickness": thickness, "width": 0,
         "array": points(np.subtract(high, middle)), "arrayminus": points(np.subtract(middle, low)),

@@ -49,11 +49,24 @@ def unseal(
     data: Prepared,
     say: Callable[[str], None],
 ) -> Opening:
-    """Measure every confirmed seed of these candidates on the test set, and record it.
+    """Measure every confirmed seed of the candidates on the test set, and record it.
 
-    An opening that was cut off goes on with the models that it had not come to. Raises UserError when the
-    data have no test part, when all was measured before, or when a model was not kept or cannot be opened;
-    that costs no opening.
+    An opening that was interrupted continues with the models that it had not reached.
+
+    Args:
+        writer: Writes to MLflow.
+        study: The study's id.
+        verdict_hash: The hash of the frozen verdict.
+        candidates: Fingerprints of the candidates to measure.
+        data: The study's images.
+        say: Shows a sentence to the user.
+
+    Returns:
+        The number of this opening and the test accuracies of each candidate, in [0, 1].
+
+    Raises:
+        UserError: If the data have no test part, all was measured before, or a model was not kept or cannot
+            be opened. None of these counts as an opening.
     """
     test = sealed_test(data)
     digest = data.test_digest or ""

@@ -53,10 +53,24 @@ def compare(
     experiment: str | None,
     say: Callable[[str], None],
 ) -> tuple[Paired, dict[str, str]]:
-    """The two on the same images, and pictures of those on which they differ, as data URIs by id.
+    """Compare two models on the same images.
 
-    The images: the validation part of `source`, or of the experiment's newest study, or of the study that the
-    first run belongs to. Raises UserError.
+    The images are the validation part of `source`, or of the experiment's newest study, or of the study
+    that the first run belongs to.
+
+    Args:
+        texts: The two models as a person names them: run ids, keys, files or registered models.
+        workspace: The workspace with the prepared images.
+        tracking_uri: MLflow's address.
+        source: The data set to compare on; None for a study's.
+        experiment: The experiment whose newest study gives the images; None for the run's own.
+        say: Shows a sentence to the user.
+
+    Returns:
+        The comparison, and pictures of the images on which the two differ, as data URIs by id.
+
+    Raises:
+        UserError: If a model or the images cannot be had, or the classes differ.
     """
     a, b = (Side.of(text, tracking_uri) for text in texts)
     if source is None and experiment is None and (alike := _as_stored(a, b)):

@@ -46,7 +46,21 @@ class Reproduction:
 def reproduce(
     text: str, workspace: Workspace, tracking_uri: str, source: str | None, say: Callable[[str], None]
 ) -> Reproduction:
-    """Train the evaluation of this run id or key again. Raises UserError where its record falls short."""
+    """Train a recorded evaluation again and compare the results.
+
+    Args:
+        text: A run id, the beginning of one, or an evaluation's key.
+        workspace: The workspace with the prepared images.
+        tracking_uri: MLflow's address.
+        source: Where the images lie now; None for the study's own.
+        say: Shows a sentence to the user.
+
+    Returns:
+        How far the new results agree with the recorded ones.
+
+    Raises:
+        UserError: If its record is not complete enough, or the images are others.
+    """
     recorded = find_evaluation(text, tracking_uri)
     record = _record(recorded)
     _use_backend(record["conditions"]["backend"], say)

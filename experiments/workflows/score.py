@@ -42,9 +42,20 @@ class Scored:
 def score(
     file: Path, experiment: str, workspace: Workspace, tracking_uri: str, say: Callable[[str], None]
 ) -> Scored:
-    """Ask a `.keras` file about the validation images of the newest study, and record its answers, once.
+    """Record the answers of a `.keras` file to the validation images of the newest study, once.
 
-    Raises UserError for a file that is no classifier of these classes, or images that are gone.
+    Args:
+        file: The model file.
+        experiment: The experiment's name.
+        workspace: The workspace with the prepared images.
+        tracking_uri: MLflow's address.
+        say: Shows a sentence to the user.
+
+    Returns:
+        The model's accuracy with its interval.
+
+    Raises:
+        UserError: If the file is no classifier of these classes, or the images are gone.
     """
     recorded = newest_study(experiment, tracking_uri)
     if folded(recorded):

@@ -38,10 +38,20 @@ def model_card(
     candidate: str | None = None,
     file: ModelFile | None = None,
 ) -> Card:
-    """The card of what a study selected, or of another confirmed candidate of it, by fingerprint.
+    """The model card of what a study selected, or of another confirmed candidate.
 
-    file: which file the card goes with; one that was trained again is labelled. Raises UserError where
-    nothing is confirmed.
+    Args:
+        experiment: The experiment's name.
+        tracking_uri: MLflow's address.
+        study: The study's id; None for the newest.
+        candidate: The candidate's fingerprint; None for the selected one.
+        file: Which model file the card goes with; one that was refitted is labelled.
+
+    Returns:
+        The card as Markdown and HTML.
+
+    Raises:
+        UserError: If nothing is confirmed.
     """
     return card_of(analyse(load_study(experiment, tracking_uri, study)), candidate, file)
 

@@ -33,9 +33,18 @@ def sentences(
 ) -> list[str]:
     """The sentences above a comparison table, in reading order.
 
-    Without a comparison (nothing confirmed yet) they say that. published: rows as the experiment file has
-    them. labels: candidate to what it is called; without them candidates go by their own labels. folds: of
-    train and validation together, in place of validation images.
+    Without a comparison they say that nothing is confirmed yet.
+
+    Args:
+        comparison: The comparison of the confirmed candidates, if there is one.
+        verdict: The verdict on them, if there is one.
+        question: The experiment's question.
+        published: Published rows as the experiment file has them.
+        labels: What to call each candidate; None for the candidates' own labels.
+        folds: The number of folds of train and validation together; 0 for a validation part.
+
+    Returns:
+        The sentences.
     """
     asked = [f"Asked: {question}"] if question else []
     if comparison is None or verdict is None:

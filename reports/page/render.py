@@ -76,7 +76,18 @@ def study_page(
     ui_url: str | None = None,
     alone: bool = False,
 ) -> str:
-    """The page of one study. alone: pictures inside it, and no file beside it."""
+    """The page of one study.
+
+    Args:
+        analysis: The study and what follows from it.
+        tables: Section and table, in the order of the page.
+        figures: The figures, computed.
+        ui_url: The address of an MLflow UI that numbers link to; None for no links.
+        alone: Whether pictures lie inside the page, with no file beside it.
+
+    Returns:
+        HTML.
+    """
     study, links = analysis.study, Links(ui_url, analysis.study.experiment_id)
     show = views.still if alone else views.interactive
     drawn = [(each.module.SECTION, show(each.name, each.module, each.numbers)) for each in figures.drawn]

@@ -29,12 +29,20 @@ def factor_effects(
     groups: NDArray[np.int64] | None = None,
     alpha: float = 0.05,
 ) -> tuple[FactorEffect, ...]:
-    """Each level of a factor against its first, matched: all other factors equal.
+    """Each level of a factor against its first, with all other factors equal.
 
-    settings: one mapping of factor to level per cell; values: (cells, seeds, images), higher is better. The
-    differences are averaged over the matched settings, image by image and seed by seed, and analysed as one
-    pair; the interval is for the settings of this grid, new seeds and new images. Levels without a matched
-    setting are left out.
+    The differences are averaged over the matched settings, image by image and seed by seed, and analysed as
+    one pair. The interval is for the settings of this grid, new seeds and new images.
+
+    Args:
+        settings: One mapping of factor to level for each cell.
+        values: Scores, (cells, seeds, images); higher is better.
+        factor: The name of the factor.
+        groups: The group of duplicates of each image, (images,); None for no duplicates.
+        alpha: What an interval leaves out, in (0, 1).
+
+    Returns:
+        One effect for each level but the first; levels without a matched setting are left out.
     """
     matched = _cells_by_setting(settings, factor)
     levels = sorted({cell[factor] for cell in settings if factor in cell}, key=_order)

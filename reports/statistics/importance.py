@@ -26,12 +26,21 @@ class Importance:
 def importance(
     codes: Codes, scores: Floats, *, alpha: float = 0.05, resamples: int = 500, seed: int = 0
 ) -> tuple[Importance, ...]:
-    """PED-ANOVA (Watanabe, Bansal and Hutter 2023) on factors with levels.
+    """The importance of each factor by PED-ANOVA (Watanabe, Bansal and Hutter 2023).
 
-    codes: (candidates, factors) levels as 0, 1, ...; scores: (candidates,), higher is better. The importance
-    of a factor is the Pearson divergence of its levels among the best tenth from those among all: 0 when both
-    are spread alike. Candidates are resampled for the interval. The divergence is never negative, so noise
-    makes it grow: `chance` says how far, by shuffled scores.
+    It is the Pearson divergence of a factor's levels among the best tenth of the candidates from those
+    among all: 0 when both are spread alike. The divergence is never negative, so noise makes it grow:
+    `chance` says how far, by shuffled scores.
+
+    Args:
+        codes: Levels as 0, 1, ..., (candidates, factors).
+        scores: Scores, (candidates,); higher is better.
+        alpha: What an interval leaves out, in (0, 1).
+        resamples: The number of resamples of candidates, and of shuffles.
+        seed: Of the resamples.
+
+    Returns:
+        One importance for each factor, in the order of `codes`.
     """
     random = np.random.default_rng(seed)
     count, factors = codes.shape

@@ -26,13 +26,26 @@ def relative_overfit(
     groups: Labels | None = None,
     alpha: float = 0.05,
 ) -> Estimate:
-    """R = (err - err_train) / (err_random - err_train), averaged over seeds (Efron and Tibshirani 1997).
+    """Relative overfit R = (err - err_train) / (err_random - err_train), averaged over seeds.
 
-    labels (images,), predictions (seeds, images), train_accuracy (seeds,) in inference mode on as many
-    training images. err_random = sum_k p_k (1 - q_k), p the label and q the prediction frequencies. The
-    estimate is the mean of the seeds' R, each clipped to [0, 1]. The interval is over new seeds, new images
-    and new training images, by the influence of each image on R and the two-way analysis; it is not below 0
-    nor above 1, and a seed whose R is clipped to 0 pulls the limits as if it were there exactly.
+    Efron and Tibshirani, Improvements on Cross-Validation: The .632+ Bootstrap Method (1997). err_random =
+    sum_k p_k (1 - q_k), with p the label and q the prediction frequencies. The estimate is the mean of the
+    seeds' R, each clipped to [0, 1].
+
+    The interval is over new seeds, new images and new training images, by the influence of each image on R
+    and the two-way analysis. It lies in [0, 1]. A seed whose R is clipped to 0 pulls the limits as if it
+    were exactly there.
+
+    Args:
+        labels: The class of each image, (images,).
+        predictions: The predicted classes, (seeds, images).
+        train_accuracy: Accuracy in inference mode on as many training images, (seeds,), in [0, 1].
+        classes: The number of classes.
+        groups: The group of duplicates of each image, (images,); None for no duplicates.
+        alpha: What the interval leaves out, in (0, 1).
+
+    Returns:
+        The estimate and its interval.
     """
     train_error = 1.0 - np.asarray(train_accuracy, dtype=np.float64)
     values, ratio, slope = _by_image(labels, predictions, train_error, classes)

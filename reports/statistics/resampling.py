@@ -18,13 +18,24 @@ def crossed_bootstrap(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Floats:
-    """Draws (resamples,) of a statistic's mean over seeds, seeds and images resampled independently.
+    """Draw a statistic's mean over seeds, with seeds and images resampled independently.
 
-    statistic: image weights (resamples, images) to its value for each seed (resamples, seeds). groups:
-    (images,), twins are drawn together. Draws of two candidates with the same arguments use the same
-    resamples, so their difference is paired. Drawing both ways at once counts what is neither image nor seed
-    three times (Owen 2007, The pigeonhole bootstrap): its intervals are never too narrow, and up to 1.7 times
-    too wide where that noise is all there is.
+    Draws of two candidates with the same arguments use the same resamples, so their difference is paired.
+
+    Drawing both ways at once counts what is neither image nor seed three times (Owen 2007, The pigeonhole
+    bootstrap). Its intervals are never too narrow, and up to 1.7 times too wide where that noise is all
+    there is.
+
+    Args:
+        statistic: From image weights (resamples, images) to its value for each seed (resamples, seeds).
+        seeds: The number of seeds.
+        images: The number of images.
+        groups: The group of duplicates of each image, (images,), drawn together; None for no duplicates.
+        resamples: The number of draws.
+        seed: Of the resamples.
+
+    Returns:
+        The draws, (resamples,).
     """
     random = np.random.default_rng(seed)
     values = statistic(_image_weights(images, groups, resamples, random))
@@ -49,10 +60,20 @@ class Probability:
 def probability_better(
     a: Floats, b: Floats, *, alpha: float = 0.05, resamples: int = 1000, seed: int = 0
 ) -> Probability:
-    """Share of paired seeds in which a beats b, ties counted half, with a percentile bootstrap interval.
+    """The share of paired seeds in which a beats b, with a percentile bootstrap interval.
 
-    a, b: (seeds,) scores of the same seeds. Bouthillier et al. (2021): meaningful when low > 0.5 and high >
-    0.75.
+    Ties count half. Bouthillier et al., Accounting for Variance in Machine Learning Benchmarks (2021): the
+    share is meaningful when low > 0.5 and high > 0.75.
+
+    Args:
+        a: Scores by seed, (seeds,).
+        b: Scores of the same seeds, (seeds,).
+        alpha: What the interval leaves out, in (0, 1).
+        resamples: The number of resamples.
+        seed: Of the resamples.
+
+    Returns:
+        The share and its interval, in [0, 1].
     """
     wins = (a > b) + 0.5 * (a == b)
     counts = _counts(len(wins), resamples, np.random.default_rng(seed))

@@ -29,9 +29,17 @@ INFEASIBLE_PER_TRIAL = 20
 class Explore(Stage):
     """Trials up to the protocol's total, shared equally among families; the baseline first.
 
-    After it come the leads of an earlier study, where the experiment asks for them.
-    The first has the cores of two workers, of which one waits: people wait for the first answer, too.
+    After it come the candidates of an earlier study, where the experiment asks for them. The first trial
+    has the cores of two workers, of which one waits: people wait for the first answer, too.
+
     An arm is a family or variant of which the space holds several; a space of one is one arm.
+
+    Args:
+        config: The study.
+        *args: What every `Stage` takes.
+        warm_start: Candidates of an earlier study, the best first, as `warm_start` gives them.
+        hours_left: Gives the hours that the protocol's budget leaves; None without a budget.
+        **kwargs: What every `Stage` takes.
     """
 
     name = names.EXPLORE

@@ -13,8 +13,15 @@ from search.study.stage import Stage, Wait
 class Claims:
     """The claims of one slot.
 
-    While a child writes down what came of its evaluation, the next one is claimed beside it: not sooner,
-    since who holds what it does not yet train keeps it from others, and only in a stage that does not learn.
+    While a child writes down the result of its evaluation, the next one is claimed: not sooner, since a
+    claim keeps the evaluation from others, and only in a stage that does not learn.
+
+    Args:
+        stage: The stage to claim from.
+        worker: The number of the slot.
+        retry_policy: Repeats a claim that fails for a passing reason.
+        stopping: Is set when a stop is asked for; then nothing is claimed early.
+        beside: Runs an early claim.
     """
 
     def __init__(

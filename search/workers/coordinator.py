@@ -47,7 +47,13 @@ _OUT_OF_MEMORY = {"memory": 1.0}
 class Coordinator:
     """Runs stages one after the other with the same workers.
 
-    environments: variables of the children, by worker slot; fewer than workers are shared in turn.
+    Args:
+        server: Forks the children.
+        workers: The number of evaluations at once.
+        observers: Are told of every evaluation's course.
+        say: Shows a sentence to the user.
+        environments: Environment variables of the children, by worker slot; fewer than workers are shared
+            in turn.
     """
 
     def __init__(

@@ -48,10 +48,19 @@ def benchmark_threads(
     seconds: float = _MEASURED_SECONDS,
     images: int = _SAMPLE,
 ) -> Mapping[tuple[int, int], float]:
-    """The images per second of every arrangement; 0.0: it could not be measured.
+    """Measure the training speed of every arrangement of children and threads.
 
-    What is trained is the baseline, else the first cell, else what the space draws at its defaults, on
-    `images` an epoch, for `seconds` after the first.
+    It trains the baseline, else the first cell, else what the space draws at its defaults.
+
+    Args:
+        server: Forks the children.
+        config: The study.
+        cores: The number of cores to share.
+        seconds: How long each arrangement is measured, after its first epoch.
+        images: The number of images of an epoch.
+
+    Returns:
+        Images per second by (children, threads of each); 0.0 where it could not be measured.
     """
     cell = config.baseline or next(iter(config.cells), None)
     own = {"fix": {**config.fix, "family": config.space[0]}} if not isinstance(config.space, str) else {}
