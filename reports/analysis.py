@@ -8,14 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.inference.comparison import (
-    Comparison,
-    Row,
-    Rule,
-    compare,
-)
-from reports.inference.sentences import sentences
+from reports.inference.comparison import Comparison, Row, Rule, compare, compare_rounds
+from reports.inference.rounds import MAX_SEEDS, RoundDecision
+from reports.inference.sentences import sentences, waiting
 from reports.inference.verdict import Verdict, decide
+from reports.inference.wording import many
 from reports.records.evaluation import Evaluation
 from reports.records.frames import each
 from reports.records.store import MissingArtifactError
@@ -45,6 +42,7 @@ class Analysis:
     missing: Mapping[str, str]  # run id of a confirmed evaluation -> why its predictions are missing
     comparison: Comparison | None
     verdict: Verdict | None
+    decision: RoundDecision | None  # of a study in rounds
     sentences: tuple[str, ...]
     labels: Mapping[str, str]  # what to call each candidate, no two alike
     disagreements: tuple[str, ...]  # logged numbers that the stored predictions contradict
@@ -69,7 +67,7 @@ class Analysis:
     @property
     def alpha_of_intervals(self) -> float:
         """What both ends of an interval leave out together."""
-        return 2.0 * self.comparison.alpha if self.comparison else 0.05
+        return self.comparison.alpha if self.comparison else 0.05
 
     @property
     def leader(self) -> str:
@@ -108,13 +106,19 @@ def sentences_of(experiment: str, tracking_uri: str, study: str | None = None) -
 
 
 def analyse(study: StudyRecords) -> Analysis:
-    """Everything that follows from a study's evaluations."""
+    """Everything that follows from a study's evaluations.
+
+    A study with a fixed number of seeds is compared when it is over, or when what was concluded still holds;
+    one in rounds after each completed round. Whoever looks in between sees means, no comparison: words at
+    every look would claim too much.
+    """
     rule = _rule(study)
     confirmed, missing = _confirmed(study)
-    comparison = compare(confirmed, rule, study.looks, _explored(study, rule)) if confirmed else None
+    comparison, decision, state = _compared(study, rule, confirmed)
     verdict = decide(comparison, rule) if comparison else None
     labels = _labels(study)
-    question, published = study.about.get("question") or "", study.about.get("published") or []
+    question = study.about.get("question") or ""
+    published = _on_the_same_data(study)
     return Analysis(
         study=study,
         rule=rule,
@@ -122,10 +126,70 @@ def analyse(study: StudyRecords) -> Analysis:
         missing=missing,
         comparison=comparison,
         verdict=verdict,
-        sentences=tuple(sentences(comparison, verdict, question, published, labels, study.folds)),
+        decision=decision,
+        sentences=tuple(sentences(comparison, verdict, question, published, labels, study.folds, state)),
         labels=labels,
         disagreements=tuple(_disagreements(study, confirmed)),
     )
+
+
+def _compared(
+    study: StudyRecords, rule: Rule, confirmed: Sequence[Evaluation]
+) -> tuple[Comparison | None, RoundDecision | None, str]:
+    """The comparison that may be shown, the state of the rounds, and why nothing is compared yet."""
+    explored, lost = _explored(study, rule), _lost(study)
+    if study.protocol.get("seeds") == "auto":
+        planned = set(study.confirmations.candidate) - {""}
+        if not planned:
+            return None, None, ""
+        limit = int(study.protocol.get("max_seeds") or MAX_SEEDS)
+        own = {(one.candidate, one.seed) for one in confirmed}
+        comparison, decision = compare_rounds(
+            confirmed,
+            rule,
+            limit,
+            study.looks,
+            explored,
+            candidates=planned,
+            lost=lost,
+            unread=_complete(study) - own,
+        )
+        return comparison, decision, "" if comparison else waiting(decision)
+    if not confirmed:
+        return None, None, ""
+    if not study.concluded:
+        count = many(len(confirmed), "confirm evaluation is", "confirm evaluations are")
+        return (
+            None,
+            None,
+            f"The confirm stage is not over: {count} complete. Nothing is compared before its end, since "
+            "every look at a half-finished comparison would raise its error.",
+        )
+    return compare(confirmed, rule, study.looks, explored, lost=lost), None, ""
+
+
+def _lost(study: StudyRecords) -> set[tuple[str, int]]:
+    """(candidate, seed) of the confirm stage that diverged or failed for good."""
+    runs = study.confirmations
+    ended = runs[runs.state.isin((names.DIVERGED, names.FAILED)) & runs.seed.notna()]
+    pairs = {(str(group), int(seed)) for group, seed in zip(ended.group, ended.seed, strict=True)}
+    return pairs - _complete(study)
+
+
+def _complete(study: StudyRecords) -> set[tuple[str, int]]:
+    """(candidate, seed) of every complete confirm evaluation, with predictions or without."""
+    runs = study.confirmations
+    done = runs[runs.state == names.COMPLETE]
+    return {(str(name), int(seed)) for name, seed in zip(done.candidate, done.seed, strict=True)}
+
+
+def _on_the_same_data(study: StudyRecords) -> list[Mapping[str, Any]]:
+    """Published rows that were judged on as many images as this study's validation or test part has."""
+    rows = study.about.get("published") or []
+    if study.data.get("synthetic"):
+        return []
+    counts = set((study.data.get("counts") or {}).values())
+    return [row for row in rows if {row.get("n"), row.get("n_test")} & counts]
 
 
 def _rule(study: StudyRecords) -> Rule:
@@ -169,9 +233,9 @@ def _evaluation(study: StudyRecords, row: Any) -> Evaluation:
 
 
 def _explored(study: StudyRecords, rule: Rule) -> dict[str, float]:
-    """Candidate to the monitor score that explore gave it."""
+    """Candidate to the monitor score that explore gave it, in the order of the trials."""
     frame = study.evaluations[study.evaluations.stage == names.EXPLORE]
-    scored = frame.dropna(subset=MONITOR_TWIN[rule.objective])
+    scored = frame.dropna(subset=MONITOR_TWIN[rule.objective]).sort_values("trial", kind="stable")
     return dict(zip(scored.candidate, scored[MONITOR_TWIN[rule.objective]].astype(float), strict=True))
 
 

@@ -132,7 +132,7 @@ def distance(objective: str) -> Column:
     """The column with the difference from the best."""
     unit = UNITS[objective]
     ends = _interval("delta_ci_low", "delta_ci_high", unit.read)
-    meaning = f"paired difference from the best, with its interval; in {unit.measure} of the objective"
+    meaning = f"difference from the best, with its interval; in {unit.measure} of the objective"
 
     def beside(row: Mapping[str, Any]) -> str:
         alone = row["delta_to_best"] == 0 and pd.isna(row["delta_ci_low"])  # others may tie with it
@@ -148,11 +148,11 @@ def _baseline(row: Mapping[str, Any]) -> str:
 _ALL = (
     Column("architecture", "Architecture", "what a person calls it", text, numeric=False, beside=_baseline),
     Column("verdict", "Verdict", "by the rule written before the search", text, numeric=False),
-    Column("val_accuracy", "Validation, %", "accuracy on validation, mean over seeds ± standard error over "
-           "seeds and images", percent, beside=_standard_error),
+    Column("val_accuracy", "Validation, %", "accuracy on validation, mean over the seeds that learned ± "
+           "standard error over seeds and images", percent, beside=_standard_error),
     distance("val_accuracy"),
-    Column("p_better", "P(better)", "chance that one more seed of this beats one more of the best (the "
-           "best: one of the runner-up)", number(2)),
+    Column("seeds_failed", "Failed to learn", "seeds at or near the commonest class's share while others "
+           "learned", count),
     Column("test_accuracy", "Test, %", "accuracy on the test set, once it was opened", percent,
            beside=_interval("test_ci_low", "test_ci_high", percent)),
     Column("relative_overfit", "Relative overfitting", "0: as good on validation as on train; 1: all "
@@ -170,10 +170,19 @@ _ALL = (
     Column("kernels", "Kernels", "kernels by stage", text, numeric=False),
     Column("dense_layers", "Dense layers", "dense layers before the output", count),
     Column("neurons", "Neurons", "neurons by dense layer", text, numeric=False),
+    Column("p_above", "P(above)", "probability of being above the best by more than the margin (the best: "
+           "above the runner-up)", number(2)),
+    Column("p_equal", "P(equal)", "probability of being equal to it within the margin", number(2)),
+    Column("p_below", "P(below)", "probability of being below it by more than the margin", number(2)),
+    Column("seeds_won", "Seeds won", "shared seeds with a higher score than the best (the best: than the "
+           "runner-up); ties count half", number(1)),
+    Column("seeds_paired", "Seeds shared", "seeds that both have", count),
+    Column("val_accuracy_all", "All seeds, %", "validation accuracy over all seeds, those that failed to "
+           "learn included", percent),
     Column("p_holm", "p (Holm)", "p-value of the difference from the best, adjusted over all pairs", chance),
-    Column("tied_for_best", "Maybe best", "in the set of candidates that may be the best", flag),
-    Column("within_one_se", "Within one SE", "paired difference from the best within one standard "
-           "error", flag),
+    Column("tied_for_best", "Maybe best", "not surely worse than the best", flag),
+    Column("within_one_se", "Within one SE", "near enough to the best to be selected: tied or within one "
+           "standard error", flag),
     Column("pareto", "Pareto", "no other is both more accurate and less overfitted (smaller, if the search "
            "was for small networks too)", flag),
     Column("val_accuracy_shrunk", "Shrunk, %", "validation accuracy drawn to the mean, as far as noise "

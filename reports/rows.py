@@ -23,9 +23,11 @@ COLUMNS = (
     "val_accuracy_ci_low", "val_accuracy_ci_high", "val_macro_f1", "val_loss", "val_accuracy_shrunk",
     "train_clean_accuracy", "train_clean_loss", "gap_accuracy", "gap_loss", "relative_overfit",
     "best_epoch", "epochs", "overfit_slope", "ece", "delta_to_best", "delta_ci_low", "delta_ci_high",
-    "p_better", "p_holm", "tied_for_best", "within_one_se", "pareto", "test_accuracy", "test_ci_low",
-    "test_ci_high", "test_accuracy_without_twins", "leak_delta", "stage", "baseline", "verdict",
+    "p_above", "p_equal", "p_below", "p_holm", "tied_for_best", "within_one_se", "pareto",
+    "test_accuracy", "test_ci_low", "test_ci_high", "test_accuracy_without_twins", "leak_delta", "stage",
+    "baseline", "verdict",
     # beyond the comparison proper
+    "seeds_failed", "val_accuracy_all", "seeds_won", "seeds_paired",
     "val_accuracy_se_seeds", "monitor_accuracy", "monitor_macro_f1", "monitor_loss",
     "monitor_gap_accuracy", "monitor_gap_loss", "monitor_relative_overfit", "monitor_ece",
     "ranking_split", "group", "reason", "candidate", "run_id",
@@ -41,7 +43,8 @@ MEANS = (
 COMPARED = (
     "n_seeds", "val_accuracy", "val_accuracy_se", "val_accuracy_ci_low", "val_accuracy_ci_high",
     "val_accuracy_shrunk", "relative_overfit", "delta_to_best", "delta_ci_low", "delta_ci_high",
-    "p_better", "p_holm", "tied_for_best", "within_one_se", "pareto", "leak_delta",
+    "p_above", "p_equal", "p_below", "p_holm", "tied_for_best", "within_one_se", "pareto", "leak_delta",
+    "seeds_failed", "val_accuracy_all", "seeds_won", "seeds_paired",
 )  # fmt: skip
 #: What explore measured on monitor: our column -> the run's metric.
 ON_MONITOR = {
@@ -61,7 +64,7 @@ TEXT = (
     "ranking_split", "group", "reason", "candidate", "run_id",
 )  # fmt: skip
 FLAGS = ("tied_for_best", "within_one_se", "pareto", "baseline")
-_INTEGERS = ("conv_stages", "dense_layers", "parameters", "macs", "n_seeds")
+_INTEGERS = ("conv_stages", "dense_layers", "parameters", "macs", "n_seeds", "seeds_failed", "seeds_paired")
 
 
 def comparison_rows(analysis: Analysis) -> pd.DataFrame:
@@ -123,24 +126,28 @@ def _of_runs(analysis: Analysis, runs: pd.DataFrame, compared: Row | None) -> di
         "val_accuracy": complete.val_accuracy.mean(),
         "relative_overfit": complete.relative_overfit.mean(),
         "val_accuracy_se_seeds": complete.val_accuracy.sem() if len(complete) > 1 else np.nan,
-        "verdict": analysis.word(first.candidate) if compared else _unjudged(runs),
-        "reason": _why(analysis, runs),
+        "verdict": analysis.word(first.candidate) if compared else _unjudged(analysis, runs),
+        "reason": _why(analysis, runs, compared),
     }
     return row | ({name: getattr(compared, name) for name in COMPARED} if compared else {})
 
 
-def _unjudged(runs: pd.DataFrame) -> str:
-    """The word for what could not be compared."""
-    return "infeasible" if (runs.state == names.INFEASIBLE).all() else "underpowered"
+def _unjudged(analysis: Analysis, runs: pd.DataFrame) -> str:
+    """The word for what was not compared; none while nothing is."""
+    if (runs.state == names.INFEASIBLE).all():
+        return "infeasible"
+    return "underpowered" if analysis.comparison else ""
 
 
 def _state_rank(state: str) -> int:
     return STATE_ORDER.index(state) if state in STATE_ORDER else len(STATE_ORDER)
 
 
-def _why(analysis: Analysis, runs: pd.DataFrame) -> str:
-    """What a reader of the row must know: seeds that are missing, and why."""
+def _why(analysis: Analysis, runs: pd.DataFrame, compared: Row | None) -> str:
+    """What a reader of the row must know: seeds that failed to learn or are missing, and why."""
     told = []
+    if compared is not None and compared.seeds_failed:
+        told.append(f"{compared.seeds_failed} of {compared.n_seeds} seeds failed to learn")
     for state, group in runs[runs.state != names.COMPLETE].groupby("state"):
         reason = next((text for text in group.reason if text), "")
         told.append(f"{len(group)} of {len(runs)} seeds {state}{': ' + reason if reason else ''}")

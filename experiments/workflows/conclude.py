@@ -1,6 +1,5 @@
 """The end of a study: its verdict frozen, its page kept, its champion registered."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -71,9 +70,7 @@ def _look(study: Any, looks: Looks) -> tuple[int, str]:
 
     Looking again at the same evaluations is no new look; one evaluation more is.
     """
-    confirmed = study.evaluations.key[_confirmed(study)]
-    seen = hashlib.sha256("\n".join(sorted(confirmed)).encode()).hexdigest()[:16]
-    tags = study.run.tags
+    seen, tags = study.seen, study.run.tags
     recorded = (int(tags.get(names.LOOKS, "0")), str(tags.get(names.SEEN, "")))
     before, last_seen = max(recorded, looks.last(), key=lambda look: look[0])
     return (before, seen) if before and last_seen == seen else (before + 1, seen)

@@ -14,10 +14,10 @@ from reports.figures import NothingToDraw
 
 TITLE = "Accuracy of each candidate, and its distance from the best"
 READING = (
-    "Left: each dot is one seed, the mark is their mean, the line its interval; the shaded band reaches "
-    "one standard error below the best. Right: the paired difference from the best; the thick part is one "
-    "standard error. A candidate whose thick part reaches zero cannot be told from the best; the pale "
-    "strip is the margin within which two candidates count as equally good."
+    "Left: each dot is one seed; the mark is the mean of those that learned, the line its interval. The "
+    "shaded band reaches one standard error below the best. Right: the difference from the best. A "
+    "candidate is worse if its line lies left of zero, and tied if it lies within the pale strip, the "
+    "margin. The thick part is one standard error."
 )
 SECTION = "sure"
 ORDER = 10
@@ -59,6 +59,7 @@ def compute(analysis: Analysis) -> Numbers:
         best = row.candidate == comparison.best.candidate
         paired = not best and (comparison.best.candidate, row.candidate) in comparison.pairs
         spread = comparison.pair(row.candidate, comparison.best.candidate).difference.se if paired else 0.0
+        spread = spread if np.isfinite(row.delta_ci_low) else 0.0
         seeds = analysis.runs_of(row.candidate).val_accuracy
         lines.append(
             Line(
@@ -176,7 +177,7 @@ def _row(place: int, line: Line, unit: Unit) -> list[go.Scatter]:
 def _alone(line: Line) -> str:
     """What stands in place of a difference with a spread."""
     if line.delta != 0:
-        return "no common seed"
+        return "too few seeds"
     return "best" if np.isnan(line.delta_low) else "equal"
 
 

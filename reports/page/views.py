@@ -204,7 +204,7 @@ def _known(value: float, read: Any) -> str:
 
 #: What each word claims, in the words of a reader.
 WORDS = {
-    "selected": "the smallest candidate that the best does not clearly beat",
+    "selected": "near the best; of those the most reliable, then the smallest",
     "better": "better than every other",
     "tied": "as good as the best, within the margin",
     "worse": "surely below the best",

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,6 +14,7 @@ from reports.statistics import Estimate
 
 Objective = Literal["val_accuracy", "macro_f1", "loss"]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 Labels = NDArray[np.int64]
 
 
@@ -43,34 +44,75 @@ class Evaluation:
 
 
 @dataclass(frozen=True, eq=False)
+class Table:
+    """The scores of one candidate: what a comparison needs of it.
+
+    seeds rise; scores (seeds, different images), higher is better, their mean is the objective; accuracy
+    (seeds,), the share of right answers of each seed.
+    """
+
+    name: str
+    label: str
+    parameters: int
+    seeds: tuple[int, ...]
+    scores: Floats
+    accuracy: Floats
+
+    def on(self, seeds: Collection[int]) -> "Table":
+        """The rows that belong to these seeds."""
+        kept = [index for index, seed in enumerate(self.seeds) if seed in seeds]
+        return replace(
+            self,
+            seeds=tuple(self.seeds[index] for index in kept),
+            scores=self.scores[kept],
+            accuracy=self.accuracy[kept],
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Candidate:
-    """The tables of one candidate, (seeds, different images) each, seeds in rising order."""
+    """One candidate's evaluations, seeds in rising order, and the tables made from them."""
 
     evaluations: tuple[Evaluation, ...]
-    seeds: tuple[int, ...]
-    scores: Floats  # values whose mean is the objective, higher is better
-    accuracies: Floats
-    overfit: Estimate | None  # None where the training accuracy is unknown
-
-    def on(self, seeds: Sequence[int], values: Floats) -> Floats:
-        """The rows of one of its tables that belong to these seeds, in their order."""
-        return values[[self.seeds.index(seed) for seed in seeds]]
+    table: Table
+    accuracies: Floats  # (seeds, different images)
 
     @property
     def name(self) -> str:
         """The candidate's fingerprint."""
         return self.evaluations[0].candidate
 
-    @property
-    def score(self) -> float:
-        """The objective's mean over seeds; higher is better."""
-        return float(self.scores.mean())
+    def overfit(self, counted: Bools, alpha: float) -> Estimate | None:
+        """Relative overfit over the seeds that count.
+
+        Args:
+            counted: (seeds,), which seeds learned.
+            alpha: what both ends of the interval leave out.
+
+        Returns:
+            The estimate with its interval; None if no seed counts or a training accuracy is unknown.
+        """
+        own = [one for one, kept in zip(self.evaluations, counted, strict=True) if kept]
+        train_accuracy = np.array([one.train_clean_accuracy for one in own])
+        if not own or np.isnan(train_accuracy).any() or self.accuracies.shape[1] < 2:
+            return None
+        predictions = np.stack([one.probabilities.argmax(axis=1) for one in own])
+        classes = own[0].probabilities.shape[1]
+        return statistics.relative_overfit(
+            own[0].labels, predictions, train_accuracy, classes, groups=own[0].groups, alpha=alpha
+        )
 
 
-def candidates_of(
-    evaluations: Sequence[Evaluation], objective: Objective, alpha: float
-) -> Iterator[Candidate]:
-    """One table per candidate, its images in the order of the first evaluation's ids."""
+def candidates_of(evaluations: Sequence[Evaluation], objective: Objective) -> Iterator[Candidate]:
+    """Gather the evaluations of each candidate, images in the order of the first evaluation's ids.
+
+    Args:
+        evaluations: of one study's confirm stage.
+        objective: the metric whose mean over images the scores are.
+
+    Raises:
+        ValueError: there is no evaluation, a candidate has a seed twice, or images differ.
+    """
     if not evaluations:
         raise ValueError("Nothing to compare: there is no confirmed evaluation.")
     by_candidate: defaultdict[str, list[Evaluation]] = defaultdict(list)
@@ -81,7 +123,7 @@ def candidates_of(
         seeds = tuple(one.seed for one in own)
         if len(set(seeds)) < len(seeds):
             raise ValueError(f"Candidate {name} has a seed twice. Received seeds: {seeds}")
-        yield _tables(tuple(own), seeds, objective, alpha)
+        yield _tables(tuple(own), seeds, objective)
 
 
 def _aligned(evaluation: Evaluation, ids: NDArray[np.str_]) -> Evaluation:
@@ -105,19 +147,19 @@ def _aligned(evaluation: Evaluation, ids: NDArray[np.str_]) -> Evaluation:
     )
 
 
-def _tables(
-    own: tuple[Evaluation, ...], seeds: tuple[int, ...], objective: Objective, alpha: float
-) -> Candidate:
+def _tables(own: tuple[Evaluation, ...], seeds: tuple[int, ...], objective: Objective) -> Candidate:
     labels, groups = own[0].labels, own[0].groups
     predictions = np.stack([one.probabilities.argmax(axis=1) for one in own])
     accuracies = np.asarray(predictions == labels, dtype=np.float64)
-    return Candidate(
-        evaluations=own,
+    table = Table(
+        name=own[0].candidate,
+        label=own[0].label,
+        parameters=own[0].parameters,
         seeds=seeds,
         scores=statistics.by_twins(_scores(own, predictions, accuracies, objective), groups),
-        accuracies=statistics.by_twins(accuracies, groups),
-        overfit=_overfit(own, predictions, alpha),
+        accuracy=accuracies.mean(axis=1),
     )
+    return Candidate(own, table, statistics.by_twins(accuracies, groups))
 
 
 def _scores(
@@ -129,13 +171,3 @@ def _scores(
     if objective == "macro_f1":
         return statistics.macro_f1_by_image(labels, predictions, classes)
     return np.stack([statistics.log_likelihood(labels, one.probabilities) for one in own])
-
-
-def _overfit(own: Sequence[Evaluation], predictions: Labels, alpha: float) -> Estimate | None:
-    train_accuracy = np.array([one.train_clean_accuracy for one in own])
-    if np.isnan(train_accuracy).any():
-        return None
-    classes = own[0].probabilities.shape[1]
-    return statistics.relative_overfit(
-        own[0].labels, predictions, train_accuracy, classes, groups=own[0].groups, alpha=alpha
-    )

@@ -1,5 +1,6 @@
 """One study as it stands in MLflow: what it was, its evaluations, their histories and predictions."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -105,6 +106,18 @@ class StudyRecords:
     def running(self) -> bool:
         """Whether the study's own run is still open in MLflow."""
         return self.run.status in ("RUNNING", "SCHEDULED")
+
+    @property
+    def seen(self) -> str:
+        """Digest of the complete confirm evaluations: what a look at the validation results sees."""
+        done = self.evaluations
+        keys = done.key[(done.stage == names.CONFIRM) & (done.state == names.COMPLETE)]
+        return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:16]
+
+    @property
+    def concluded(self) -> bool:
+        """Whether the planned look at the validation results may be taken, or was taken at these."""
+        return self.run.status == "FINISHED" or self.run.tags.get(names.SEEN) == self.seen
 
     @property
     def looks(self) -> int:

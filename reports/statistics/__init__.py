@@ -4,25 +4,26 @@ Pure functions of arrays; every docstring says its shapes and names the source o
 read in one place, docs/statistics.md, beside the simulation that shows how well they keep their word.
 """
 
-from reports.statistics.claims import (
-    alpha_of_look,
-    holm,
-    one_standard_error,
-    pareto_front,
-    shrink,
-    tied_set,
+from reports.statistics.claims import holm, pareto_front, shrink
+from reports.statistics.differences import (
+    Difference,
+    Sample,
+    critical,
+    detectable,
+    difference,
+    family,
+    sample,
+    seeds_needed,
 )
 from reports.statistics.factors import FactorEffect, factor_effects
 from reports.statistics.importance import Importance, importance
+from reports.statistics.learning import failed_to_learn, majority_share
 from reports.statistics.overfit import relative_overfit
-from reports.statistics.power import pooled, seeds_needed, smallest_detectable
 from reports.statistics.proportions import mcnemar, noise_of_one_run, wilson
 from reports.statistics.resampling import (
     Optimism,
-    Probability,
     crossed_bootstrap,
     percentile_interval,
-    probability_better,
     selection_optimism,
 )
 from reports.statistics.scores import (
@@ -32,8 +33,9 @@ from reports.statistics.scores import (
     macro_f1,
     macro_f1_by_image,
 )
-from reports.statistics.steadiness import steadied, unsteady
+from reports.statistics.spending import alpha_of_look, levels
 from reports.statistics.twoway import (
+    UNKNOWN,
     Estimate,
     accuracy_interval,
     by_twins,
@@ -42,39 +44,42 @@ from reports.statistics.twoway import (
 )
 
 __all__ = [
+    "UNKNOWN",
+    "Difference",
     "Estimate",
     "FactorEffect",
     "Importance",
     "Optimism",
-    "Probability",
+    "Sample",
     "accuracy_interval",
     "alpha_of_look",
     "by_twins",
     "correct",
+    "critical",
     "crossed_bootstrap",
+    "detectable",
+    "difference",
     "expected_calibration_error",
     "factor_effects",
+    "failed_to_learn",
+    "family",
     "holm",
     "importance",
+    "levels",
     "log_likelihood",
     "macro_f1",
     "macro_f1_by_image",
+    "majority_share",
     "mcnemar",
     "noise_of_one_run",
-    "one_standard_error",
     "paired_difference",
     "pareto_front",
     "percentile_interval",
-    "pooled",
-    "probability_better",
     "relative_overfit",
+    "sample",
     "seeds_needed",
     "selection_optimism",
     "shrink",
-    "smallest_detectable",
-    "steadied",
-    "tied_set",
     "two_way",
-    "unsteady",
     "wilson",
 ]

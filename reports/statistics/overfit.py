@@ -16,6 +16,9 @@ from reports.statistics.twoway import (
 
 Labels = NDArray[np.int64]
 
+#: A network this near to chance on its own training images has learnt nothing that it could overfit.
+_LEAST_ROOM = 0.02
+
 
 def relative_overfit(
     labels: Labels,
@@ -34,7 +37,8 @@ def relative_overfit(
 
     The interval is over new seeds, new images and new training images, by the influence of each image on R
     and the two-way analysis. It lies in [0, 1]. A seed whose R is clipped to 0 pulls the limits as if it
-    were exactly there.
+    were exactly there. R is 0 for a network that is hardly better than chance on its training images: it has
+    learnt nothing.
 
     Args:
         labels: The class of each image, (images,).
@@ -70,7 +74,7 @@ def _by_image(
     wrong = (predictions != labels).astype(np.float64)
     error = wrong.mean(axis=1)
     room = 1.0 - agreement - train_error
-    ratio = np.divide(error - train_error, room, out=np.zeros_like(error), where=room > 0)
+    ratio = np.divide(error - train_error, room, out=np.zeros_like(error), where=room > _LEAST_ROOM)
     inside = (ratio > 0.0) & (ratio < 1.0)
     scale = np.divide(1.0, room, out=np.zeros_like(room), where=inside)
     by_label = np.take_along_axis(q, np.broadcast_to(labels, predictions.shape), axis=1)

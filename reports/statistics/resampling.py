@@ -49,39 +49,6 @@ def percentile_interval(draws: Floats, alpha: float = 0.05) -> tuple[float, floa
 
 
 @dataclass(frozen=True)
-class Probability:
-    """P(A > B) for one more seed of each, with its interval."""
-
-    estimate: float
-    low: float
-    high: float
-
-
-def probability_better(
-    a: Floats, b: Floats, *, alpha: float = 0.05, resamples: int = 1000, seed: int = 0
-) -> Probability:
-    """The share of paired seeds in which a beats b, with a percentile bootstrap interval.
-
-    Ties count half. Bouthillier et al., Accounting for Variance in Machine Learning Benchmarks (2021): the
-    share is meaningful when low > 0.5 and high > 0.75.
-
-    Args:
-        a: Scores by seed, (seeds,).
-        b: Scores of the same seeds, (seeds,).
-        alpha: What the interval leaves out, in (0, 1).
-        resamples: The number of resamples.
-        seed: Of the resamples.
-
-    Returns:
-        The share and its interval, in [0, 1].
-    """
-    wins = (a > b) + 0.5 * (a == b)
-    counts = _counts(len(wins), resamples, np.random.default_rng(seed))
-    low, high = percentile_interval(counts @ wins / len(wins), alpha)
-    return Probability(float(wins.mean()), low, high)
-
-
-@dataclass(frozen=True)
 class Optimism:
     """What the best score of several owes to having been picked, in the score's units."""
 

@@ -46,6 +46,10 @@ class Estimate:
         return replace(self, estimate=-self.estimate, low=-self.high, high=-self.low)
 
 
+#: An estimate of which nothing is known.
+UNKNOWN = Estimate(*(math.nan,) * 6, 0, 0, *(math.nan,) * 4)
+
+
 def by_twins(values: Floats, groups: NDArray[np.int64] | None) -> Floats:
     """Let a group of twins count as one image.
 

@@ -18,7 +18,7 @@ ORDER = 10
 ALWAYS = ("architecture", "verdict", "val_accuracy")
 #: What matters, in the order in which it matters.
 INTEREST = (
-    "architecture", "verdict", "val_accuracy", "delta_to_best", "p_better", "test_accuracy",
+    "architecture", "verdict", "val_accuracy", "delta_to_best", "seeds_failed", "test_accuracy",
     "relative_overfit", "parameters", "train_clean_accuracy", "gap_accuracy", "val_macro_f1",
     "best_epoch", "n_seeds", "seconds",
 )  # fmt: skip
@@ -45,10 +45,12 @@ def _reading(analysis: Analysis, shown: pd.DataFrame) -> str:
     where = "over folds of train and validation together" if folds else "on the validation split"
     told = (
         f"Every number is a mean over seeds {where}, ± its standard error over seeds and images. Differences "
-        "are paired: same seeds, same images."
+        "are taken on the same images."
     )
     if analysis.comparison is not None:
-        told += f" Intervals have level {analysis.comparison.confidence:.1%}."
+        told += (
+            f" Intervals have level {analysis.comparison.confidence:.1%}; those of differences hold together."
+        )
     if (shown.stage == names.SCORED).any():
         told += " Models made elsewhere are one network each: their standard error is that over images alone."
     if (shown.stage == PUBLISHED).any():

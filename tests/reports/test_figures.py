@@ -124,11 +124,11 @@ def test_the_forest_says_how_many_candidates_it_has_no_room_for(joint: Analysis)
     assert b"3 more in the table" in views.pictures(forest, crowded, ("svg",))["svg"]
 
 
-def test_two_seeds_draw_no_chance_of_being_better(joint: Analysis) -> None:
+def test_two_seeds_draw_no_probabilities(joint: Analysis) -> None:
     few = tuple(one for one in joint.confirmed if one.seed <= 2)
     analysis = replace(joint, confirmed=few, comparison=compare(few, joint.rule))
-    with pytest.raises(NothingToDraw, match="3 seeds in common"):
-        load_figure("p_better").compute(analysis)
+    with pytest.raises(NothingToDraw, match="three seeds that count"):
+        load_figure("rope").compute(analysis)
 
 
 def test_the_front_is_that_of_what_is_drawn(joint: Analysis) -> None:

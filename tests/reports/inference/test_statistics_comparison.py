@@ -8,7 +8,6 @@ import pytest
 
 from reports.inference.comparison import Rule, compare
 from reports.inference.verdict import decide
-from reports.statistics import paired_difference
 from tests.support.drawn_evaluations import drawn, evaluation
 
 STUDY = drawn({"a": 0.6, "b": 0.6, "c": 0.1})
@@ -32,6 +31,7 @@ def test_rows_are_ordered_by_score_and_measured_against_the_best():
     )
     best, *others = comparison.rows
     assert (best.delta_to_best, best.within_one_se, best.tied_for_best) == (0.0, True, True)
+    assert best.seeds_failed == 0
     assert np.isnan(best.delta_ci_low)
     for row in others:
         assert row.delta_to_best == pytest.approx(row.val_accuracy - best.val_accuracy)
@@ -55,29 +55,32 @@ def test_every_objective_ranks_higher_as_better(objective):
     assert comparison.pair("c", "a").difference.estimate < 0.0
 
 
-def test_pairs_use_the_seeds_that_both_have():
+def test_each_candidate_is_judged_by_all_of_its_own_seeds():
     study = drawn({"a": 0.6, "b": 0.5}, {"a": 6, "b": 4})
-    found = compare(study, Rule()).pair("a", "b").difference
-    right = [[(e.probabilities.argmax(1) == e.labels) for e in study if e.candidate == c][:4] for c in "ab"]
-    a, b = np.array(right, dtype=float)
-    assert (found.seeds, found.estimate) == (4, pytest.approx(paired_difference(a, b).estimate))
+    pair = compare(study, Rule()).pair("a", "b")
+    right = {
+        c: [(e.probabilities.argmax(1) == e.labels).mean() for e in study if e.candidate == c] for c in "ab"
+    }
+    assert pair.difference.seeds == (6, 4)
+    assert pair.difference.estimate == pytest.approx(np.mean(right["a"]) - np.mean(right["b"]))
+    assert pair.paired == 4
+    assert pair.won == sum(a > b for a, b in zip(right["a"], right["b"], strict=False))
 
 
-def test_candidates_without_a_common_seed_are_not_paired():
-    ours = drawn({"a": 0.6}, 3)
-    theirs = [replace(one, seed=one.seed + 10) for one in drawn({"b": 0.5}, 3)]
+def test_candidates_need_no_common_seed():
+    ours = drawn({"a": 0.9}, 4)
+    theirs = [replace(one, seed=one.seed + 10) for one in drawn({"b": 0.2}, 4)]
     comparison = compare([*ours, *theirs], Rule())
-    assert comparison.pairs == {}
-    assert np.isnan(comparison.rows[1].delta_to_best)
-    assert {one.relation for one in decide(comparison, Rule()).judgements} == {"underpowered"}
+    assert comparison.pair("a", "b").paired == 0
+    assert comparison.row("b").relation == "worse"
 
 
-def test_a_pair_with_two_seeds_claims_nothing_and_is_paid_for_by_nobody():
+def test_a_candidate_with_two_seeds_claims_nothing_and_is_paid_for_by_nobody():
     comparison = compare(drawn({"a": 0.6, "b": 0.1, "few": -2.0}, {"a": 5, "b": 5, "few": 2}), Rule())
     few, full = comparison.pair("few", "a"), comparison.pair("a", "b")
-    assert np.isnan([few.p_holm, few.probability.estimate, few.probability.low]).all()
-    assert full.p_holm == full.difference.p
-    assert np.isnan([comparison.row("few").p_holm, comparison.row("few").p_better]).all()
+    assert np.isnan([few.p_holm, few.low, few.high]).all()
+    assert full.p_holm == pytest.approx(full.difference.p())
+    assert np.isnan([comparison.row("few").p_holm, comparison.row("few").p_below]).all()
     assert np.isnan(comparison.best.p_holm)  # whether it is better than all others is not known
     assert comparison.row("b").p_holm == full.p_holm
 
@@ -90,14 +93,41 @@ def test_with_too_few_seeds_anybody_may_be_the_best(seeds):
     assert comparison.selection is None
 
 
-def test_a_poor_candidate_that_hardly_ran_costs_the_others_none_of_their_seeds():
+def test_a_poor_candidate_that_hardly_ran_costs_the_others_nothing():
     skills, seeds = {"a": 0.6, "b": 0.55, "c": 0.1}, {"a": 6, "b": 6, "c": 6, "few": 2}
     alone = compare(drawn(skills, seeds), Rule())
     joined = compare(drawn({**skills, "few": -1.0}, seeds), Rule())
     assert joined.selection == alone.selection
-    tied = {row.candidate: row.tied_for_best for row in alone.rows}
-    assert not tied["c"]
-    assert {row.candidate: row.tied_for_best for row in joined.rows} == {**tied, "few": True}
+    intervals = {
+        row.candidate: (row.delta_ci_low, row.relation) for row in alone.rows if row.candidate != "a"
+    }
+    assert intervals == {
+        row.candidate: (row.delta_ci_low, row.relation) for row in joined.rows if row.candidate in intervals
+    }
+
+
+def test_the_probabilities_sum_to_one_and_follow_the_estimate():
+    for row in compare(STUDY, Rule()).rows:
+        assert row.p_above + row.p_equal + row.p_below == pytest.approx(1.0)
+    poor = compare(STUDY, Rule()).row("c")
+    assert poor.p_below > 0.999
+
+
+def test_an_earlier_choice_of_explore_that_is_better_on_validation_is_overtuning():
+    explored = {"a": 0.70, "c": 0.72}  # c came later and looked better on monitor
+    found = compare(STUDY, Rule(), explored=explored).overtuning
+    assert (found.a, found.b) == ("a", "c")
+    assert found.difference.estimate > 0.05
+    assert compare(STUDY, Rule(), explored={"c": 0.70, "a": 0.72}).overtuning is None
+    lower_loss = {"a": 0.9, "c": 0.8}
+    assert compare(STUDY, Rule(objective="loss"), explored=lower_loss).overtuning.b == "c"
+
+
+def test_one_distinct_image_is_compared_with_nothing():
+    study = [replace(one, groups=np.zeros_like(one.groups)) for one in STUDY]
+    comparison = compare(study, Rule())
+    assert {row.relation for row in comparison.rows} == {"underpowered"}
+    assert decide(comparison, Rule()).winner is None
 
 
 def test_one_lucky_seed_does_not_lead_where_others_have_three():
@@ -123,7 +153,7 @@ def test_leak_delta_is_what_images_with_twins_add():
 def test_later_looks_widen_intervals_and_lower_alpha():
     first, second = compare(STUDY, Rule(), 1), compare(STUDY, Rule(), 2)
     assert (first.alpha, second.alpha) == (0.025, 0.0125)
-    assert (first.confidence, second.confidence) == (0.95, 0.975)
+    assert (first.confidence, second.confidence) == (0.975, 0.9875)
     assert second.rows[1].delta_ci_low < first.rows[1].delta_ci_low
 
 

@@ -41,7 +41,7 @@ def test_the_page_and_the_card_say_how_the_images_judge(folded: Analysis, grid: 
     for sentence in (
         "Folds: 5 of train and validation together\n",
         f"Folds: 5 of train and validation together; {once}\n",
-        f"over 5 folds and judged on {images} different images of train and validation, each by a network ",
+        f"Judged on {images} different images of train and validation over 5 folds, each by a network ",
         "Every number is a mean over seeds over folds of train and validation together, ±",
         f"measured on {images} different images of train and validation. Each was judged by a network that "
         "has not seen it, and trained those of the other folds; what is called validation here is all "
@@ -55,7 +55,7 @@ def test_the_page_and_the_card_say_how_the_images_judge(folded: Analysis, grid: 
 
 def test_what_holds_of_a_validation_part_alone_is_not_said(folded: Analysis, grid: Analysis) -> None:
     for sentence in (
-        f"judged on {grid.comparison.images if grid.comparison else 0} different validation images.",
+        f"Judged on {grid.comparison.images if grid.comparison else 0} different validation images; ",
         "validation images that decided nothing in training",
         "one of the 3 that the numbers below are the mean of",
         "twin in training",

@@ -7,10 +7,8 @@ from statsmodels.stats.multitest import multipletests
 from reports.statistics import (
     alpha_of_look,
     holm,
-    one_standard_error,
     pareto_front,
     shrink,
-    tied_set,
 )
 
 
@@ -30,11 +28,6 @@ def test_looks_are_counted_from_one():
         alpha_of_look(0)
 
 
-def test_one_standard_error_includes_its_edge_and_the_best():
-    near = one_standard_error(np.array([0.0, -0.25, -0.26]), np.array([0.0, 0.25, 0.25]))
-    assert near.tolist() == [True, True, False]
-
-
 def test_scores_that_noise_explains_shrink_to_their_mean():
     scores, noise = np.array([0.70, 0.68, 0.66]), np.full(3, 0.02**2)
     np.testing.assert_allclose(shrink(scores, noise), 0.68)
@@ -49,26 +42,6 @@ def test_clear_differences_hardly_shrink():
 
 def test_a_single_score_stays():
     assert shrink(np.array([0.7]), np.array([0.01])).tolist() == [0.7]
-
-
-def test_tied_set_drops_the_clearly_worse_and_keeps_equals():
-    random = np.random.default_rng(0)
-    values = (random.random((4, 5, 800)) < np.array([0.7, 0.7, 0.7, 0.5])[:, None, None]).astype(float)
-    assert tied_set(values).tolist() == [True, True, True, False]
-
-
-@pytest.mark.parametrize("seeds", [1, 3])
-def test_tied_set_keeps_candidates_with_the_same_answers(seeds):
-    table = (np.random.default_rng(1).random((seeds, 200)) < 0.6).astype(float)
-    other = 1.0 - table
-    assert tied_set(np.stack([table, table])).tolist() == [True, True]
-    both = tied_set(np.stack([table, other, table]))
-    assert both.tolist() == [True, False, True]
-
-
-def test_tied_set_survives_exactly_equal_scores():
-    table = (np.random.default_rng(2).random((3, 200)) < 0.6).astype(float)
-    assert tied_set(np.stack([table, table[:, ::-1]])).tolist() == [True, True]
 
 
 def test_pareto_front_is_what_nothing_beats_in_everything():

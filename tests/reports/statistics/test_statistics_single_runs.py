@@ -1,4 +1,4 @@
-"""What a study could have seen, single runs, lucky winners and matched effects."""
+"""Single runs, lucky winners and matched effects."""
 
 import numpy as np
 import pytest
@@ -9,12 +9,7 @@ from reports.statistics import (
     factor_effects,
     mcnemar,
     noise_of_one_run,
-    paired_difference,
-    pooled,
-    probability_better,
-    seeds_needed,
     selection_optimism,
-    smallest_detectable,
     wilson,
 )
 
@@ -23,42 +18,6 @@ def drawn(seeds, accuracy=(0.65, 0.65), images=800, random_seed=0):
     random = np.random.default_rng(random_seed)
     latent = random.standard_normal(images) + random.standard_normal((len(accuracy), seeds, images))
     return (latent < np.sqrt(2.0) * norm.ppf(accuracy)[:, None, None]).astype(float)
-
-
-def test_as_many_seeds_as_needed_detect_what_was_wanted():
-    pair = paired_difference(*drawn(5))
-    needed = seeds_needed(pair, 0.012)
-    assert needed > 5
-    more = paired_difference(*drawn(needed, random_seed=1))
-    assert smallest_detectable(more) == pytest.approx(0.012, rel=0.3)
-    assert smallest_detectable(pair) > 0.012
-
-
-def test_seeds_needed_for_what_is_already_detected_are_no_more_than_there_are():
-    pair = paired_difference(*drawn(6))
-    assert seeds_needed(pair, smallest_detectable(pair)) == 6
-
-
-def test_no_number_of_seeds_outweighs_too_few_images():
-    random = np.random.default_rng(0)
-    a, b = (np.tile(random.random(60) < 0.6, (4, 1)).astype(float) for _ in range(2))
-    assert seeds_needed(paired_difference(a, b), 0.01) is None
-
-
-def test_one_seed_says_nothing_of_what_could_be_seen():
-    pair = paired_difference(*drawn(1))
-    assert np.isnan(smallest_detectable(pair))
-    with pytest.raises(ValueError, match="one seed"):
-        seeds_needed(pair, 0.01)
-    with pytest.raises(ValueError, match="two seeds"):
-        pooled([pair])
-
-
-def test_pooled_is_the_average_of_its_pairs():
-    pairs = [paired_difference(*drawn(5, random_seed=study)) for study in range(3)]
-    one = pooled(pairs)
-    assert one.seed_variance == pytest.approx(np.mean([pair.seed_variance for pair in pairs]))
-    assert (one.estimate, one.seeds) == (0.0, 5)
 
 
 def test_wilson_of_the_published_winner():
@@ -79,20 +38,6 @@ def test_mcnemar_is_exact_when_few_images_tell(better, worse):
 
 def test_two_networks_with_the_same_answers_are_not_told_apart():
     assert mcnemar(np.ones(10), np.ones(10)) == 1.0
-
-
-def test_probability_counts_ties_half_and_mirrors():
-    a, b = np.array([3.0, 2.0, 1.0, 5.0]), np.array([1.0, 2.0, 3.0, 4.0])
-    there, back = probability_better(a, b), probability_better(b, a)
-    assert there.estimate == 0.625
-    assert there.estimate + back.estimate == 1.0
-    assert there.low < there.estimate < there.high
-    assert probability_better(a, b) == there
-
-
-def test_always_better_is_certain_as_far_as_the_seeds_go():
-    found = probability_better(np.arange(1.0, 6.0), np.zeros(5))
-    assert (found.estimate, found.low, found.high) == (1.0, 1.0, 1.0)
 
 
 def test_the_best_of_many_equals_owes_its_lead_to_luck():
