@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from reports.statistics import paired_difference
+from reports.statistics import difference, sample
 
 STUDIES, IMAGES = 600, 500
 QUICK = True
@@ -37,9 +37,9 @@ def study(
 def coverage(seeds: int, folds: int, spread: float) -> tuple[float, float]:
     """Share of the 95% intervals that hold 0, and their mean width in points."""
     generator = np.random.default_rng(1)
-    found = [paired_difference(*study(generator, seeds, folds, spread)) for _ in range(STUDIES)]
-    held = float(np.mean([one.low <= 0.0 <= one.high for one in found]))
-    return held, 100 * float(np.mean([one.high - one.low for one in found]))
+    found = [difference(*map(sample, study(generator, seeds, folds, spread))) for _ in range(STUDIES)]
+    held = float(np.mean([abs(one.estimate) <= one.reach(0.05) for one in found]))
+    return held, 200 * float(np.mean([one.reach(0.05) for one in found]))
 
 
 def main() -> None:

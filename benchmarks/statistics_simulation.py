@@ -1,343 +1,318 @@
-"""Studies whose truth is known: do the intervals cover, are false winners rare, are true differences found?
+"""Studies whose truth is known: how often is a claim wrong, what is found, what do rounds save?
 
-    python -m benchmarks.statistics_simulation [--studies 400] [--workers 2]
+    python -m benchmarks.statistics_simulation [--studies 1000] [--workers 2] [--only TEXT]
 
-Every study draws new images, new candidates and new seeds (`simulated_studies.py`) and goes through the
-functions that the report calls; whole studies go all the way through `compare` and `decide`. Two worlds, both
-with 3,589 validation images and 67% accuracy: `usual`, what small networks on FER-2013 are taken to show, and
-`noisy`, with more of every noise.
+Every study draws new images, new candidates and new seeds (`benchmarks.worlds`) and goes through the
+functions that the report calls. Each is judged three times on the same draws: with five and with ten fixed
+seeds, and in rounds of up to twenty, with a report after each round.
 """
 
 import argparse
-import functools
-import os
+import itertools
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.simulated_studies import (
-    CLASSES,
-    IMAGES,
-    RULE,
-    Floats,
-    Labels,
-    Plan,
-    World,
-    concluded,
-    guesses,
-    leaders_of,
-)
+from benchmarks.worlds import IMAGES, MAX_SEEDS, NOISY, USUAL, World
 from reports import statistics
+from reports.inference.rounds import replay_tables
+from reports.inference.rule import Rule
+from reports.inference.standings import Standing, near_best, standings
+from reports.inference.verdict import preferred
 
-CHUNK = 50  # studies a process does at a time
+Floats = NDArray[np.float64]
 
-
-USUAL = World("usual")
-NOISY = World("noisy", seed_sd=0.0085, same=0.25, other=0.29)
+CHUNK = 25  # studies a process does at a time
+DESIGNS = ("5 seeds", "10 seeds", "rounds")
+#: What each design of each study gives.
+MEASURES = (
+    "wrong", "false worse", "false tied", "covered", "marginal", "power", "decided", "winner", "equal",
+    "seeds", "loss", "two below",
+)  # fmt: skip
+#: Edges of the bins in which probabilities are compared with what was true.
+BINS = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One line of the table: what was measured, under which conditions, what is wanted, what came out."""
+class Plan:
+    """A kind of study: a world and the candidates' true accuracies below the best's, in points."""
 
-    what: str
-    conditions: str
-    wanted: str
-    measured: str
+    world: World
+    below: tuple[float, ...]
+    spread: float = 0.0  # points; true accuracies are drawn with this standard deviation
+    explored: int = 0  # candidates drawn, of which the leaders on a monitor set are confirmed
 
+    @property
+    def name(self) -> str:
+        """The world and the candidates."""
+        if self.explored:
+            return f"{self.world.name}: {len(self.below)} leaders of {self.explored} (sd {self.spread:g})"
+        if self.spread:
+            return f"{self.world.name}: {len(self.below)} drawn with sd {self.spread:g}"
+        if not any(self.below):
+            return f"{self.world.name}: {len(self.below)} equal"
+        lower = ", ".join(f"{one:g}" for one in self.below[1:])
+        return f"{self.world.name}: lower by {lower}"
 
-# One study each: a seeded generator in, numbers out.
-
-
-def one_pair(world: World, seeds: int, gap: float, random: np.random.Generator) -> Floats:
-    """Difference covered, accuracy covered, found at the first look, found at alpha itself."""
-    truth = world.accuracy + np.array([gap / 2.0, -gap / 2.0])
-    right = world.draw(truth, seeds, random)
-    difference = statistics.paired_difference(right[0], right[1])
-    accuracy = statistics.accuracy_interval(right[0])
-    return np.array(
-        [
-            difference.low <= gap <= difference.high,
-            accuracy.low <= truth[0] <= accuracy.high,
-            difference.p < statistics.alpha_of_look(1) and difference.estimate * gap >= 0.0,
-            difference.p < RULE.alpha and difference.estimate * gap >= 0.0,
-        ],
-        dtype=np.float64,
-    )
-
-
-def one_extended(world: World, random: np.random.Generator) -> Floats:
-    """Two equal candidates seen with 5, 10 and 20 seeds: claimed at alpha / 2^k, claimed at alpha each."""
-    right = world.draw(np.full(2, world.accuracy), 20, random)
-    p = np.array([statistics.paired_difference(right[0, :s], right[1, :s]).p for s in (5, 10, 20)])
-    spent = np.array([statistics.alpha_of_look(look) for look in (1, 2, 3)])
-    return np.array([(p < spent).any(), (p < RULE.alpha).any()], dtype=np.float64)
-
-
-def one_study(world: World, plan: Plan, random: np.random.Generator) -> Floats:
-    """What a study says, one number for each of WHOLE_STUDY; NaN where that is no question."""
-    accuracies = np.array(plan.truth)
-    if plan.explored:
-        accuracies = accuracies[: leaders_of(world, plan.explored, len(plan.truth), random)]
-    if len(accuracies) < 2:
-        return np.full(len(WHOLE_STUDY), np.nan)
-    comparison, verdict = concluded(world.draw(accuracies, plan.seeds, random, plan.unsteady), random)
-    true = {f"{index}": accuracy for index, accuracy in enumerate(accuracies)}
-    top = max(true.values())
-    worse = [one.candidate for one in verdict.judgements if one.relation == "worse"]
-    lower = [name for name, accuracy in true.items() if accuracy < top]
-    rightly = plan.one_is_best and verdict.winner is not None and true[verdict.winner] == top
-    wrongly = verdict.winner is not None and not rightly
-    tied = {row.candidate for row in comparison.rows if row.tied_for_best}
-    covered = [
-        pair.difference.low <= true[pair.a] - true[pair.b] <= pair.difference.high
-        for pair in comparison.pairs.values()
-    ]
-    return np.array(
-        [
-            comparison.rows[0].score > comparison.rows[1].score,
-            wrongly,
-            wrongly or any(true[name] >= true[verdict.best] for name in worse),
-            any(accuracy == top and name not in tied for name, accuracy in true.items()),
-            np.mean(covered),
-            np.mean([name in worse for name in lower]) if lower else np.nan,
-            rightly if plan.one_is_best else np.nan,
-        ],
-        dtype=np.float64,
-    )
-
-
-#: What one_study tells, and what is wanted of it.
-WHOLE_STUDY = (
-    ("winner drawn by the highest score", ""),
-    ("winner claimed wrongly", "at most 5 %"),
-    ("anything claimed wrongly", "at most 5 %"),
-    ("a best one is missing from the tied set", "at most 5 %"),
-    ("interval of a difference covers, all pairs", ""),
-    ("a lower one is called worse", ""),
-    ("winner claimed rightly", ""),
-)
-
-
-def one_selection(world: World, random: np.random.Generator) -> Floats:
-    """Ten similar candidates: the winner's apparent, corrected and shrunk accuracy minus its true one."""
-    truth = world.accuracy + 0.003 * random.standard_normal(10)
-    right = world.draw(truth, 5, random)
-    comparison, _ = concluded(right, random)
-    row, selection = comparison.best, comparison.selection
-    assert selection is not None
-    own = truth[int(row.candidate)]
-    return np.array([row.val_accuracy - own, selection.corrected - own, row.val_accuracy_shrunk - own])
-
-
-def one_nonlinear(world: World, seeds: int, random: np.random.Generator) -> Floats:
-    """Covered: macro F1's difference of two equals (influence, crossed bootstrap); relative overfit."""
-    right = world.draw(np.full(2, world.accuracy), seeds, random)
-    labels, predictions = guesses(right, random)
-    by_image = [statistics.macro_f1_by_image(labels, own, CLASSES) for own in predictions]
-    influence = statistics.paired_difference(by_image[0], by_image[1])
-    draws = [
-        statistics.crossed_bootstrap(
-            functools.partial(_macro_f1, labels, own), seeds, IMAGES, resamples=300, seed=int(labels.sum())
+    def truth(self, random: np.random.Generator) -> Floats:
+        """True accuracies, the largest network first."""
+        if not self.spread:
+            return np.array(self.world.accuracy - np.array(self.below) / 100.0)
+        drawn = self.world.accuracy + self.spread / 100.0 * random.standard_normal(
+            max(self.explored, len(self.below))
         )
-        for own in predictions
+        if self.explored:
+            monitor = drawn + 0.009 * random.standard_normal(len(drawn))
+            drawn = drawn[np.argsort(-monitor)[: len(self.below)]]
+        return np.asarray(drawn)
+
+
+def rule_of(world: World) -> Rule:
+    """The rule that a study of this world is judged by."""
+    return Rule(objective=world.objective, margin=0.03 if world.objective == "loss" else 0.01)
+
+
+def one_study(plan: Plan, random: np.random.Generator) -> tuple[Floats, Floats]:
+    """MEASURES of each design, and (probability, true) of each statement of the last design."""
+    world, rule = plan.world, rule_of(plan.world)
+    truth = plan.truth(random)
+    tables = world.draw(truth, random)
+    found = []
+    level = statistics.alpha_of_look(1, rule.alpha)
+    for seeds in (5, 10):
+        first = [one.on(range(1, seeds + 1)) for one in tables]
+        if world.lacking:
+            first[-1] = first[-1].on(range(1, seeds - world.lacking + 1))
+        placed = standings(first, world.majority, level, rule.margin)
+        found.append(_measures([placed], truth, plan, rule, float(seeds), ""))
+    names = [one.name for one in tables]
+    over = {(names[-1], seed) for seed in range(1, MAX_SEEDS + 1)} - {
+        (names[-1], seed) for seed in tables[-1].seeds
+    }
+    states = [
+        one
+        for one in replay_tables(tables, world.majority, rule, MAX_SEEDS, planned=names, over=over)
+        if one.standings
     ]
-    low, high = statistics.percentile_interval(draws[0] - draws[1])
-    train = world.draw(np.array([0.8]), seeds, random)[0].mean(axis=1)
-    overfit = statistics.relative_overfit(labels, predictions[0], train, CLASSES)
-    truth = (0.8 - world.accuracy) / (1.0 - 1.0 / CLASSES - 0.2)
-    return np.array(
-        [influence.low <= 0.0 <= influence.high, low <= 0.0 <= high, overfit.low <= truth <= overfit.high],
-        dtype=np.float64,
+    last = states[-1]
+    seeds_used = len(last.used) / len(tables)
+    found.append(
+        _measures([one.standings for one in states], truth, plan, rule, seeds_used, last.decision.reason)
     )
+    return np.array(found), _probabilities(last.standings, truth, rule)
 
 
-def _macro_f1(labels: Labels, predictions: Labels, weights: Floats) -> Floats:
-    return statistics.macro_f1(labels, predictions, CLASSES, weights)
+def _measures(
+    reports: Sequence[Sequence[Standing]],
+    truth: Floats,
+    plan: Plan,
+    rule: Rule,
+    seeds: float,
+    reason: str,
+) -> list[float]:
+    """One number for each of MEASURES; claims count if any report made them."""
+    scored = plan.world.objective == "val_accuracy"
+    equal = not any(plan.below) and not plan.spread
+    worse = tied = False
+    for placed in reports:
+        best = truth[int(placed[0].name)]
+        for one in placed[1:]:
+            behind = best - truth[int(one.name)]
+            worse |= one.relation == "worse" and behind <= 0.0
+            tied |= one.relation == "tied" and abs(behind) >= rule.margin - 1e-12 and scored
+    last = reports[-1]
+    best, others = truth[int(last[0].name)], last[1:]
+    top = truth.max()
+    known = [one for one in others if not math.isnan(one.low)]
+    covered = [one.low <= truth[int(one.name)] - best <= one.high for one in known]
+    lower = [one for one in last if truth[int(one.name)] < top]
+    relations = {one.relation for one in others}
+    chosen = preferred(
+        [(1.0 - one.failed.mean(), one.table.parameters, one.name) for one in last if near_best(one)]
+    )
+    behind = 100.0 * (top - truth[int(chosen)]) if chosen else math.nan
+    comparable = scored or equal
+    return [
+        float(worse or tied),
+        float(worse),
+        float(tied),
+        float(all(covered)) if covered and comparable else math.nan,
+        float(np.mean(covered)) if covered and comparable else math.nan,
+        float(np.mean([one.relation == "worse" for one in lower])) if lower else math.nan,
+        float("underpowered" not in relations),
+        float(last[0].relation == "better"),
+        float(last[0].relation == "tied" or reason == "equal"),
+        seeds,
+        behind,
+        float(behind > 2.0),
+    ]
 
 
-# Many studies, summed up.
-
-Study = Callable[[np.random.Generator], Floats]
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A kind of study, how often it is repeated (in units of --studies), and how to read its numbers."""
-
-    study: Study
-    times: int
-    read: Callable[[Floats], list[Finding]]
+def _probabilities(placed: Sequence[Standing], truth: Floats, rule: Rule) -> Floats:
+    """(probability, whether it was true) of better, equal and worse than the best, of every other."""
+    found = []
+    for one in placed[1:]:
+        if one.difference is None or math.isnan(one.low):
+            continue
+        delta = truth[int(one.name)] - truth[int(placed[0].name)]
+        true = (delta > rule.margin, abs(delta) <= rule.margin, delta < -rule.margin)
+        found += list(zip(one.difference.shares(rule.margin), map(float, true), strict=True))
+    return np.array(found).reshape(-1, 2)
 
 
-def repeated(study: Study, first: int, last: int) -> Floats:
-    """Numbers of independent studies, (studies, numbers)."""
-    return np.stack([study(np.random.default_rng(index)) for index in range(first, last)])
+def chunk(plan: Plan, first: int, last: int) -> tuple[Floats, Floats]:
+    """Independent studies: (studies, designs, measures), and their probabilities."""
+    drawn = [one_study(plan, np.random.default_rng((1, index))) for index in range(first, last)]
+    return np.stack([one for one, _ in drawn]), np.concatenate([said for _, said in drawn])
 
 
-def findings(experiments: Sequence[Experiment], studies: int, workers: int) -> Iterator[Finding]:
-    """The table's lines."""
-    with ProcessPoolExecutor(workers) as pool:
-        parts = [
-            [
-                pool.submit(repeated, one.study, first, min(first + CHUNK, one.times * studies))
-                for first in range(0, one.times * studies, CHUNK)
-            ]
-            for one in experiments
-        ]
-        for experiment, futures in zip(experiments, parts, strict=True):
-            yield from experiment.read(np.concatenate([future.result() for future in futures]))
+def overfit_chunk(first: int, last: int, seeds: int = 5, count: int = 4) -> Floats:
+    """Whether a study says of any of four candidates, all exactly at tau, that it surely overfits."""
+    world, rule = USUAL, Rule()
+    chance = 1.0 - 1.0 / 7.0
+    error = 1.0 - world.accuracy
+    train = 1.0 - (error - rule.tau * chance) / (1.0 - rule.tau)
+    found = []
+    for index in range(first, last):
+        random = np.random.default_rng((2, index))
+        labels = random.integers(7, size=IMAGES)
+        claimed = False
+        for table in world.draw(np.full(count, world.accuracy), random, seeds):
+            wrong = (labels + random.integers(1, 7, size=table.scores.shape)) % 7
+            guesses = np.where(table.scores > 0.5, labels, wrong)
+            own = world.draw(np.array([train]), random, seeds)[0].accuracy
+            level = statistics.alpha_of_look(1, rule.alpha) / count
+            one = statistics.relative_overfit(labels, guesses, own, 7, alpha=level)
+            claimed |= one.low > rule.tau
+        found.append(float(claimed))
+    return np.array(found)
+
+
+def plans() -> list[Plan]:
+    """What the tables show."""
+    equal = [(0.0,) * count for count in (2, 4, 8)]
+    prone = (0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05)
+    named = USUAL.named
+    return [
+        *(Plan(USUAL, below) for below in equal),
+        *(Plan(NOISY, below) for below in equal),
+        Plan(named("all collapse 1 in 20", collapse=prone), (0.0,) * 4),
+        Plan(named("all collapse 1 in 20", collapse=prone), (0.0, 1.0, 2.0, 5.0)),
+        Plan(named("one collapses 1 in 20", collapse=(0.05,)), (0.0,) * 4),
+        Plan(named("one collapses 1 in 20", collapse=(0.05,)), (0.0, 2.0)),
+        Plan(named("two rivals collapsed once", forced=(1, 1)), (0.0, 5.0, 0.5, 0.5)),
+        Plan(named("two rivals collapsed once", forced=(1, 1)), (0.0,) * 4),
+        Plan(named("one collapsed and lacks a seed", forced=(1,), lacking=1), (0.0, 5.0, 0.5)),
+        Plan(named("one collapsed and lacks a seed", forced=(1,), lacking=1), (0.0,) * 3),
+        Plan(NOISY.named("noisy, one three times as unsteady", unsteady=3.0), (0.0,) * 4),
+        Plan(NOISY.named("noisy, one three times as unsteady", unsteady=3.0), (0.0, 3.0, 3.0)),
+        Plan(named("classes as in FER-2013", classes=True), (0.0,) * 4),
+        Plan(named("images in clusters of 5", cluster=5), (0.0,) * 4),
+        Plan(named("100 images", images=100), (0.0,) * 4),
+        Plan(named("100 images", images=100), (0.0, 5.0, 10.0)),
+        Plan(named("300 images", images=300), (0.0,) * 4),
+        Plan(named("300 images", images=300), (0.0, 3.0, 6.0)),
+        Plan(World("99%", accuracy=0.99, seed_sd=0.0013, same=0.010, other=0.012), (0.0, 0.0, 1.0)),
+        Plan(
+            World("99%, 400 images", accuracy=0.99, images=400, seed_sd=0.0013, same=0.01, other=0.012),
+            (0.0, 1.0),
+        ),
+        Plan(USUAL, (0.0,) * 5, spread=0.5, explored=40),
+        Plan(NOISY, (0.0,) * 5, spread=0.5, explored=40),
+        Plan(USUAL, (0.0, *(1.0,) * 7)),
+        Plan(named("macro F1", objective="macro_f1"), (0.0,) * 4),
+        Plan(named("loss", objective="loss"), (0.0,) * 4),
+        Plan(named("five folds", folds=5), (0.0,) * 4),
+        *(Plan(world, (0.0, gap, gap, gap)) for world in (USUAL, NOISY) for gap in (1.0, 1.5, 2.0)),
+        *(Plan(world, (0.0, 5.0, 5.0, 5.0)) for world in (USUAL, NOISY)),
+        Plan(USUAL, (0.0, 0.0, 10.0, 10.0)),
+        Plan(USUAL, (0.0, 1.5, 5.0, 10.0)),
+        Plan(USUAL, (0.0,) * 4, spread=1.0),
+    ]
 
 
 def percent(values: Floats) -> str:
-    """A share in percent with its own standard error."""
-    share = float(np.nanmean(values))
-    error = np.sqrt(share * (1.0 - share) / np.isfinite(values).sum())
-    return f"{100.0 * share:.1f} ± {100.0 * error:.1f} %"
+    """A share in percent with its own standard error; empty where there is none."""
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return ""
+    share = float(known.mean())
+    return f"{100.0 * share:.1f} ± {100.0 * math.sqrt(share * (1.0 - share) / known.size):.1f}"
 
 
-def points(values: Floats) -> str:
-    """A mean in points of accuracy with its standard error."""
-    return f"{100.0 * values.mean():+.2f} ± {100.0 * values.std() / np.sqrt(len(values)):.2f} points"
-
-
-def pairs(world: World, seeds: int) -> Experiment:
-    """Equal pairs: coverage and false winners."""
-    wanted = "90 to 97 %" if seeds < 5 else "93 to 97 %"
-    where = f"{world.name}, {seeds} seeds"
-
-    def read(numbers: Floats) -> list[Finding]:
-        return [
-            Finding("interval of a difference covers", where, wanted, percent(numbers[:, 0])),
-            Finding("interval of an accuracy covers", where, wanted, percent(numbers[:, 1])),
-            Finding("winner claimed of two equal", where, "at most 5 %", percent(numbers[:, 2])),
+def lines(plan: Plan, numbers: Floats) -> Iterator[str]:
+    """One line for each design."""
+    at = {name: place for place, name in enumerate(MEASURES)}
+    for place, design in enumerate(DESIGNS):
+        own = numbers[:, place]
+        cells = [
+            percent(own[:, at[name]])
+            for name in (
+                "wrong",
+                "false worse",
+                "false tied",
+                "covered",
+                "marginal",
+                "power",
+                "winner",
+                "equal",
+            )
         ]
-
-    return Experiment(functools.partial(one_pair, world, seeds, 0.0), 3, read)
-
-
-def power(world: World, seeds: int, gap: float, wanted: str, at_once: str = "") -> Experiment:
-    """Unequal pairs: how often the difference is found; at_once: what is wanted at the full 5%."""
-
-    def read(numbers: Floats) -> list[Finding]:
-        where = f"{world.name}, {seeds} seeds, {100 * gap:.1f} points"
-        return [
-            Finding("difference found, first look", where, wanted, percent(numbers[:, 2])),
-            Finding("difference found, all error spent at once", where, at_once, percent(numbers[:, 3])),
-        ]
-
-    return Experiment(functools.partial(one_pair, world, seeds, gap), 3, read)
+        seeds = own[:, at["seeds"]].mean()
+        loss = np.nanmean(own[:, at["loss"]]) if np.isfinite(own[:, at["loss"]]).any() else math.nan
+        below = 100.0 * own[:, at["two below"]].mean()
+        yield f"| {plan.name} | {design} | {' | '.join(cells)} | {seeds:.1f} | {loss:.2f} | {below:.1f} |"
 
 
-def whole(world: World, plan: Plan) -> Experiment:
-    """Whole studies: who is claimed to win, and who is."""
-
-    def read(numbers: Floats) -> list[Finding]:
-        where = f"{world.name}, {plan.what}, {plan.seeds} seeds"
-        return [
-            Finding(what, where, wanted, percent(column))
-            for (what, wanted), column in zip(WHOLE_STUDY, numbers.T, strict=True)
-            if np.isfinite(column).any()
-        ]
-
-    return Experiment(functools.partial(one_study, world, plan), 1, read)
-
-
-def looks(world: World) -> Experiment:
-    """A study of two equals, extended twice."""
-
-    def read(numbers: Floats) -> list[Finding]:
-        where = f"{world.name}, looks at 5, 10, 20 seeds"
-        return [
-            Finding("winner claimed of two equal", where, "at most 5 %", percent(numbers[:, 0])),
-            Finding("the same at 5 % a look", where, "", percent(numbers[:, 1])),
-        ]
-
-    return Experiment(functools.partial(one_extended, world), 3, read)
-
-
-def selection(world: World) -> Experiment:
-    """What the winner's score owes to luck."""
-
-    def read(numbers: Floats) -> list[Finding]:
-        where = f"{world.name}, ten candidates (sd 0.3 points), 5 seeds"
-        names = ("apparent", "bias-corrected", "shrunk")
-        return [
-            Finding(f"winner's {name} accuracy minus its true one", where, wanted, points(column))
-            for name, wanted, column in zip(names, ("", "not above 0", "about 0"), numbers.T, strict=True)
-        ]
-
-    return Experiment(functools.partial(one_selection, world), 1, read)
-
-
-def nonlinear(world: World, seeds: int) -> Experiment:
-    """What is not a mean over images."""
-
-    def read(numbers: Floats) -> list[Finding]:
-        where = f"{world.name}, {seeds} seeds"
-        return [
-            Finding("macro F1's difference covers (influence)", where, "93 to 97 %", percent(numbers[:, 0])),
-            Finding("macro F1's difference covers (crossed bootstrap)", where, "", percent(numbers[:, 1])),
-            Finding("relative overfit covers", where, "93 to 97 %", percent(numbers[:, 2])),
-        ]
-
-    return Experiment(functools.partial(one_nonlinear, world, seeds), 1, read)
-
-
-def all_experiments() -> list[Experiment]:
-    """What the table shows."""
-    level = USUAL.accuracy
-    lower = (level - 0.02,) * 4
-    return [
-        *(pairs(world, seeds) for world in (USUAL, NOISY) for seeds in (3, 4, 5, 10, 20, 30)),
-        power(USUAL, 10, 0.02, "at least 95 %"),
-        power(USUAL, 10, 0.015, "at least 75 %"),
-        power(USUAL, 5, 0.02, ""),
-        power(USUAL, 5, 0.015, ""),
-        # A first look spends half of the error, which this much noise does not forgive.
-        power(NOISY, 10, 0.02, "", "at least 95 %"),
-        power(NOISY, 10, 0.015, "", "at least 75 %"),
-        looks(USUAL),
-        whole(NOISY, Plan("five equal", (level,) * 5, 3)),
-        whole(USUAL, Plan("five equal", (level,) * 5, 10)),
-        whole(NOISY, Plan("the leaders of forty equal", (level,) * 5, 5, explored=40)),
-        whole(NOISY, Plan("five equal, one three times as unsteady", (level,) * 5, 5, unsteady=3.0)),
-        whole(USUAL, Plan("two equal, three 2 points lower", (level, level, *lower[:3]), 10)),
-        whole(USUAL, Plan("one best, four 2 points lower", (level, *lower), 10)),
-        selection(USUAL),
-        nonlinear(USUAL, 10),
-    ]
-
-
-def description(world: World) -> str:
-    """The world in one line, as it is drawn."""
-    return (
-        f"{world.name}: accuracy {world.accuracy:.0%}, {100 * world.seed_sd:.2f} points between seeds, two "
-        f"seeds of a candidate differ on {world.same:.0%} of the images, two candidates on {world.other:.0%}"
-    )
+def calibration(said: Floats) -> Iterator[str]:
+    """How often statements of a probability were true."""
+    for low, high in itertools.pairwise(BINS):
+        inside = said[(said[:, 0] >= low) & ((said[:, 0] < high) | (high == 1.0))]
+        if len(inside):
+            yield (
+                f"| {low:g} to {high:g} | {len(inside):,} | {100 * inside[:, 0].mean():.1f} | "
+                f"{100 * inside[:, 1].mean():.1f} |"
+            )
 
 
 def main() -> None:
-    """Print the table in Markdown."""
+    """Print the tables in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--studies", type=int, default=400, help="whole studies a line; pairs: three times as many"
-    )
+    parser.add_argument("--studies", type=int, default=1000, help="studies a line")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--only", default="", help="only lines that contain this text")
     chosen = parser.parse_args()
     started = time.perf_counter()
-    for world in (USUAL, NOISY):
-        print(f"- {description(world)}")
-    print("\n| what | studies | wanted | measured |\n|---|---|---|---|")
-    for one in findings(all_experiments(), chosen.studies, chosen.workers):
-        print(f"| {one.what} | {one.conditions} | {one.wanted} | {one.measured} |", flush=True)
-    spent = os.times()
-    seconds, processor = time.perf_counter() - started, spent.user + spent.children_user
-    print(f"\n{chosen.studies} studies a line, {3 * chosen.studies} pairs.", end=" ")
-    print(f"{seconds:.0f} s, of one processor {processor:.0f} s.")
+    print(
+        "| world | design | wrong | false worse | false tied | all covered | covered | power | winner "
+        "| equal | seeds | loss | two below |"
+    )
+    print("|---|---|" + "---:|" * 11)
+    wanted = [plan for plan in plans() if chosen.only in plan.name]
+    cuts = range(0, chosen.studies, CHUNK)
+    said = np.zeros((0, 2))
+    with ProcessPoolExecutor(chosen.workers) as pool:
+        for plan in wanted:
+            parts = [pool.submit(chunk, plan, first, min(first + CHUNK, chosen.studies)) for first in cuts]
+            done = [part.result() for part in parts]
+            for line in lines(plan, np.concatenate([numbers for numbers, _ in done])):
+                print(line, flush=True)
+            if plan.spread:
+                said = np.concatenate([said, *(one for _, one in done)])
+        overfit = [
+            pool.submit(overfit_chunk, first, min(first + CHUNK, chosen.studies)) for first in cuts[:20]
+        ]
+        claimed = percent(np.concatenate([one.result() for one in overfit]))
+        print(f"\nFour candidates exactly at tau, one called overfit: {claimed}%")
+    print("\n| said | statements | mean probability, % | true, % |\n|---|---:|---:|---:|")
+    for line in calibration(said):
+        print(line)
+    print(f"\n{chosen.studies} studies a line, {time.perf_counter() - started:.0f} s.")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 
 from reports import statistics
 from reports.inference.rule import Rule
-from reports.inference.standings import Relation, Standing
+from reports.inference.standings import Relation, Standing, near_best
 from reports.records.evaluation import Candidate, Objective, Table
 from reports.statistics import Difference
 
@@ -132,6 +132,7 @@ def rows_of(
     pairs: Mapping[tuple[str, str], Pair],
     rule: Rule,
     alpha: float,
+    level: float,
     explored: Mapping[str, float],
     lost: Collection[tuple[str, int]],
 ) -> Iterator[Row]:
@@ -141,7 +142,7 @@ def rows_of(
         for one, standing in zip(own, placed, strict=True)
     ]
     overfits = [
-        one.overfit(~standing.failed, alpha) or statistics.UNKNOWN
+        one.overfit(~standing.failed, level / len(own)) or statistics.UNKNOWN
         for one, standing in zip(own, placed, strict=True)
     ]
     samples = [statistics.sample(one.accuracies[s.counted]) for one, s in zip(own, placed, strict=True)]
@@ -183,7 +184,7 @@ def rows_of(
             seeds_paired=paired,
             p_holm=standing.p,
             tied_for_best=standing.relation != "worse",
-            within_one_se=near_best(standing, placed[0]),
+            within_one_se=near_best(standing),
             pareto=bool(front[index]),
             relative_overfit=overfit.estimate,
             relative_overfit_low=overfit.low,
@@ -191,24 +192,6 @@ def rows_of(
             leak_delta=_leak(one, standing),
             monitor_to_validation=_luck(standing, rule.objective, explored),
         )
-
-
-def near_best(one: Standing, best: Standing) -> bool:
-    """Whether a candidate is near enough to the best to be selected for its size.
-
-    It is not worse, and tied or within one standard error. The seeds' part of that error is twice the
-    smaller one of the two, so that an unsteady candidate cannot widen its own limit.
-    """
-    if one.difference is None:
-        return one.comparable
-    if not one.pairs or one.relation == "worse":
-        return False
-    steadier = min(
-        variance / seeds
-        for variance, seeds in zip(one.difference.seed_variances, one.difference.seeds, strict=True)
-    )
-    limit = math.sqrt(one.difference.image_variance + 2.0 * steadier)
-    return one.relation == "tied" or one.difference.estimate >= -limit
 
 
 def _beside(

@@ -104,7 +104,7 @@ def compare(
     placed = standings(tables, majority, level, rule.margin, rule.near_chance)
     pairs = pairs_of(placed, level)
     smallest, wanted = _reach(placed, rule, level)
-    rows = tuple(rows_of(placed, candidates, pairs, rule, alpha, explored or {}, lost))
+    rows = tuple(rows_of(placed, candidates, pairs, rule, alpha, level, explored or {}, lost))
     return Comparison(
         rule=rule,
         look=look,

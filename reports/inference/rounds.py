@@ -142,7 +142,8 @@ def replay(
     tables = [one.table for one in candidates_of(evaluations, rule.objective)] if evaluations else []
     majority = statistics.majority_share(evaluations[0].labels) if evaluations else math.nan
     planned = {*candidates, *(one.name for one in tables), *(name for name, _ in over)}
-    return replay_tables(tables, majority, rule, max_seeds, planned=planned, over=over, look=look)
+    *_, last = replay_tables(tables, majority, rule, max_seeds, planned=planned, over=over, look=look)
+    return last
 
 
 def replay_tables(
@@ -154,35 +155,47 @@ def replay_tables(
     planned: Collection[str],
     over: Collection[tuple[str, int]] = (),
     look: int = 1,
-) -> Replay:
-    """The same for tables of scores; majority: the share of the commonest class."""
+) -> Iterator[Replay]:
+    """The state before the first round and after each completed one.
+
+    Args:
+        tables: of the complete evaluations, one for each candidate.
+        majority: the share of the commonest class among the judged images.
+        rule: the study's rule.
+        max_seeds: as of `decide_round`.
+        planned: all that are to be confirmed.
+        over: as of `decide_round`.
+        look: as of `decide_round`.
+
+    Yields:
+        One state a round, the last one that of the last completed round.
+    """
     plan = schedule(max_seeds)
     levels = statistics.levels(plan, statistics.alpha_of_look(look, rule.alpha))
     present = {(one.name, seed) for one in tables for seed in one.seeds}
     done = present | set(over)
     asked: set[tuple[str, int]] = set()
     active = tuple(sorted(planned))
-    found = Replay(_waiting(active, plan[0]), math.nan, frozenset(), ())
+    yield Replay(_waiting(active, plan[0]), math.nan, frozenset(), ())
     for number, (seeds, level) in enumerate(zip(plan, levels, strict=True), start=1):
         asked |= {(name, seed) for name in active for seed in range(1, seeds + 1)}
         if not active or not asked <= done:
-            break
+            return
         used = frozenset(asked & present)
         kept = [one.on({seed for name, seed in used if name == one.name}) for one in tables]
         kept = [one for one in kept if one.seeds]
         if not kept:
-            found = Replay(_nothing(number, seeds, active), level, used, ())
-            break
+            yield Replay(_nothing(number, seeds, active), level, used, ())
+            return
         placed = standings(kept, majority, level, rule.margin, rule.near_chance)
         reason = _reason(placed, rule, plan[-1], levels[-1], last=seeds == plan[-1])
         active = tuple(sorted(one.name for one in placed if one.relation != "worse"))
         following = plan[number] if reason == "open" else seeds
         line = _line(placed, rule, seeds, reason, plan[-1])
         decision = RoundDecision(number, seeds, reason != "open", reason, active, following, line)
-        found = Replay(decision, level, used, placed)
-        if found.decision.finished:
-            break
-    return found
+        yield Replay(decision, level, used, placed)
+        if decision.finished:
+            return
 
 
 def _waiting(active: tuple[str, ...], seeds: int) -> RoundDecision:

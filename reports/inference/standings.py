@@ -107,6 +107,24 @@ def relation_of(low: float, high: float, margin: float) -> Relation:
     return "tied" if -margin < low and high < margin else "underpowered"
 
 
+def near_best(one: Standing) -> bool:
+    """Whether a candidate is near enough to the best to be selected for its size.
+
+    It is not worse, and tied or within one standard error. The seeds' part of that error is twice the
+    smaller one of the two, so that an unsteady candidate cannot widen its own limit.
+    """
+    if one.difference is None:
+        return one.comparable
+    if not one.pairs or one.relation == "worse":
+        return False
+    steadier = min(
+        variance / seeds
+        for variance, seeds in zip(one.difference.seed_variances, one.difference.seeds, strict=True)
+    )
+    limit = math.sqrt(one.difference.image_variance + 2.0 * steadier)
+    return one.relation == "tied" or one.difference.estimate >= -limit
+
+
 def _of_best(others: Sequence[Relation]) -> Relation:
     relations = set(others)
     if relations == {"worse"}:

@@ -12,7 +12,7 @@ three seeds no claim is made at all.
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -124,9 +124,19 @@ def _surely_overfit(row: Row, rule: Rule) -> bool:
 
 
 def _selected(comparison: Comparison, overfits: Mapping[str, bool]) -> str | None:
-    """Of those near the best that do not surely overfit: the most reliable, then the smallest."""
+    """The preferred one of those near the best that do not surely overfit."""
     near = [row for row in comparison.rows if row.within_one_se and not overfits[row.candidate]]
-    return min(near, key=lambda row: (-row.reliability, row.parameters)).candidate if near else None
+    return preferred([(row.reliability, row.parameters, row.candidate) for row in near])
+
+
+def preferred(near: Iterable[tuple[float, int, str]]) -> str | None:
+    """Of candidates near the best the most reliable, then the smallest, then the first.
+
+    Args:
+        near: (share of trainings that learned, parameters, candidate), best first.
+    """
+    found = min(near, key=lambda one: (-one[0], one[1]), default=None)
+    return found[2] if found else None
 
 
 def _judgement(row: Row, overfit: bool, selected: bool) -> Judgement:
