@@ -142,6 +142,8 @@ def _protocol(analysis: Analysis) -> Facts:
     told.append(("begins with (study/trial)", ", ".join(study.about.get("leads") or ())))
     if analysis.comparison:
         told.append(("look", f"{study.looks}: tests at alpha {analysis.comparison.alpha:.4g}"))
+    if analysis.decision:
+        told.append(("rounds", analysis.decision.line))
     return [(name, value) for name, value in told if value]
 
 

@@ -20,7 +20,8 @@ def progress(study: StudyRecords) -> Progress:
     counted = frame.state.isin(names.COUNTED)
     explore, confirm = frame.stage == names.EXPLORE, frame.stage == names.CONFIRM
     trials = 0 if study.about.get("grid") else int(study.protocol.get("trials") or 0)
-    seeds = int(study.protocol.get("seeds") or 0)
+    rounds = study.protocol.get("seeds") == "auto"  # how many seeds they take is not known before
+    seeds = 0 if rounds else int(study.protocol.get("seeds") or 0)
     planned = study.confirmations.group.nunique() * seeds
     parts = [
         (int((explore & counted).sum()), trials, "explored"),
@@ -28,7 +29,7 @@ def progress(study: StudyRecords) -> Progress:
     ]
     told = [_part(*part) for part in parts if part[0] or part[1]]
     total = sum(total for _, total, _ in parts)
-    share = min(1.0, sum(done for done, _, _ in parts) / total) if total else None
+    share = min(1.0, sum(done for done, _, _ in parts) / total) if total and not rounds else None
     state = "running" if study.running else "finished" if study.run.status == "FINISHED" else "stopped"
     return Progress(
         state, f"{state}, {', '.join(told)}" if told else f"{state}, nothing evaluated yet", share
