@@ -19,7 +19,7 @@ def test_every_module_with_a_main_is_a_benchmark_with_a_line_of_its_own(capsys: 
     listed = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     modules = {path.stem: path.read_text() for path in Path("benchmarks").glob("[!_]*.py")}
     assert listed.keys() == {name for name, text in modules.items() if "\ndef main(" in text}
-    assert "simulated_studies" in modules.keys() - listed.keys()
+    assert "worlds" in modules.keys() - listed.keys()
     assert len({line.partition(name)[2] for name, line in listed.items()}) == len(listed)
 
 
