@@ -1,5 +1,6 @@
 """The command line. A command imports what is heavy when it runs, so that --help is quick."""
 
+import inspect
 import os
 import pkgutil
 import sys
@@ -36,8 +37,14 @@ def _commands() -> list[tuple[str, ModuleType]]:
     return sorted(modules, key=lambda pair: _PANELS.index(pair[1].PANEL))
 
 
+def _help(module: ModuleType) -> str:
+    """A command's docstring without its sections: the options say themselves what they mean."""
+    text = inspect.getdoc(module.command) or ""
+    return text.partition("\n\nArgs:")[0].partition("\n\nRaises:")[0]
+
+
 for _name, _module in _commands():
-    app.command(_name, rich_help_panel=_module.PANEL)(_module.command)
+    app.command(_name, rich_help_panel=_module.PANEL, help=_help(_module))(_module.command)
 
 
 def main() -> None:

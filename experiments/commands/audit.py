@@ -22,7 +22,15 @@ def command(
     force: Force = False,
     workspace: Workspace = Path("runs"),
 ) -> None:
-    """Find duplicates within and across splits and sets, label conflicts, flat images, missing classes."""
+    """Find duplicates within and across splits and sets, label conflicts, flat images, missing classes.
+
+    Args:
+        data: Data sets to audit.
+        out: The folder to write to.
+        limit: The number of images to draw from each data set; None for all.
+        force: Whether to overwrite files that Candor did not write.
+        workspace: The folder that everything is written to.
+    """
     from search.datasets.audit.audit import audit
     from search.workspace import Workspace as Place
 

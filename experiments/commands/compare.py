@@ -27,7 +27,18 @@ def command(
     workspace: Workspace = Path("runs"),
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Compare two networks on the same images: paired difference with interval, and where they differ."""
+    """Compare two networks on the same images: paired difference with interval, and where they differ.
+
+    Args:
+        a: A model: a run id, a key, a file or a registered model.
+        b: Another model.
+        experiment: The experiment whose newest study gives the images.
+        data: The data set to compare on.
+        out: The folder to write to.
+        force: Whether to overwrite files that Candor did not write.
+        workspace: The folder that everything is written to.
+        tracking_uri: MLflow's address; None for a file in the workspace.
+    """
     from experiments.schema.experiment_name import name_of
     from experiments.workflows.compare import compare, folder_name, write
     from experiments.workflows.quiet import without_chatter

@@ -16,7 +16,17 @@ def command(
     tracking_uri: TrackingUri = None,
     fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended.")] = False,
 ) -> None:
-    """Look the workspace over; exit code 1 if something is wrong and not mended."""
+    """Look the workspace over; exit code 1 if something is wrong and not mended.
+
+    Args:
+        workspace: The folder that everything is written to.
+        storage: Optuna's PostgreSQL address; None for a file in the workspace.
+        tracking_uri: MLflow's address; None for a file in the workspace.
+        fix: Whether to mend what can be mended.
+
+    Raises:
+        typer.Exit: With 1, if something is wrong and not mended.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -19,7 +19,15 @@ def command(
     workspace: Workspace = Path("runs"),
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Draw which parts of the validation images a model's answers rest on, and show it in the report."""
+    """Draw which parts of the validation images a model's answers rest on, and show it in the report.
+
+    Args:
+        model: The model: champion, NAME@alias, a run id or a `.keras` file.
+        out: The folder to write to.
+        force: Whether to overwrite files that Candor did not write.
+        workspace: The folder that everything is written to.
+        tracking_uri: MLflow's address; None for a file in the workspace.
+    """
     import numpy as np
 
     from experiments.workflows.conclude import report

@@ -18,7 +18,16 @@ def command(
     workspace: Workspace = Path("runs"),
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Write a model and its class names, checked against Keras on the validation images."""
+    """Write a model and its class names, checked against Keras on the validation images.
+
+    Args:
+        out: The folder to write to.
+        model: The model: champion, NAME@alias, a run id or a `.keras` file.
+        form: The format, keras or onnx.
+        force: Whether to overwrite files that Candor did not write.
+        workspace: The folder that everything is written to.
+        tracking_uri: MLflow's address; None for a file in the workspace.
+    """
     import numpy as np
 
     from experiments.workflows.lookup import validation_images

@@ -42,7 +42,25 @@ def command(
     workspace: Workspace = Path("runs"),
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Name what is in pictures: the label, and how probable each class is."""
+    """Name what is in pictures: the label, and how probable each class is.
+
+    Args:
+        pictures: Files, folders, globs, or - for standard input.
+        model: The model: champion, NAME@alias, a run id or a `.keras` file.
+        faces: Whether to find faces, and to label each.
+        json: Whether to print JSON.
+        csv: Whether to print CSV.
+        save: The folder for pictures with boxes, labels and bars.
+        explain: The folder for overlays that show what each prediction rests on.
+        classes: Names of a `.keras` file's classes, separated by commas.
+        force: Whether to overwrite files that Candor did not write.
+        workspace: The folder that everything is written to.
+        tracking_uri: MLflow's address; None for a file in the workspace.
+
+    Raises:
+        UserError: If the model cannot be used.
+        typer.Exit: With 2, if one of the pictures cannot be read.
+    """
     import sys
 
     from experiments.workflows import prediction_output

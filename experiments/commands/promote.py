@@ -21,7 +21,13 @@ def command(
     workspace: Workspace = Path("runs"),
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Make the challenger champion; `candor rollback` takes it back."""
+    """Make the challenger champion; `candor rollback` takes it back.
+
+    Args:
+        name: The registered model: the experiment's name.
+        workspace: The folder that everything is written to.
+        tracking_uri: MLflow's address; None for a file in the workspace.
+    """
     from search.models.registry.registry import promote
 
     done = change(promote, name, workspace, tracking_uri)

@@ -22,7 +22,16 @@ def command(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Rebuild every table and figure from what MLflow holds."""
+    """Rebuild every table and figure from what MLflow holds.
+
+    Args:
+        experiments: Experiments, by name or by the path of the TOML file.
+        workspace: The folder that everything is written to.
+        tracking_uri: MLflow's address; None for a file in the workspace.
+        ui_url: The address of an MLflow UI; numbers then link to their runs.
+        out: The folder to write to; None for `reports` in the workspace.
+        force: Whether to overwrite files that Candor did not write.
+    """
     import reports
     from experiments.schema.experiment_name import name_of
     from search.workspace import Workspace as Place

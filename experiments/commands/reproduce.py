@@ -20,7 +20,17 @@ def command(
     workspace: Workspace = Path("runs"),
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Train an evaluation again from its record; exit code 1 if it does not come out the same."""
+    """Train an evaluation again from its record; exit code 1 if it does not come out the same.
+
+    Args:
+        run: A run id, the beginning of one, or an evaluation's key.
+        data: Where the images lie now; None for the study's own.
+        workspace: The folder that everything is written to.
+        tracking_uri: MLflow's address; None for a file in the workspace.
+
+    Raises:
+        typer.Exit: With 1, if the results differ.
+    """
     from experiments.workflows.reproduce import reproduce
     from search.workspace import Workspace as Place
 

@@ -17,7 +17,15 @@ def command(
     storage: Storage = None,
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Remove a study everywhere: runs, artifacts, registered models, trials, checkpoints, report."""
+    """Remove a study everywhere: runs, artifacts, registered models, trials, checkpoints, report.
+
+    Args:
+        study: The study's id, or the beginning of it.
+        yes: Whether to remove without asking.
+        workspace: The folder that everything is written to.
+        storage: Optuna's PostgreSQL address; None for a file in the workspace.
+        tracking_uri: MLflow's address; None for a file in the workspace.
+    """
     from rich.filesize import decimal
 
     from experiments.workflows.context import RunContext

@@ -15,7 +15,13 @@ def command(
     workspace: Workspace = Path("runs"),
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Make the last champion champion again; today's becomes challenger."""
+    """Make the last champion champion again; today's becomes challenger.
+
+    Args:
+        name: The registered model: the experiment's name.
+        workspace: The folder that everything is written to.
+        tracking_uri: MLflow's address; None for a file in the workspace.
+    """
     from search.models.registry.registry import rollback
 
     done = change(rollback, name, workspace, tracking_uri)

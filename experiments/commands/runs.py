@@ -10,7 +10,12 @@ PANEL = "Workspace"
 
 
 def command(workspace: Workspace = Path("runs"), tracking_uri: TrackingUri = None) -> None:
-    """List the studies, their state and what they take on disk."""
+    """List the studies, their state and what they take on disk.
+
+    Args:
+        workspace: The folder that everything is written to.
+        tracking_uri: MLflow's address; None for a file in the workspace.
+    """
     from rich.console import Console
     from rich.filesize import decimal
     from rich.table import Table

@@ -16,7 +16,14 @@ def command(
     workspace: Workspace = Path("runs"),
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Measure a model made elsewhere on a study's validation images, as a row of its table."""
+    """Measure a model made elsewhere on a study's validation images, as a row of its table.
+
+    Args:
+        file: The `.keras` file.
+        experiment: The experiment whose newest study it joins.
+        workspace: The folder that everything is written to.
+        tracking_uri: MLflow's address; None for a file in the workspace.
+    """
     from experiments.schema.experiment_name import name_of
     from experiments.workflows.conclude import report
     from experiments.workflows.quiet import without_chatter

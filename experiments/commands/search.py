@@ -51,7 +51,27 @@ def command(
     settings: Settings = None,
     quiet: Quiet = False,
 ) -> None:
-    """Run the study of an experiment, or go on with it."""
+    """Run the study of an experiment, or go on with it.
+
+    Args:
+        experiment: A name from `candor list`, or the path of a TOML file.
+        data: A folder, zip, tar, csv or npz, kaggle:owner/name, or synthetic.
+        trials: The number of trials of explore, in total.
+        seeds: The number of confirm seeds for each leader or cell.
+        epochs: The largest number of epochs of an evaluation.
+        hours: A time budget for the whole study, in hours.
+        dry_run: Whether to show what would run, and to run nothing.
+        storage: Optuna's PostgreSQL address; None for a file in the workspace.
+        workers: The number of evaluations at once, or auto.
+        gpu_share: The number of evaluations that share one GPU.
+        workspace: The folder that everything is written to.
+        tracking_uri: MLflow's address; None for a file in the workspace.
+        settings: Further keys of the experiment file, each as KEY=VALUE.
+        quiet: Whether to print nothing but errors and the report's place.
+
+    Raises:
+        typer.Exit: With 130, if the study was stopped before it was over.
+    """
     count = worker_count(workers)
     options = {
         "data.source": data,

@@ -24,7 +24,14 @@ def command(
         typer.Option("--allow-host", help="A further name that browsers may use for this machine."),
     ] = None,
 ) -> None:
-    """Browse every run in the MLflow UI. Ctrl-C ends it."""
+    """Browse every run in the MLflow UI. Ctrl-C ends it.
+
+    Args:
+        workspace: The folder that everything is written to.
+        port: The port to listen on.
+        host: The address to listen on.
+        allow_host: Host names that browsers may use.
+    """
     import socket
 
     from reports.page.links import runs_address

@@ -14,7 +14,13 @@ def command(
     workspace: Workspace = Path("runs"),
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Open the test set, once, for the verdict of a finished study."""
+    """Open the test set, once, for the verdict of a finished study.
+
+    Args:
+        experiment: A name from `candor list`, or the path of a TOML file.
+        workspace: The folder that everything is written to.
+        tracking_uri: MLflow's address; None for a file in the workspace.
+    """
     from experiments.schema.experiment_name import name_of
     from experiments.workflows.conclude import report as write_report
     from experiments.workflows.context import RunContext

@@ -50,7 +50,23 @@ def command(
     settings: Settings = None,
     quiet: Quiet = False,
 ) -> None:
-    """Work on a study with other machines: the same command on each of them, as many as there are."""
+    """Work on a study with other machines: the same command on each of them, as many as there are.
+
+    Args:
+        experiment: A name from `candor list`, or the path of a TOML file.
+        storage: Optuna's PostgreSQL address.
+        data: A folder, zip, tar, csv or npz, kaggle:owner/name, or synthetic.
+        grace: Seconds without a sign of life after which an evaluation is another worker's.
+        workers: The number of evaluations at once, or auto.
+        gpu_share: The number of evaluations that share one GPU.
+        workspace: The folder that everything is written to.
+        settings: Further keys of the experiment file, each as KEY=VALUE.
+        quiet: Whether to print nothing but errors and the report's place.
+        tracking_uri: MLflow's address, the same for every worker.
+
+    Raises:
+        typer.Exit: With 130, if the study was stopped before it was over.
+    """
     from experiments.workflows.context import RunContext
     from search.workspace import Workspace as Place
 

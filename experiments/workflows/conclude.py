@@ -20,9 +20,17 @@ def conclude(
     delivery: Delivery,
     looks: Looks,
 ) -> tuple[str, ...]:
-    """Freeze the verdict of a study that is over, count the look, log the page; the verdict's sentences.
+    """Freeze the verdict of a study that is over, count the look and log the page.
 
-    None where MLflow goes away meanwhile: the next search concludes.
+    Args:
+        experiment: The experiment.
+        context: Where and with what the study runs.
+        recorder: Records what belongs to the study.
+        delivery: Brings records to MLflow.
+        looks: Counts the looks at the validation results.
+
+    Returns:
+        The verdict's sentences; none where MLflow goes away meanwhile, and the next search concludes.
     """
     import reports
 

@@ -73,11 +73,15 @@ def prepare_store(tracking_uri: str, lock: Path) -> None:
 
 
 class Writer:
-    """Applies records. One instance, one thread.
+    """Applies records to MLflow. One instance, one thread.
 
-    study: the id of the study whose records they are: its experiment may have been renamed in MLflow.
-    alone: lets one machine at a time in, by a run's key, to look for the run and to create it: MLflow would
-    let two machines create it twice.
+    Args:
+        tracking_uri: MLflow's address.
+        experiment: The experiment's name.
+        artifacts: The folder for artifacts on this machine; None where a server keeps them.
+        alone: Lets one machine at a time in, by a run's key, to look for the run and to create it: MLflow
+            would let two machines create it twice.
+        study: The id of the study whose records they are: its experiment may have been renamed in MLflow.
     """
 
     def __init__(
