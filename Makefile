@@ -7,9 +7,10 @@ SEEDS =
 WORKSPACE = runs
 ARGS =
 PYTHON =
+PROCESSES = 2
 
 .DEFAULT_GOAL := help
-.PHONY: help search ui report test lint check bench lock clean
+.PHONY: help search ui report quick test lint check bench lock clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -17,7 +18,8 @@ help:
 	@echo "make search    run a study     EXPERIMENT=$(EXPERIMENT) DATA= TRIALS= WORKERS= SEEDS= WORKSPACE=$(WORKSPACE) ARGS="
 	@echo "make ui        browse every run in the MLflow UI, on this machine only"
 	@echo "make report    rebuild the tables, the figures and the page of EXPERIMENT from what MLflow holds"
-	@echo "make test      the tests"
+	@echo "make quick     the tests that take no time: no training, no server, no browser"
+	@echo "make test      all tests     PROCESSES=$(PROCESSES) ARGS="
 	@echo "make check     formatting, lint, types, layers, and the tests"
 	@echo "make bench     the benchmarks, as tables"
 	@echo "make lock      write both lock files anew from pyproject.toml"
@@ -34,8 +36,11 @@ ui: .venv/run
 report: .venv/run
 	@.venv/bin/candor report "$(EXPERIMENT)" --workspace "$(WORKSPACE)" $(ARGS)
 
+quick: .venv/dev
+	.venv/bin/python -m pytest -q -m "not slow" $(ARGS)
+
 test: .venv/dev
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 lint: .venv/dev
 	.venv/bin/ruff format --check .

@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.search.execution.conftest import Started, new_store
+from tests.support.studies import Started
 
 CELLS = [{"cell": n, "epochs": 4, "seconds": 0.25} for n in range(8)]
 DEADLY = (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT)
@@ -28,10 +28,9 @@ DEADLY = (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT)
 def main(kills: int = 100, seed: int = 0) -> int:
     """Run, kill, compare; the exit code."""
     folder = Path(tempfile.mkdtemp(prefix="candor-chaos-"))
-    store = new_store(folder)
     protocol = {"seeds": max(2, kills // 6), "retries": 1000}
     undisturbed, study = (
-        Started(folder / name, {"cells": CELLS, "workers": 2, "protocol": protocol}, store)
+        Started(folder / name, {"cells": CELLS, "workers": 2, "protocol": protocol})
         for name in ("undisturbed", "killed")
     )
     with undisturbed.begin() as calm:

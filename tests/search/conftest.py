@@ -1,4 +1,4 @@
-"""What the tests of search share: a small prepared data set and a study config on it."""
+"""What the tests of search share: small data, a study config on them, studies of stand-in evaluations."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +10,11 @@ from search.datasets.prepare import Prepared, prepare
 from search.execution.fork_client import ForkServer
 from search.protocol import Protocol
 from search.study.config import StudyConfig
+from search.study.confirm import Confirm
+from search.study.storage import open_storage
+from search.workers.coordinator import Coordinator
+from tests.support import small_study
+from tests.support.studies import Seen, Started
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +60,45 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
     assert running.wait_until_ready(240)
     yield running
     running.close()
+
+
+@pytest.fixture(scope="session")
+def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """A fork server whose children train nothing."""
+    server = ForkServer(tmp_path_factory.mktemp("logs") / "children.log", small_study.BODY)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def confirm(stand_ins: ForkServer, tmp_path: Path) -> Callable[..., Seen]:
+    """Run cells to their end with real children and a real storage; what was seen."""
+
+    def run(
+        *cells: dict[str, Any], workers: int = 2, say: Callable[[str], None] = print, **protocol: Any
+    ) -> Seen:
+        config = small_study.config(cells, **{"seeds": 1, **protocol})
+        stage = Confirm(
+            config, open_storage(f"sqlite:///{tmp_path / 'studies.db'}"), tmp_path, "small/confirm"
+        )
+        stage.plan_cells()
+        seen = Seen()
+        Coordinator(stand_ins, workers, [seen], say).run(stage)
+        return seen
+
+    return run
+
+
+@pytest.fixture
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Started]:
+    """A study that is to run in a process of its own."""
+
+    def make(
+        cells: list[dict[str, Any]], workers: int = 2, fix: dict[str, Any] | None = None, **protocol: Any
+    ) -> Started:
+        return Started(
+            tmp_path_factory.mktemp("study"),
+            {"cells": cells, "fix": fix, "workers": workers, "protocol": {"seeds": 1, **protocol}},
+        )
+
+    return make

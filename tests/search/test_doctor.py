@@ -1,7 +1,6 @@
 """The doctor names what is wrong, mends it when asked to, and leaves a workspace at work alone."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +23,8 @@ from search.study.storage import open_storage
 from search.tracking import names
 from search.tracking.spool import Spool
 from search.workspace import Workspace
-from tests.search.execution.conftest import Started
+from tests.support.stores import new_store
+from tests.support.studies import Started
 
 
 def _verdicts(workspace: Workspace, fix: bool = False) -> dict[str, str]:
@@ -38,10 +38,10 @@ def test_an_empty_workspace_is_well(tmp_path: Path) -> None:
     assert set(verdicts) >= {"workspace", "processes", "disk", "memory", "versions", "backend", "spool"}
 
 
-def test_what_a_killed_study_left_is_found_and_mended(tmp_path: Path, empty_store: Path) -> None:
+def test_what_a_killed_study_left_is_found_and_mended(tmp_path: Path) -> None:
     """Records that wait, a run that says it is running, folders nobody needs: named, then mended."""
     workspace = Workspace.at(tmp_path)
-    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    new_store(tmp_path)
     client = MlflowClient(workspace.tracking_uri)
     experiment = client.create_experiment("small", artifact_location=workspace.artifacts.as_uri())
     dead = subprocess.Popen([sys.executable, "-c", ""])

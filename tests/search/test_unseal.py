@@ -14,6 +14,7 @@ from search.tracking import names
 from search.tracking.writer import Writer
 from spaces.errors import UserError
 from tests.spaces.hypermodels_to_keep import Shifted
+from tests.support.stores import new_store
 
 #: Accuracies by candidate, one for each seed.
 FOUND = {"aaaa": (0.5, 0.6), "bbbb": (0.7, 0.8)}
@@ -53,7 +54,7 @@ def test_candidates_that_share_a_label_are_not_averaged(kept: None) -> None:
 @pytest.fixture
 def writer(tmp_path: Path) -> Writer:
     """Of a new MLflow store."""
-    return Writer(f"sqlite:///{tmp_path / 'mlflow.db'}", "small", tmp_path / "artifacts")
+    return Writer(new_store(tmp_path), "small", tmp_path / "artifacts")
 
 
 Keep = Callable[..., None]

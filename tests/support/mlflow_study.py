@@ -4,9 +4,7 @@ import csv
 import io
 import json
 import os
-import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from search.tracking import names
 from search.training.worst_images import telling, write_gallery
 from tests.support import simulated
 from tests.support.simulated import START, Candidate, Images, Simulation
+from tests.support.stores import new_store
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
@@ -39,11 +38,8 @@ def write(folder: Path, *simulations: Simulation) -> str:
     """Write these studies (one finished study, if none is given) under the folder; the tracking address."""
     from mlflow.tracking import MlflowClient
 
-    folder.mkdir(parents=True, exist_ok=True)
-    tracking_uri = f"sqlite:///{(folder / 'mlflow.db').absolute()}"
+    tracking_uri = new_store(folder)
     client = MlflowClient(tracking_uri)
-    with closing(sqlite3.connect(folder / "mlflow.db")) as database:
-        database.execute("PRAGMA journal_mode=WAL")  # as a search does: less waiting
     for simulation in simulations or (Simulation(),):
         StudyWriter(client, folder.absolute() / "artifacts", simulation).write()
     return tracking_uri

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.search.execution.conftest import Started
+from tests.support.studies import Started
 
 CELLS = [{"cell": n, "epochs": 8, "seconds": 0.2} for n in range(4)]
 
@@ -37,11 +37,9 @@ def _fill(place: Path) -> Path:
     return ballast
 
 
-def test_a_full_disk_pauses_a_study_until_there_is_room(small_disk: Path, empty_store: Path) -> None:
+def test_a_full_disk_pauses_a_study_until_there_is_room(small_disk: Path) -> None:
     """Storage, spool, checkpoints and MLflow are all on it; nothing is lost, nothing is told twice."""
-    study = Started(
-        small_disk, {"cells": CELLS, "workers": 2, "protocol": {"seeds": 1, "retries": 0}}, empty_store
-    )
+    study = Started(small_disk, {"cells": CELLS, "workers": 2, "protocol": {"seeds": 1, "retries": 0}})
     with study.begin() as process:
         assert process.stdout is not None
         while not any(study.workspace.glob("checkpoints/*/checkpoint/state.npz")):

@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna.trial import TrialState
 
-from tests.search.execution.conftest import Started
+from tests.support.studies import Started
 
 Begun = Callable[..., Started]
 

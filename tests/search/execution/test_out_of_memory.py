@@ -19,7 +19,7 @@ from search.study.confirm import Confirm
 from search.execution.fork_client import ForkServer
 from search.workers.coordinator import Coordinator
 from search.study.storage import open_storage
-from tests.search.execution.conftest import Seen
+from tests.support.studies import Seen
 
 group, folder = Path(sys.argv[1]), Path(sys.argv[2])
 (group / "cgroup.procs").write_text(str(os.getpid()))

@@ -1,6 +1,5 @@
 """Machines that share a PostgreSQL share the work: exact totals, nobody's trial twice, late results once."""
 
-import shutil
 import subprocess
 import sys
 import threading
@@ -39,9 +38,10 @@ from search.workers.coordinator import Coordinator
 from search.workspace import Workspace
 from spaces.domains import Real
 from spaces.errors import UserError
-from tests.search.execution.conftest import Seen
 from tests.support import small_study
 from tests.support.servers import postgres, postgres_binaries
+from tests.support.stores import new_store
+from tests.support.studies import Seen
 
 pytestmark = [
     pytest.mark.postgres,
@@ -129,10 +129,10 @@ def test_machines_that_open_a_new_database_at_once_share_its_tables(address: str
 
 
 def test_machines_that_begin_a_study_at_once_have_one_run_of_it(
-    opened: Callable[[], Storage], empty_store: Path, tmp_path: Path
+    opened: Callable[[], Storage], tmp_path: Path
 ) -> None:
     """MLflow would create a run for each: they look and create one after the other."""
-    store = f"sqlite:///{shutil.copy(empty_store, tmp_path)}"
+    store = new_store(tmp_path)
     client = MlflowClient(store)
     experiment = client.create_experiment("small", tmp_path.as_uri())
     record = Record(tmp_path, "study", 1, {"key": "small-1", "tags": {names.KIND: names.STUDY_KIND}})

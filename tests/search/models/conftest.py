@@ -13,6 +13,7 @@ from search.models.classifier import Classifier, Labels, open_file
 from search.models.registry.references import client_of
 from search.tracking import names
 from tests.support.odd_pictures import NOTES, TRANSPARENT, sideways, strokes
+from tests.support.stores import new_store
 
 CLASSES = ("angry", "happy", "sad")
 
@@ -83,7 +84,7 @@ def pictures(tmp_path: Path) -> dict[str, Path]:
 @pytest.fixture
 def store(tmp_path: Path) -> tuple[str, MlflowClient]:
     """A new MLflow store in a file, and its client."""
-    tracking = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    tracking = new_store(tmp_path)
     MlflowClient(tracking).create_experiment("small", artifact_location=(tmp_path / "artifacts").as_uri())
     return tracking, client_of(tracking)
 

@@ -16,14 +16,13 @@ from mlflow import MlflowClient
 from search.tracking import names
 from search.tracking.delivery import Delivery
 from search.tracking.spool import Spool
-from search.tracking.writer import Writer, as_params, prepare_store
+from search.tracking.writer import Writer, as_params
+from tests.support.stores import new_store
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> str:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    prepare_store(uri, tmp_path / "lock")
-    return uri
+    return new_store(tmp_path)
 
 
 def _records(spool: Spool, folder: Path) -> None:

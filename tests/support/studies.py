@@ -1,29 +1,19 @@
-"""What the tests of execution share: studies of stand-in evaluations, run here or in a process."""
+"""Small studies of stand-in evaluations, run here or in a process of their own, and what became of them."""
 
-import contextlib
 import json
-import shutil
-import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
-import pytest
 from mlflow import MlflowClient
 
-from search.execution.fork_client import ForkServer
 from search.execution.messages import Epoch, EvaluationResult
-from search.study.confirm import Confirm
 from search.study.evaluation import ActiveEvaluation
-from search.study.storage import open_storage
 from search.tracking import names
-from search.tracking.writer import prepare_store
-from search.workers.coordinator import Coordinator
-from tests.support import small_study
+from tests.support.stores import new_store
 
 
 class Seen:
@@ -47,40 +37,12 @@ class Seen:
         self.outcomes[evaluation.slot] = result
 
 
-@pytest.fixture(scope="session")
-def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
-    """A fork server whose children train nothing."""
-    server = ForkServer(tmp_path_factory.mktemp("logs") / "children.log", small_study.BODY)
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def confirm(stand_ins: ForkServer, tmp_path: Path) -> Callable[..., Seen]:
-    """Run cells to their end with real children and a real storage; what was seen."""
-
-    def run(
-        *cells: dict[str, Any], workers: int = 2, say: Callable[[str], None] = print, **protocol: Any
-    ) -> Seen:
-        config = small_study.config(cells, **{"seeds": 1, **protocol})
-        stage = Confirm(
-            config, open_storage(f"sqlite:///{tmp_path / 'studies.db'}"), tmp_path, "small/confirm"
-        )
-        stage.plan_cells()
-        seen = Seen()
-        Coordinator(stand_ins, workers, [seen], say).run(stage)
-        return seen
-
-    return run
-
-
 class Started:
     """A study in a process of its own."""
 
-    def __init__(self, folder: Path, description: dict[str, Any], store: Path) -> None:
+    def __init__(self, folder: Path, description: dict[str, Any]) -> None:
         self.workspace = folder / "runs"
-        self.workspace.mkdir(parents=True)
-        shutil.copy(store, self.workspace / "mlflow.db")
+        new_store(self.workspace)
         self._description = folder / "study.json"
         self._description.write_text(json.dumps(description))
 
@@ -144,33 +106,3 @@ class Started:
             except OSError:
                 continue
         return found
-
-
-def new_store(folder: Path) -> Path:
-    """An MLflow store without runs: to make one takes seconds, to copy it none."""
-    path = folder / "mlflow.db"
-    prepare_store(f"sqlite:///{path}", folder / "lock")
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return path
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return new_store(tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture
-def begun(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Callable[..., Started]:
-    """A study that is to run in a process of its own."""
-
-    def make(
-        cells: list[dict[str, Any]], workers: int = 2, fix: dict[str, Any] | None = None, **protocol: Any
-    ) -> Started:
-        return Started(
-            tmp_path_factory.mktemp("study"),
-            {"cells": cells, "fix": fix, "workers": workers, "protocol": {"seeds": 1, **protocol}},
-            empty_store,
-        )
-
-    return make
