@@ -39,6 +39,7 @@ from search.tracking import names
 from search.workspace import Workspace
 from spaces.domains import Real
 from tests.support import small_study
+from tests.support.tasks import small_task
 
 QUICK = True
 DRAWS = 10
@@ -152,22 +153,7 @@ def starting(folder: Path) -> None:
 
 
 def _probe(dataset: str, folder: str, seed: int) -> Task:
-    return Task(
-        key=str(seed),
-        seed=seed,
-        space="plain_cnn",
-        dataset=dataset,
-        folder=folder,
-        recipe={},
-        epochs=1,
-        patience=1,
-        objective="val_accuracy",
-        precision="float32",
-        threads=1,
-        monitor_fraction=0.1,
-        monitor_seed=0,
-        describe_only=True,
-    )
+    return small_task(key=str(seed), seed=seed, dataset=dataset, folder=folder, describe_only=True)
 
 
 def overhead(folder: Path, evaluations: int = 6, seconds: float = 10.0) -> None:

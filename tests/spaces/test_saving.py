@@ -11,12 +11,12 @@ import pytest
 
 from search.datasets.prepare import Prepared, prepare
 from search.execution.fork_client import ForkServer
-from search.execution.messages import Task
 from search.workers.probe import probe
 from spaces.errors import UserError
 from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
 from spaces.saving import require_saveable
 from spaces.space import Space
+from tests.support.tasks import small_task
 
 OTHERS = "tests.spaces.keras_tuner.hypermodels_of_others"
 TO_KEEP = "tests.spaces.hypermodels_to_keep"
@@ -114,20 +114,10 @@ def test_looking_changes_nothing_that_decides_training(name: str) -> None:
 
 
 def test_a_child_that_is_to_keep_its_model_refuses_before_it_trains(tmp_path: Path, small: Prepared) -> None:
-    task = Task(
-        key="saving",
-        seed=0,
+    task = small_task(
         space=f"{OTHERS}:of_drawn_values",
         dataset=str(small.folder),
         folder=str(tmp_path / "evaluation"),
-        recipe={},
-        epochs=1,
-        patience=1,
-        objective="val_accuracy",
-        precision="float32",
-        threads=1,
-        monitor_fraction=0.1,
-        monitor_seed=0,
         keep_model=True,
     )
     server = ForkServer(tmp_path / "children.log")

@@ -167,7 +167,7 @@ def test_a_run_that_is_gone_is_trained_again_before_there_is_a_verdict(
     assert delete_for_good(client, "run", gone.run_id)
     file, printed = tmp_path / "recorded.toml", io.StringIO()
     file.write_text(EXPERIMENT)
-    progress = Progress(Console(file=printed, width=300))
+    progress = Progress(Console(file=printed, width=300), quiet=False)
     finished = search.search(ExperimentConfig.load(file), RunContext(workspace, workers=2), progress)
     assert finished.over
     assert "trained again" in printed.getvalue()

@@ -1,34 +1,14 @@
 """Where no image can be spared to watch the training, one sentence says so before anything is trained."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from search.datasets.prepare import Prepared, prepare
-from search.execution.messages import Task
 from search.training.replicates import rounds
 from spaces.errors import UserError
 from tests.support.small_pictures import in_folder, silent, tree
-
-
-def task(**fields: Any) -> Task:
-    return Task(
-        key="",
-        seed=0,
-        space="plain_cnn",
-        dataset="",
-        folder="",
-        recipe={},
-        epochs=1,
-        patience=1,
-        objective="val_accuracy",
-        precision="float32",
-        threads=1,
-        monitor_fraction=0.1,
-        monitor_seed=0,
-        **fields,
-    )
+from tests.support.tasks import small_task
 
 
 def prepared(files: dict[str, bytes], tmp_path: Path) -> Prepared:
@@ -39,15 +19,15 @@ def test_two_images_a_class_are_too_few_for_validation_and_monitor(tmp_path: Pat
     data = prepared(tree(("train",), each=2), tmp_path)
     for folds in (None, 2):
         with pytest.raises(UserError, match=r"Of the 3 images to train on, no class has two .* monitor"):
-            rounds(task(folds=folds), data)
+            rounds(small_task(folds=folds), data)
 
 
 def test_one_training_image_a_class_is_too_few_for_monitor(tmp_path: Path) -> None:
     data = prepared(tree(("train", "validation"), each=1), tmp_path)
     with pytest.raises(UserError, match="monitor, which watches the training, would be empty"):
-        rounds(task(), data)
+        rounds(small_task(), data)
 
 
 def test_three_images_a_class_are_enough(tmp_path: Path) -> None:
-    (one,) = rounds(task(), prepared(tree(("train",), each=3), tmp_path))
+    (one,) = rounds(small_task(), prepared(tree(("train",), each=3), tmp_path))
     assert (len(one.training), len(one.monitor)) == (3, 3)

@@ -10,28 +10,10 @@ from pathlib import Path
 from search.execution.fork_client import Child, ForkServer, Spare
 from search.execution.messages import (
     Failed,
-    Task,
     receive,
     send,
 )
-
-
-def _task(folder: Path) -> Task:
-    return Task(
-        key="k",
-        seed=1,
-        space="plain_cnn",
-        dataset=str(folder / "missing"),
-        folder=str(folder),
-        recipe={},
-        epochs=1,
-        patience=1,
-        objective="val_accuracy",
-        precision="float32",
-        threads=1,
-        monitor_fraction=0.1,
-        monitor_seed=0,
-    )
+from tests.support.tasks import small_task
 
 
 def _pid_of(child: Child) -> int:
@@ -59,7 +41,7 @@ def _gone(pid: int, seconds: float) -> bool:
 def test_a_users_mistake_comes_back_as_one_sentence(server: ForkServer, tmp_path: Path) -> None:
     """A child that meets a UserError tells it and ends in order."""
     child = server.fork()
-    send(child.pipe, _task(tmp_path))
+    send(child.pipe, small_task(dataset=str(tmp_path / "missing"), folder=str(tmp_path)))
     answer = receive(child.pipe)
     assert isinstance(answer, Failed)
     assert (answer.kind, answer.detail) == ("user", "")

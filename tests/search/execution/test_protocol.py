@@ -16,24 +16,10 @@ from search.execution.messages import (
     Failed,
     Infeasible,
     Suggest,
-    Task,
 )
+from tests.support.tasks import small_task
 
-TASK = Task(
-    key="s/explore/0/0",
-    seed=3,
-    space=["plain_cnn", "inception"],
-    dataset="data",
-    folder="folder",
-    recipe={"learning_rate": 0.001},
-    epochs=3,
-    patience=2,
-    objective="val_accuracy",
-    precision="float32",
-    threads=1,
-    monitor_fraction=0.1,
-    monitor_seed=0,
-)
+TASK = small_task(space=["plain_cnn", "inception"], recipe={"learning_rate": 0.001}, epochs=3)
 BUILT = Built(
     "plain_cnn",
     "",

@@ -16,26 +16,11 @@ from search.training.replicates import (
     rounds,
 )
 from spaces.errors import UserError
+from tests.support.tasks import small_task
 
 
 def _task(**fields: Any) -> Task:
-    common: dict[str, Any] = {
-        "key": "s/confirm/0/2",
-        "seed": 2,
-        "space": "plain_cnn",
-        "dataset": "",
-        "folder": "",
-        "recipe": {},
-        "epochs": 1,
-        "patience": 1,
-        "objective": "val_accuracy",
-        "precision": "float32",
-        "threads": 1,
-        "monitor_fraction": 0.1,
-        "monitor_seed": 2,
-        "validate": True,
-    }
-    return Task(**(common | fields))
+    return small_task(**{"key": "s/confirm/0/2", "seed": 2, "monitor_seed": 2, "validate": True, **fields})
 
 
 def test_folds_are_stratified_keep_duplicates_together_and_do_not_depend_on_the_order_of_files() -> None:
