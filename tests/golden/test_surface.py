@@ -51,6 +51,7 @@ def test_the_order_of_arguments_stays() -> None:
         assert arguments == [word for word in golden if not word.startswith("-")], command
 
 
+@pytest.mark.slow
 def test_columns_stay_in_their_order(tmp_path: Path) -> None:
     found = surface.columns(tmp_path)
     for table, golden in GOLDEN["columns"].items():

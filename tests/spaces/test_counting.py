@@ -106,6 +106,7 @@ def test_squeeze_and_excitation_adds_two_dense_layers_to_each_block() -> None:
         ("vgg16", 14_714_688, 512),
     ],
 )
+@pytest.mark.slow
 def test_a_backbone_has_its_documented_size_and_a_head(backbone: str, trunk: int, width: int) -> None:
     family = load_family("pretrained")
     architecture = family.from_dict({"backbone": backbone, "weights": "none"})

@@ -157,6 +157,7 @@ def test_a_misspelt_field_is_answered_with_the_nearest(family: Family) -> None:
 
 
 @by_family
+@pytest.mark.slow
 def test_the_same_seed_builds_the_same_network(family: Family) -> None:
     one, other = shared(family.name), built(family)
     assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
@@ -164,6 +165,7 @@ def test_the_same_seed_builds_the_same_network(family: Family) -> None:
 
 
 @by_family
+@pytest.mark.slow
 def test_small_and_large_images_give_probabilities(family: Family) -> None:
     for model in (shared(family.name), built(family, (224, 224, 3), classes=5)):
         probabilities = predicted(model)
@@ -205,6 +207,7 @@ def test_a_network_trains_and_every_weight_with_it(family: Family) -> None:
 
 
 @by_family
+@pytest.mark.slow
 def test_a_network_is_the_same_after_a_keras_file(family: Family, tmp_path) -> None:
     model = shared(family.name)
     model.save(tmp_path / "model.keras")
@@ -223,6 +226,7 @@ def test_counting_before_building_is_counting(family: Family) -> None:
 
 @by_family
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.slow
 def test_any_candidate_that_can_be_drawn_can_be_built(family: Family, seed: int) -> None:
     randomness = random.Random(seed)
 
@@ -239,6 +243,7 @@ def test_any_candidate_that_can_be_drawn_can_be_built(family: Family, seed: int)
 
 
 @every_variant
+@pytest.mark.slow
 def test_a_variant_can_be_built_for_the_images_it_was_published_for(family: Family, variant: str) -> None:
     architecture = family.variants[variant]
     offline = family.from_dict(

@@ -12,6 +12,7 @@ from spaces.errors import UserError
 SMALL = "synthetic:train=60,validation=30,test=30,seed="
 
 
+@pytest.mark.slow
 def test_two_sets_are_audited_alone_and_against_each_other(tmp_path: Path) -> None:
     command = ["audit", f"{SMALL}1", f"{SMALL}2", "--workspace", str(tmp_path)]
     done = CliRunner().invoke(app, command, catch_exceptions=False)

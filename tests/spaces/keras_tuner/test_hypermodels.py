@@ -306,6 +306,7 @@ def test_a_hypermodel_that_is_not_tunable_takes_defaults_unless_told_otherwise()
 
 
 @pytest.mark.parametrize("name", ["HyperResNet", "HyperXception"])
+@pytest.mark.slow
 def test_keras_tuners_own_applications_are_spaces(name: str) -> None:
     space = Space.parse(f"keras_tuner.applications:{name}")
     asked = Asked(num_residual_blocks=2, sep_num_filters=128)
@@ -315,6 +316,7 @@ def test_keras_tuners_own_applications_are_spaces(name: str) -> None:
     assert drawn.model.output_shape == (None, 7)
 
 
+@pytest.mark.slow
 def test_keras_tuners_efficientnet_is_a_space(monkeypatch) -> None:
     """Its weights would be fetched: here its backbone is the same without them."""
     from functools import partial
@@ -351,6 +353,7 @@ def test_both_sides_see_the_same_domains_and_draw_the_same_architectures(name: s
 @pytest.mark.trains
 @pytest.mark.parametrize("tuner", ["RandomSearch", "Hyperband", "BayesianOptimization"])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.slow
 def test_keras_tuners_own_tuners_search_a_family(tuner: str, tmp_path, monkeypatch) -> None:
     # With TensorFlow, Keras Tuner imports tensorboard, undeclared, for callbacks that are not used here.
     monkeypatch.setattr(keras_tuner.Tuner, "_configure_tensorboard_dir", lambda *_: None)
