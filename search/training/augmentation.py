@@ -63,8 +63,11 @@ class Augmentation:
     def parse(cls, written: "str | Mapping[str, Any] | Augmentation") -> "Augmentation":
         """Read the name of a preset or a table of fields.
 
+        Args:
+            written: A name in AUGMENTATIONS, fields by name, or an augmentation.
+
         Raises:
-            UserError: for an unknown name or field, with the nearest known one.
+            UserError: For an unknown name or field; the message names the nearest.
         """
         if isinstance(written, Augmentation):
             return written
@@ -95,10 +98,15 @@ AUGMENTATIONS: Final[dict[str, Augmentation]] = {
 def check_known(
     what: str, written: Mapping[str, Any] | list[str], known: Mapping[str, Any] | list[str]
 ) -> None:
-    """Refuse the first name that is not known, naming the nearest one that is.
+    """Refuse the first name that is not known.
+
+    Args:
+        what: What the names are, for the message.
+        written: The names to check.
+        known: The known names.
 
     Raises:
-        UserError: "unknown <what> ..., did you mean ...? Known: ...".
+        UserError: For an unknown name; the message names the nearest.
     """
     for name in written:
         if name not in known:

@@ -17,10 +17,12 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
     Set `epoch` before each epoch.
 
     Args:
-        images: uint8, (images, height, width, channels); a memory map is read batch by batch.
-        targets: float32, one-hot, (images, classes).
-        weights: float32, (images,), or None: all alike.
-        shuffle: False serves them as they lie.
+        images: Images, uint8 (images, height, width, channels); a memory map is read batch by batch.
+        targets: One-hot targets, float32 (images, classes).
+        weights: The weight of each image, float32 (images,); None for equal weights.
+        batch_size: The number of images of a batch.
+        seed: Decides the orders.
+        shuffle: False serves the images as they lie.
     """
 
     def __init__(
@@ -63,11 +65,17 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
         return tuple(np.asarray(column[chosen]) for column in self._columns)
 
 
-def served(batches: ShuffledBatches) -> Any:
-    """The batches as the backend is to take them.
+def backend_dataset(batches: ShuffledBatches) -> Any:
+    """The batches as the backend trains on them best.
 
-    What Keras makes of them for TensorFlow is tuned by a thread of its own, which may sleep for seconds when
-    an epoch ends while the next one waits for it: here nothing is tuned.
+    What Keras makes of them for TensorFlow is tuned by a thread of its own, which may sleep for seconds
+    when an epoch ends while the next one waits for it. Here nothing is tuned.
+
+    Args:
+        batches: The batches.
+
+    Returns:
+        Something that `fit` takes.
     """
     if keras.backend.backend() != "tensorflow":
         return batches
@@ -85,12 +93,25 @@ def served(batches: ShuffledBatches) -> Any:
 
 
 def prediction_batch(height: int, width: int) -> int:
-    """How many images of a size are predicted at once: what the layers give of them must fit in memory."""
+    """The number of images to predict at once: what the layers give of them must fit in memory.
+
+    Args:
+        height: Of the images, in pixels.
+        width: Of the images, in pixels.
+    """
     return max(1, min(_PREDICTED, _PREDICTED * _SIDE**2 // (height * width)))
 
 
 def balanced_weights(labels: NDArray[np.integer[Any]], num_classes: int) -> NDArray[np.float32]:
-    """A weight for each image, (images,): n / (classes * n_class). Their mean is 1 if no class is empty."""
+    """Weights that give every class the same sum: n / (classes * n_class).
+
+    Args:
+        labels: The class of each image, (images,).
+        num_classes: The number of classes.
+
+    Returns:
+        The weight of each image, float32 (images,). Their mean is 1 if no class is empty.
+    """
     counts = np.bincount(labels, minlength=num_classes)
     by_class = len(labels) / (num_classes * np.maximum(counts, 1))
     return np.take(by_class, labels).astype(np.float32)

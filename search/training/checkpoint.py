@@ -43,13 +43,22 @@ class Checkpoint:
         return load(self.folder)
 
     def worked(self, seconds: float, state: Callable[[], State]) -> None:
-        """Note `seconds` of work, and save if what would be lost outweighs what saving costs."""
+        """Note work, and save if what would be lost outweighs what saving costs.
+
+        Args:
+            seconds: The time that the work took.
+            state: Gives the state to save.
+        """
         self._at_risk += seconds
         if self._cost <= _SHARE * self._at_risk:
             self.save(state)
 
     def save(self, state: Callable[[], State]) -> None:
-        """Save now, unless the state is saved already."""
+        """Save now, unless the state is saved already.
+
+        Args:
+            state: Gives the state to save.
+        """
         if not self._at_risk:
             return
         started = time.perf_counter()
@@ -58,7 +67,12 @@ class Checkpoint:
 
 
 def save(folder: Path, state: State) -> None:
-    """Replace the state in `folder`, which is made where it is missing."""
+    """Replace the state in a folder.
+
+    Args:
+        folder: The folder; it is made where it is missing.
+        state: What to save.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     flat = {f"{name}/{i}": array for name, arrays in state.arrays.items() for i, array in enumerate(arrays)}
     with (folder / _PARTIAL).open("wb") as file:
@@ -69,7 +83,14 @@ def save(folder: Path, state: State) -> None:
 
 
 def load(folder: Path) -> State | None:
-    """The state in `folder`; None where there is none or it cannot be read: then training starts anew."""
+    """Read the state in a folder.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        The state; None where there is none or it cannot be read. Training then starts anew.
+    """
     (folder / _PARTIAL).unlink(missing_ok=True)
     try:
         with (folder / STATE).open("rb") as stream, np.load(stream, allow_pickle=False) as file:

@@ -30,7 +30,17 @@ class Composition(NamedTuple):
 
 
 def compose(network: keras.Model, recipe: Recipe, image_shape: tuple[int, ...], seed: int) -> Composition:
-    """Put what a recipe asks for around `network`, and L2 onto its kernels."""
+    """Put what a recipe asks for around a network, and L2 onto its kernels.
+
+    Args:
+        network: From float images in [0, 1] to probabilities.
+        recipe: How to train.
+        image_shape: Height, width and channels of the images.
+        seed: Of augmentation.
+
+    Returns:
+        Two models that share the network: one trains, one predicts.
+    """
     images = keras.Input(image_shape, dtype="uint8", name="images")
     # float32 whatever the policy: bfloat16 cannot tell the 256 levels apart.
     floats = keras.layers.Rescaling(1 / 255, dtype="float32", name="rescaling")(images)
@@ -59,7 +69,11 @@ def _standardizing() -> keras.layers.Layer:
 
 
 def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
-    """The recipe's optimizer; weight decay leaves biases and normalisation alone."""
+    """The recipe's optimizer; weight decay leaves biases and normalisation alone.
+
+    Args:
+        recipe: How to train.
+    """
     common = {"learning_rate": recipe.learning_rate, "weight_decay": recipe.weight_decay or None}
     if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=recipe.momentum, nesterov=recipe.momentum > 0, **common)
@@ -70,9 +84,14 @@ def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
 
 
 def predict(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Probabilities, float32 (images, classes), in inference mode.
+    """Predict in inference mode, in batches of one shape: the model is traced once.
 
-    Every batch has one shape (the last is filled up), so that the model is traced once.
+    Args:
+        model: From uint8 images to probabilities.
+        images: Images, uint8 (images, height, width, channels).
+
+    Returns:
+        Probabilities, float32 (images, classes).
     """
     size = min(prediction_batch(*images.shape[1:3]), len(images))
     batches = [np.asarray(images[start : start + size]) for start in range(0, len(images), size)]

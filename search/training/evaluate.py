@@ -40,22 +40,22 @@ from search.execution.messages import (
 )
 from search.tracking import names
 from search.tracking.environment import conditions
-from search.training.epochs import OUTCOMES
 from search.training.fit import (
     Diverged,
-    Trained,
+    TrainingResult,
     train,
 )
 from search.training.recipe import Recipe
 from search.training.replicates import (
-    Judged,
-    Round,
+    Replicate,
+    ReplicateResult,
+    evaluate_replicate,
     final_metrics,
-    judge,
+    plan_replicates,
     predictions,
-    rounds,
-    telling_images,
+    worst_images_of,
 )
+from search.training.training_callback import OUTCOMES
 from search.training.worst_images import write_gallery
 from spaces.domains import Domain, domain_from_dict
 from spaces.errors import InfeasibleArchitecture, UserError
@@ -67,7 +67,11 @@ from spaces.space import BuiltArchitecture, Space
 
 
 def run(pipe: Connection) -> None:
-    """Serve one task from the pipe; whatever goes wrong is told to the coordinator."""
+    """Serve one task from the pipe; whatever goes wrong is told to the coordinator.
+
+    Args:
+        pipe: The child's end of the pipe.
+    """
     try:
         _evaluate(pipe, receive(pipe))
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -87,7 +91,7 @@ def _evaluate(pipe: Connection, task: Task) -> None:
     folder = Path(task.folder)
     finished = folder / RESULT
     os.environ.update(task.environment)
-    _use(task.precision, task.threads)
+    _fix_conditions(task.precision, task.threads)
     keras.utils.set_random_seed(task.seed)
     dataset = Prepared.open(Path(task.dataset))
     try:
@@ -111,7 +115,7 @@ def _evaluate(pipe: Connection, task: Task) -> None:
     send(pipe, result)
 
 
-def _use(precision: str, threads: int) -> None:
+def _fix_conditions(precision: str, threads: int) -> None:
     """Fix threads and precision. TensorFlow reads these variables at its first operation."""
     for variable in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
         os.environ[variable] = str(threads)
@@ -130,7 +134,7 @@ def _candidate(
             task.candidate["family"], task.candidate["architecture"], dataset.image_shape, classes
         )
         _require_the_same(task.candidate, network)
-        return network, _decided(task.candidate["recipe"], network), None
+        return network, _with_own_training(task.candidate["recipe"], network), None
 
     def suggest(name: str, domain: Domain) -> Value:
         value: Value = ask(pipe, Suggest(name, domain.to_dict()))
@@ -148,7 +152,7 @@ def _candidate(
         max_parameters=task.max_parameters,
         max_macs=task.max_macs,
     )
-    return network, _decided(recipe, network), hp
+    return network, _with_own_training(recipe, network), hp
 
 
 def _require_the_same(candidate: Mapping[str, Any], network: BuiltArchitecture) -> None:
@@ -161,7 +165,7 @@ def _require_the_same(candidate: Mapping[str, Any], network: BuiltArchitecture) 
         )
 
 
-def _decided(recipe: Mapping[str, Any], network: BuiltArchitecture) -> Recipe:
+def _with_own_training(recipe: Mapping[str, Any], network: BuiltArchitecture) -> Recipe:
     """The recipe with what a hypermodel decides of its own training in place of it."""
     known = {field.name for field in dataclasses.fields(Recipe)}
     return Recipe.from_dict({**recipe, **{k: v for k, v in network.training.items() if k in known}})
@@ -207,13 +211,13 @@ def _train_and_measure(
     pipe: Connection, task: Task, dataset: Prepared, network: BuiltArchitecture, recipe: Recipe
 ) -> EvaluationResult:
     started = time.perf_counter()
-    planned = rounds(task, dataset)
+    planned = plan_replicates(task, dataset)
     history: list[dict[str, float]] = []
-    trainings: list[Trained] = []
-    judged: list[Judged] = []
+    trainings: list[TrainingResult] = []
+    results: list[ReplicateResult] = []
     outcome = "complete"
     for number, one in enumerate(planned):
-        again = network if number == 0 else _again(task, dataset, network, one.seed)
+        again = network if number == 0 else _rebuilt(task, dataset, network, one.seed)
         trained = _train(pipe, task, again, recipe, one, number, len(history))
         trainings.append(trained)
         history += [{**row, "epoch": len(history) + n} for n, row in enumerate(trained.history, start=1)]
@@ -222,7 +226,7 @@ def _train_and_measure(
             send(pipe, Closing())
         if outcome != "complete" or task.sample:
             break
-        judged.append(judge(one, trained))
+        results.append(evaluate_replicate(one, trained))
         if len(planned) > 1:
             decision = ask(pipe, messages.Round(number + 1, _score(trained, task.objective)))
             outcome = OUTCOMES[Decision(decision)]
@@ -241,10 +245,10 @@ def _train_and_measure(
         if task.validate:
             (artifacts / names.LAYERS_JSON).write_text(json.dumps(outline(network.model)))
         if outcome == "complete":
-            metrics |= final_metrics(judged, validated=task.validate)
-            np.savez_compressed(artifacts / names.PREDICTIONS_NPZ, **predictions(judged))
+            metrics |= final_metrics(results, validated=task.validate)
+            np.savez_compressed(artifacts / names.PREDICTIONS_NPZ, **predictions(results))
             if task.validate:
-                write_gallery(artifacts / names.GALLERY_PNG, *telling_images(judged))
+                write_gallery(artifacts / names.GALLERY_PNG, *worst_images_of(results))
             if task.keep_model:  # of several, the first: what they promise is one network's worth
                 trainings[0].inference_model.save(artifacts / names.MODEL_KERAS)
     metrics[names.PEAK_RSS_MIB] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -259,10 +263,10 @@ def _train(
     task: Task,
     network: BuiltArchitecture,
     recipe: Recipe,
-    one: Round,
+    one: Replicate,
     number: int,
     epochs_before: int,
-) -> Trained:
+) -> TrainingResult:
     """One training. What a hypermodel decides of epochs and order is honoured within the protocol."""
 
     def report(epoch: int, metrics: Mapping[str, float]) -> Decision:
@@ -285,7 +289,7 @@ def _train(
     )
 
 
-def _again(task: Task, dataset: Prepared, network: BuiltArchitecture, seed: int) -> BuiltArchitecture:
+def _rebuilt(task: Task, dataset: Prepared, network: BuiltArchitecture, seed: int) -> BuiltArchitecture:
     """The same architecture with the first weights of another seed."""
     keras.utils.set_random_seed(seed)
     return Space.parse(task.space).rebuild(
@@ -293,7 +297,7 @@ def _again(task: Task, dataset: Prepared, network: BuiltArchitecture, seed: int)
     )
 
 
-def _score(trained: Trained, objective: str) -> float:
+def _score(trained: TrainingResult, objective: str) -> float:
     """The objective's monitor twin at the kept epoch; NaN before the first epoch is over."""
     kept = next((row for row in trained.history if row["epoch"] == trained.best_epoch), {})
     return float(kept.get({"val_accuracy": "monitor_accuracy"}.get(objective, f"monitor_{objective}"), "nan"))

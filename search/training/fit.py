@@ -17,26 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.execution.messages import Decision
-from search.training.batches import ShuffledBatches, balanced_weights, served
+from search.training.batches import ShuffledBatches, backend_dataset, balanced_weights
 from search.training.checkpoint import Checkpoint
 from search.training.composition import compose, predict
-from search.training.epochs import Course, Diverged, Report
 from search.training.layers.exact_batch_norm import ExactBatchNorm
 from search.training.layers.fused_batch_norm import fuse_batch_norms
 from search.training.layers.late_relu import pool_before_relu
 from search.training.layers.packed_dropout import pack_masks
 from search.training.layers.pooled_dropout import pool_masks
 from search.training.recipe import Recipe
-from search.training.schedule import Rehearsed, Schedule
+from search.training.schedule import FixedSchedule, Schedule
+from search.training.training_callback import Diverged, Report, TrainingCallback
 
-__all__ = ["Decision", "Diverged", "Trained", "train"]
+__all__ = ["Decision", "Diverged", "TrainingResult", "train"]
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """A training that ended; the network holds the kept weights.
 
     Attributes:
@@ -74,7 +74,7 @@ def train(
     report: Report,
     rates: tuple[float, ...] = (),
     shuffle: bool = True,
-) -> Trained:
+) -> TrainingResult:
     """Train `network` by `recipe` until `epochs`, `patience` or `report` ends it.
 
     Args:
@@ -85,7 +85,7 @@ def train(
         num_classes: labels are below it.
         epochs: at most so many.
         patience: end after so many epochs with neither a better score on monitor nor a lower loss.
-        objective: one of `schedule.OBJECTIVES`.
+        objective: one of `early_stopping.OBJECTIVES`.
         seed: of augmentation and order.
         checkpoint: a folder to save the state in and to resume from; None: neither.
         report: called after each epoch with its number, from 1, and `names.EPOCH_METRICS` plus
@@ -110,27 +110,27 @@ def train(
     batches = ShuffledBatches(images, targets, weights, recipe.batch_size, seed, shuffle)
     schedule = Schedule(recipe, epochs, patience, objective)
     if rates:
-        schedule = Rehearsed(recipe, len(rates), patience, objective, rates)
+        schedule = FixedSchedule(recipe, len(rates), patience, objective, rates)
     saved = Checkpoint(checkpoint) if checkpoint else None
     exact = ExactBatchNorm(models.inference, images, seed)
-    course = Course(models, batches, monitor, schedule, report, saved, exact.measure)
-    course.resume()
-    if not course.ended:
+    callback = TrainingCallback(models, batches, monitor, schedule, report, saved, exact.measure)
+    callback.resume()
+    if not callback.ended:
         models.training.fit(
-            served(batches),
+            backend_dataset(batches),
             epochs=schedule.epochs,
-            initial_epoch=course.epochs,
-            callbacks=[course],
+            initial_epoch=callback.epochs,
+            callbacks=[callback],
             shuffle=False,
             verbose=0,
         )
-    course.keep_best()
-    return Trained(
-        history=tuple({"epoch": n, **metrics} for n, metrics in enumerate(course.history, start=1)),
-        best_epoch=schedule.best_epoch(course.history),
-        epochs=course.epochs,
-        outcome=course.outcome,
+    callback.keep_best()
+    return TrainingResult(
+        history=tuple({"epoch": n, **metrics} for n, metrics in enumerate(callback.history, start=1)),
+        best_epoch=schedule.best_epoch(callback.history),
+        epochs=callback.epochs,
+        outcome=callback.outcome,
         predict=partial(predict, models.inference),
         inference_model=models.inference,
-        images_per_second=course.images_per_second(),
+        images_per_second=callback.images_per_second(),
     )

@@ -19,18 +19,35 @@ _SMALLEST: Final = 1e-7
 
 
 def accuracy(labels: Labels, probabilities: Probabilities) -> float:
-    """Share of images whose most probable class is theirs."""
+    """The share of images whose most probable class is theirs, in [0, 1].
+
+    Args:
+        labels: The class of each image, (images,).
+        probabilities: (images, classes); each row sums to 1.
+    """
     return float(np.mean(probabilities.argmax(axis=1) == labels))
 
 
 def cross_entropy(labels: Labels, probabilities: Probabilities) -> float:
-    """Mean of -ln(probability of the true class), in nats; not a number if a probability is not."""
+    """The mean of -ln(probability of the true class), in nats; NaN if a probability is.
+
+    Args:
+        labels: The class of each image, (images,).
+        probabilities: (images, classes); each row sums to 1.
+    """
     true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(np.mean(-np.log(np.clip(true, _SMALLEST, 1.0))))
 
 
 def macro_f1(labels: Labels, probabilities: Probabilities) -> float:
-    """Mean over classes of 2 TP / (2 TP + FP + FN); classes neither present nor predicted are left out."""
+    """The mean over classes of 2 TP / (2 TP + FP + FN), in [0, 1].
+
+    Classes that are neither present nor predicted are left out.
+
+    Args:
+        labels: The class of each image, (images,).
+        probabilities: (images, classes); each row sums to 1.
+    """
     classes = probabilities.shape[1]
     predictions = probabilities.argmax(axis=1)
     hits = np.bincount(labels[predictions == labels], minlength=classes)
@@ -39,7 +56,15 @@ def macro_f1(labels: Labels, probabilities: Probabilities) -> float:
 
 
 def scores(labels: Labels, probabilities: Probabilities) -> dict[str, float]:
-    """The three quantities a study may rank by: accuracy, loss, macro_f1."""
+    """The three quantities that a study may rank by.
+
+    Args:
+        labels: The class of each image, (images,).
+        probabilities: (images, classes); each row sums to 1.
+
+    Returns:
+        accuracy, loss and macro_f1, by name.
+    """
     return {
         "accuracy": accuracy(labels, probabilities),
         "loss": cross_entropy(labels, probabilities),
@@ -48,9 +73,17 @@ def scores(labels: Labels, probabilities: Probabilities) -> dict[str, float]:
 
 
 def expected_calibration_error(labels: Labels, probabilities: Probabilities, bins: int = 15) -> float:
-    """Mean distance between confidence and accuracy over equal-width bins of confidence, weighed by size.
+    """The mean distance between confidence and accuracy over bins of confidence, weighted by size.
 
     Guo et al., On Calibration of Modern Neural Networks (2017).
+
+    Args:
+        labels: The class of each image, (images,).
+        probabilities: (images, classes); each row sums to 1.
+        bins: The number of bins of equal width.
+
+    Returns:
+        The error, in [0, 1].
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     correct = probabilities.argmax(axis=1) == labels
@@ -81,9 +114,14 @@ def relative_overfit(train_accuracy: float, labels: Labels, probabilities: Proba
 
 
 def overfit_slope(monitor_losses: Sequence[float], best_epoch: int) -> float:
-    """Least-squares slope of monitor loss in nats per epoch, from the best epoch (counted from 1) on.
+    """The least-squares slope of the monitor loss from the best epoch on.
 
-    0 when no epoch follows the best one: no rise was seen.
+    Args:
+        monitor_losses: The monitor loss of each epoch, in nats.
+        best_epoch: The best epoch, counted from 1.
+
+    Returns:
+        Nats per epoch; 0 if no epoch follows the best one.
     """
     tail = np.asarray(monitor_losses[best_epoch - 1 :], dtype=np.float64)
     if len(tail) < 2:
@@ -119,9 +157,17 @@ def final_measures(
 
 
 def stratified_subset(labels: Labels, size: int, seed: int) -> NDArray[np.int64]:
-    """Indices, ascending, of `size` images drawn with every class in its proportion (all, if fewer).
+    """Draw images with every class in its proportion.
 
     Places left over by rounding go to the classes with the largest remainders.
+
+    Args:
+        labels: The class of each image, (images,).
+        size: The number of images to draw; all, if there are fewer.
+        seed: Of the draw.
+
+    Returns:
+        Row numbers, ascending.
     """
     classes, counts = np.unique(labels, return_counts=True)
     if size >= len(labels):

@@ -12,7 +12,11 @@ _PROCESSOR: Final = Path("/proc/cpuinfo")
 def automatic(processor: Path = _PROCESSOR) -> str:
     """Choose the Keras dtype policy: "mixed_bfloat16" where it is faster, else "float32".
 
-    It is with TensorFlow on a processor that multiplies bfloat16; JAX gains nothing there (measured).
+    It is faster with TensorFlow on a processor that multiplies bfloat16; JAX gains nothing there
+    (measured).
+
+    Args:
+        processor: The file in which the system describes its processor.
     """
     tensorflow = os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
     return "mixed_bfloat16" if tensorflow and _BFLOAT16_FLAGS & _flags(processor) else "float32"

@@ -36,7 +36,15 @@ def fit_temperature(probabilities: NDArray[np.floating[Any]], labels: NDArray[np
 
 
 def tempered(probabilities: NDArray[np.floating[Any]], temperature: float) -> NDArray[np.float32]:
-    """The probabilities (images, classes) at this temperature: above 1 less sure, below 1 surer."""
+    """The probabilities at a temperature: above 1 less sure, below 1 surer.
+
+    Args:
+        probabilities: (images, classes); each row sums to 1.
+        temperature: The temperature, above 0.
+
+    Returns:
+        Probabilities, float32 (images, classes).
+    """
     if temperature == 1.0:
         return probabilities.astype(np.float32)
     logs = np.log(np.clip(probabilities, _SMALLEST, 1.0)).astype(np.float64)

@@ -20,10 +20,17 @@ ACROSS: Final = 8
 LARGEST: Final = 64
 
 
-def telling(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Places of the most confidently wrong images, then of the most confused ones; none twice.
+def worst_rows(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Rows of the most confidently wrong images, then of the most confused ones; none twice.
 
-    labels (images,), probabilities (images, classes). Confused: of the highest entropy, right or wrong.
+    Confused images have the highest entropy, right or wrong.
+
+    Args:
+        labels: The class of each image, (images,).
+        probabilities: (images, classes); each row sums to 1.
+
+    Returns:
+        Row numbers.
     """
     shares = probabilities.astype(np.float64)
     confidence = np.where(shares.argmax(axis=1) == labels, 0.0, shares.max(axis=1))
@@ -34,7 +41,13 @@ def telling(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> ND
 
 
 def write_gallery(path: Path, images: NDArray[np.uint8], ids: NDArray[np.str_]) -> None:
-    """Write images (n, height, width, channels) as tiles of one PNG; what they are stands in its text."""
+    """Write images as tiles of one PNG; their ids lie in its text.
+
+    Args:
+        path: The file.
+        images: Images, uint8 (images, height, width, channels); none writes no file.
+        ids: Their ids, (images,).
+    """
     tiles = [_tile(image) for image in images]
     if not tiles:
         return

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from search.tracking import names
-from search.training.worst_images import telling, write_gallery
+from search.training.worst_images import worst_rows, write_gallery
 from tests.support import simulated
 from tests.support.simulated import START, Candidate, Images, Simulation
 from tests.support.stores import new_store
@@ -252,7 +252,7 @@ class StudyWriter:
         """What people look at: the network's layers, and the images that it gets most wrong."""
         layers = simulated.layers(candidate, len(self.simulation.classes))
         self._file(run, names.LAYERS_JSON, json.dumps(layers).encode())
-        chosen = telling(shown.labels, shares)
+        chosen = worst_rows(shown.labels, shares)
         path = self.artifacts / names.GALLERY_PNG
         pixels = simulated.pictures(shown.labels[chosen], shown.difficulty[chosen])
         write_gallery(path, pixels, shown.ids[chosen])

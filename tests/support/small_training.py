@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from search.training.augmentation import Augmentation
-from search.training.fit import Decision, Trained, train
+from search.training.fit import Decision, TrainingResult, train
 from search.training.recipe import Recipe
 
 CLASSES = 3
@@ -60,7 +60,7 @@ def convolutional(seed: int = 1) -> keras.Model:
     )
 
 
-def fit(network: keras.Model, recipe: Recipe = RESTLESS, **changes: Any) -> Trained:
+def fit(network: keras.Model, recipe: Recipe = RESTLESS, **changes: Any) -> TrainingResult:
     """`train` on 256 images with 96 for monitor."""
     options: dict[str, Any] = {
         "train": labelled(256, 0),

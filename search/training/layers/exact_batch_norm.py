@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.training.batches import prediction_batch
-from search.training.layers.replacing import layers_of
+from search.training.layers._replacing import layers_of
 
 #: A sixteenth of the images, a fiftieth of an epoch's work. How many matters little: see
 #: docs/speed.md.

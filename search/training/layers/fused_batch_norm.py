@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from search.training.layers.replacing import layers_of
+from search.training.layers._replacing import layers_of
 
 
 def fuse_batch_norms(network: keras.Model) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from search.training.layers.replacing import calls_of, graphs_of
+from search.training.layers._replacing import calls_of, graphs_of
 
 
 def pool_before_relu(network: keras.Model) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import keras
 
-from search.training.layers.replacing import layers_of
+from search.training.layers._replacing import layers_of
 
 #: Rates are multiples of one in so many.
 _DRAWS: Final = 1 << 16

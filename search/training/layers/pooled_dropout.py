@@ -14,7 +14,7 @@ from typing import Any, Final
 import keras
 import numpy as np
 
-from search.training.layers.replacing import calls_of, graphs_of
+from search.training.layers._replacing import calls_of, graphs_of
 
 #: So many places can a window begin at.
 _PLACES: Final = 1 << 22

@@ -10,7 +10,7 @@ from reports.records.thumbnails import read_gallery
 from search.training.worst_images import (
     EACH,
     LARGEST,
-    telling,
+    worst_rows,
     write_gallery,
 )
 
@@ -35,7 +35,7 @@ def test_large_images_are_made_small(tmp_path: Path) -> None:
 def test_the_surest_mistakes_come_first_then_the_least_decided() -> None:
     labels = np.array([0, 0, 1, 1])
     shares = np.array([[0.1, 0.9], [0.4, 0.6], [0.01, 0.99], [0.48, 0.52]], dtype=np.float32)
-    assert telling(labels, shares).tolist() == [0, 1, 3, 2]
+    assert worst_rows(labels, shares).tolist() == [0, 1, 3, 2]
 
 
 def test_no_image_is_no_file(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from search.training.batches import ShuffledBatches, balanced_weights, served
+from search.training.batches import ShuffledBatches, backend_dataset, balanced_weights
 from tests.support.small_training import CLASSES, labelled
 
 pytestmark = pytest.mark.skipif(
@@ -18,7 +18,7 @@ def test_they_are_served_as_they_are_and_each_epoch_in_its_own_order(weighted: b
     targets = np.eye(CLASSES, dtype=np.float32)[labels]
     weights = balanced_weights(labels, CLASSES) if weighted else None
     batches = ShuffledBatches(images, targets, weights, batch_size=32, seed=3)
-    dataset = served(batches)
+    dataset = backend_dataset(batches)
     seen = []
     for epoch in (0, 1):
         batches.epoch = epoch
@@ -35,6 +35,6 @@ def test_they_are_served_as_they_are_and_each_epoch_in_its_own_order(weighted: b
 
 def test_no_thread_tunes_them() -> None:
     images, labels = labelled(8, 0)
-    dataset = served(ShuffledBatches(images, np.eye(CLASSES, dtype=np.float32)[labels], None, 4, 0))
+    dataset = backend_dataset(ShuffledBatches(images, np.eye(CLASSES, dtype=np.float32)[labels], None, 4, 0))
     assert dataset.options().autotune.enabled is False
     assert int(dataset.cardinality()) == 2

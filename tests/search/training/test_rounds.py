@@ -8,12 +8,12 @@ import pytest
 from search.datasets.prepare import Prepared
 from search.datasets.splits import folds
 from search.execution.messages import Task
-from search.training.fit import Trained
+from search.training.fit import TrainingResult
 from search.training.replicates import (
-    Judged,
+    ReplicateResult,
     final_metrics,
+    plan_replicates,
     predictions,
-    rounds,
 )
 from spaces.errors import UserError
 from tests.support.tasks import small_task
@@ -46,10 +46,10 @@ def test_a_class_of_fewer_images_than_folds_is_refused() -> None:
 
 
 def test_over_the_folds_every_image_of_train_and_validation_is_judged_once(prepared: Prepared) -> None:
-    planned = rounds(_task(folds=4), prepared)
-    judged = np.concatenate([one.ranking.ids for one in planned])
+    planned = plan_replicates(_task(folds=4), prepared)
+    ranked = np.concatenate([one.ranking.ids for one in planned])
     everything = [*prepared.train().ids, *prepared.validation().ids]
-    assert sorted(judged) == sorted(everything)
+    assert sorted(ranked) == sorted(everything)
     for one in planned:
         apart = [set(part.groups.tolist()) for part in (one.training, one.monitor, one.ranking)]
         assert not apart[0] & apart[1] | apart[0] & apart[2] | apart[1] & apart[2]
@@ -57,18 +57,18 @@ def test_over_the_folds_every_image_of_train_and_validation_is_judged_once(prepa
 
 
 def test_an_evaluation_of_one_training_is_judged_on_validation(prepared: Prepared) -> None:
-    (one,) = rounds(_task(), prepared)
+    (one,) = plan_replicates(_task(), prepared)
     assert (one.ranking.ids == prepared.validation().ids).all()
     assert one.seed == 2
 
 
 def test_several_seeds_share_their_images_and_rank_on_monitor(prepared: Prepared) -> None:
-    planned = rounds(_task(rounds=3, validate=False), prepared)
+    planned = plan_replicates(_task(rounds=3, validate=False), prepared)
     assert all(one.ranking is one.monitor for one in planned)
     assert len({one.seed for one in planned}) == len(planned) == 3
 
 
-def _judged(one: Any, right: int) -> Judged:
+def _result(one: Any, right: int) -> ReplicateResult:
     """As if the network had the first `right` of the ranking images right, and all others."""
 
     def says(labels: Any, wrong_from: int) -> Any:
@@ -76,18 +76,19 @@ def _judged(one: Any, right: int) -> Judged:
         return np.eye(7, dtype=np.float32)[told]
 
     history = ({"monitor_loss": 1.0}, {"monitor_loss": 2.0})
-    trained = Trained(history, 1, 2, "complete", lambda images: images, None, 0.0)
+    trained = TrainingResult(history, 1, 2, "complete", lambda images: images, None, 0.0)
     subset = np.arange(10)
     ranking, monitor = one.ranking.labels, one.monitor.labels
     on_train = says(one.training.labels[subset], 10)
-    return Judged(one, trained, subset, on_train, says(monitor, 10**6), says(ranking, right))
+    return ReplicateResult(one, trained, subset, on_train, says(monitor, 10**6), says(ranking, right))
 
 
 def test_what_several_trainings_say_is_pooled_and_agrees_with_the_file(prepared: Prepared) -> None:
-    judged = [
-        _judged(one, right) for one, right in zip(rounds(_task(folds=2), prepared), (30, 60), strict=True)
+    results = [
+        _result(one, right)
+        for one, right in zip(plan_replicates(_task(folds=2), prepared), (30, 60), strict=True)
     ]
-    file, metrics = predictions(judged), final_metrics(judged, validated=True)
+    file, metrics = predictions(results), final_metrics(results, validated=True)
     assert (np.sort(file["ids"]) == file["ids"]).all()
     accuracy = float((file["probabilities"].argmax(axis=1) == file["labels"]).mean())
     assert metrics["val_accuracy"] == pytest.approx(accuracy) == 90 / len(file["ids"])

@@ -2,8 +2,9 @@
 
 import pytest
 
+from search.training.early_stopping import OBJECTIVES
 from search.training.recipe import Recipe
-from search.training.schedule import OBJECTIVES, Rehearsed, Schedule
+from search.training.schedule import FixedSchedule, Schedule
 
 
 def history(*accuracies: float, losses: tuple[float, ...] = ()) -> list[dict[str, float]]:
@@ -68,13 +69,13 @@ def test_a_rate_below_the_floor_stays_where_it_is() -> None:
         assert tiny.learning_rate(history(*[0.5] * 9)) == pytest.approx(1e-6)
 
 
-def test_a_rehearsed_training_takes_its_rates_and_keeps_the_last_epoch() -> None:
+def test_a_fixed_training_takes_its_rates_and_keeps_the_last_epoch() -> None:
     """However good an earlier epoch looks on monitor: of images that are trained on, that says nothing."""
-    rehearsed = Rehearsed(Recipe(), 3, 1, "val_accuracy", rates=(0.1, 0.1, 0.01))
+    fixed = FixedSchedule(Recipe(), 3, 1, "val_accuracy", rates=(0.1, 0.1, 0.01))
     falling = history(0.9, 0.5, 0.4)
-    assert [rehearsed.learning_rate(falling[:n]) for n in range(3)] == [0.1, 0.1, 0.01]
-    assert [rehearsed.over(falling[:n]) for n in range(1, 4)] == [False, False, True]
-    assert rehearsed.best_epoch(falling) == 3
+    assert [fixed.learning_rate(falling[:n]) for n in range(3)] == [0.1, 0.1, 0.01]
+    assert [fixed.over(falling[:n]) for n in range(1, 4)] == [False, False, True]
+    assert fixed.best_epoch(falling) == 3
 
 
 def test_a_lower_loss_is_of_use_where_the_objective_stands_still() -> None:

@@ -1,4 +1,4 @@
-"""The course of one training: what happens between two epochs."""
+"""The callback of one training: what happens between two epochs."""
 
 import json
 import math
@@ -36,14 +36,20 @@ class Diverged(Exception):
         self.epoch = epoch
 
 
-class Course(keras.callbacks.Callback):  # type: ignore[misc]
+class TrainingCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Measures, decides, reports and saves after every epoch; sets what changes before it.
 
-    Args:
-        settle: makes the model ready to predict, before it is measured.
-
     Attributes:
-        history: every epoch so far, as reported.
+        history: Every epoch so far, as reported.
+
+    Args:
+        models: The model that trains and the one that predicts.
+        batches: The training images.
+        monitor: Images and labels of the monitor split.
+        schedule: Decides learning rate, end and best epoch.
+        report: Is told of every epoch; its answer may end the training.
+        checkpoint: Where the state is saved; None to save none.
+        settle: Makes the model ready to predict, before it is measured.
     """
 
     def __init__(
@@ -86,14 +92,27 @@ class Course(keras.callbacks.Callback):  # type: ignore[misc]
         return OUTCOMES[self._answer]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Set this epoch's order, learning rate and strength of augmentation."""
+        """Set this epoch's order, learning rate and strength of augmentation.
+
+        Args:
+            epoch: Its number, counted from 0.
+            logs: Keras' own; not used.
+        """
         self._started = time.perf_counter()
         self.batches.epoch = epoch
         self.models.training.optimizer.learning_rate = self.schedule.learning_rate(self.history)
         self.models.strength.assign(self.schedule.strength(self.history))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """Measure on monitor, keep the weights if they are the best, report, save."""
+        """Measure on monitor, keep the weights if they are the best, report, save.
+
+        Args:
+            epoch: Its number, counted from 0.
+            logs: Training loss and accuracy of the epoch.
+
+        Raises:
+            Diverged: If a loss is not finite.
+        """
         self._step_seconds.append(time.perf_counter() - self._started)
         self.settle()
         metrics = self._measure(logs)
@@ -168,7 +187,7 @@ class Course(keras.callbacks.Callback):  # type: ignore[misc]
         self.models.inference.set_weights(self._kept)
 
     def images_per_second(self) -> float:
-        """Of the training steps: see `Trained`."""
+        """Of the training steps: see `TrainingResult`."""
         steady = self._step_seconds[1:] or self._step_seconds
         return len(steady) * self.batches.images / sum(steady) if steady else 0.0
 
