@@ -28,7 +28,14 @@ class DenseHead:
 
 
 def sample_head(hp: "keras_tuner.HyperParameters") -> dict[str, Any]:
-    """The fields of a `DenseHead`: 1 to 4 hidden layers of 64 to 1024 neurons."""
+    """Draw the fields of a `DenseHead`: 1 to 4 hidden layers of 64 to 1024 neurons.
+
+    Args:
+        hp: Keras Tuner's hyperparameters.
+
+    Returns:
+        The fields by name.
+    """
     layers = hp.Int("dense_layers", 1, 4, default=2)
     return {
         "head": hp.Choice("head", ["flatten", "average"]),
@@ -58,12 +65,25 @@ def sample_widths(
 
 
 def sample_dropout(hp: "keras_tuner.HyperParameters") -> float:
-    """None to a half, in tenths."""
+    """Draw a dropout rate from 0 to 0.5, in tenths.
+
+    Args:
+        hp: Keras Tuner's hyperparameters.
+    """
     return round(float(hp.Float("dropout", 0.0, 0.5, step=0.1, default=0.2)), 1)
 
 
 def classify(x: Any, head: DenseHead, num_classes: int) -> Any:
-    """Feature maps (batch, height, width, channels) to class probabilities (batch, num_classes)."""
+    """From feature maps to class probabilities.
+
+    Args:
+        x: Feature maps (batch, height, width, channels).
+        head: How to get there.
+        num_classes: The number of classes.
+
+    Returns:
+        Float32 probabilities (batch, classes).
+    """
     from keras import layers
 
     x = layers.Flatten()(x) if head.head == "flatten" else layers.GlobalAveragePooling2D()(x)
@@ -73,14 +93,27 @@ def classify(x: Any, head: DenseHead, num_classes: int) -> Any:
 
 
 def probabilities(x: Any, num_classes: int) -> Any:
-    """The last dense layer; float32 under every precision, since a softmax in bfloat16 loses two digits."""
+    """The last dense layer, in float32 under every precision: a softmax in bfloat16 loses two digits.
+
+    Args:
+        x: Features (batch, features).
+        num_classes: The number of classes.
+
+    Returns:
+        Float32 probabilities (batch, classes).
+    """
     from keras import layers
 
     return layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(x)
 
 
 def drop(x: Any, rate: float) -> Any:
-    """Dropout; no layer where the rate is 0."""
+    """Add dropout; no layer where the rate is 0.
+
+    Args:
+        x: A tensor.
+        rate: The share of numbers to drop, in [0, 1).
+    """
     from keras import layers
 
     return layers.Dropout(rate)(x) if rate else x
@@ -111,8 +144,11 @@ def convolve(x: Any, kernels: int, size: int, *, batch_norm: bool = False, **opt
 def normalise(x: Any) -> Any:
     """Batch norm whose averages follow within some ten steps.
 
-    Candor measures them anew after every epoch; whoever trains the saved model further has few steps, behind
-    which averages over a hundred batches, as by default, would lag.
+    Candor measures them anew after every epoch; whoever trains the saved model further has few steps,
+    behind which averages over a hundred batches, as by default, would lag.
+
+    Args:
+        x: Feature maps (batch, height, width, channels).
     """
     from keras import layers
 
@@ -120,7 +156,16 @@ def normalise(x: Any) -> Any:
 
 
 def require_side(input_shape: Shape, least: int, what: str) -> None:
-    """Raises InfeasibleArchitecture for images of which `what` ("5 poolings") would leave nothing."""
+    """Refuse images that are too small.
+
+    Args:
+        input_shape: Height, width and channels of the images.
+        least: The smallest side that works, in pixels.
+        what: What would leave nothing of smaller images, such as "5 poolings".
+
+    Raises:
+        InfeasibleArchitecture: For images with a shorter side.
+    """
     side = min(input_shape[:2])
     if side < least:
         reason = f"{what} need images of at least {least} pixels a side, these have {side}"
@@ -128,19 +173,33 @@ def require_side(input_shape: Shape, least: int, what: str) -> None:
 
 
 def resized(x: Any, side: int) -> Any:
-    """Images of `side` x `side` pixels; as they are where `side` is 0 or theirs already."""
+    """Resize images to a square.
+
+    Args:
+        x: Images (batch, height, width, channels).
+        side: The side in pixels; 0 leaves images as they are.
+    """
     from keras import layers
 
     return x if side == 0 or x.shape[1:3] == (side, side) else layers.Resizing(side, side)(x)
 
 
 def dashes(numbers: Iterable[int]) -> str:
-    """64-64-128-128."""
+    """Join numbers as labels do: 64-64-128-128.
+
+    Args:
+        numbers: The numbers.
+    """
     return "-".join(map(str, numbers))
 
 
 def facts_of(kernels: Sequence[int], neurons: Sequence[int]) -> dict[str, int | str]:
-    """What tables and studies of single factors ask for, of every stage and every hidden layer."""
+    """What tables show of the stages and hidden layers.
+
+    Args:
+        kernels: The kernels of each convolution stage.
+        neurons: The neurons of each hidden layer.
+    """
     return {
         "conv_stages": len(kernels),
         "kernels": dashes(kernels),
@@ -150,6 +209,10 @@ def facts_of(kernels: Sequence[int], neurons: Sequence[int]) -> dict[str, int | 
 
 
 def label_of_head(head: DenseHead) -> str:
-    """What a table says of the head: 256-256, and what is unusual about it."""
+    """What a table says of the head: 256-256, and what is unusual about it.
+
+    Args:
+        head: The head.
+    """
     hidden = dashes(head.neurons) or "no dense"
     return hidden if head.head == "flatten" else f"{hidden} avg"

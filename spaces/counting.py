@@ -45,11 +45,15 @@ def count(model: "keras.Model", image_shape: tuple[int, ...] | None = None) -> C
 def count_before_building(
     build: Callable[[], "keras.Model"], image_shape: tuple[int, ...] | None = None
 ) -> Counts:
-    """Counts what `build` would build, without allocating its weights; `image_shape` as for `count`.
+    """Count the parameters and multiply-adds of a model without allocating its weights.
 
-    The model is built in a thread of its own, under a scope in which Keras initialises no variable: what
+    The model is built in a thread of its own, under a scope in which Keras initialises no variable. What
     Keras remembers of it (names, uninitialised variables) ends with the thread, and Python's random numbers
     are as if it had drawn none.
+
+    Args:
+        build: Builds the model.
+        image_shape: Height, width and channels, for a model that takes images of any size.
     """
     import keras
 

@@ -11,12 +11,21 @@ Value = str | int | float | bool
 
 
 def is_number(value: object) -> bool:
-    """Whether `value` is an int or a float, and not a bool."""
+    """Whether a value is an int or a float, and not a bool.
+
+    Args:
+        value: Any object.
+    """
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def same(one: Value, other: Value) -> bool:
-    """Equality that tells True from 1, and takes 1 for 1.0."""
+    """Equality that tells True from 1, and takes 1 for 1.0.
+
+    Args:
+        one: A value.
+        other: Another value.
+    """
     return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
@@ -99,7 +108,11 @@ _KINDS: dict[str, type[Domain]] = {kind.kind: kind for kind in (Categorical, Int
 
 
 def domain_from_dict(mapping: Mapping[str, Any]) -> Domain:
-    """The domain that `to_dict` wrote."""
+    """Read the domain that `to_dict` wrote.
+
+    Args:
+        mapping: What `to_dict` returned.
+    """
     fields = dict(mapping)
     return _KINDS[fields.pop("kind")](**fields)
 

@@ -60,15 +60,22 @@ class Family:
     counts: Mapping[str, str]  # a list's hyperparameters NAME_1, NAME_2, ... -> the one that says how many
 
     def to_dict(self, architecture: Any) -> dict[str, Any]:
-        """The architecture as plain JSON values."""
+        """The architecture as plain JSON values.
+
+        Args:
+            architecture: An architecture of this family.
+        """
         fields = dataclasses.asdict(architecture)
         return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
     def from_dict(self, mapping: Mapping[str, Any]) -> Any:
-        """The architecture that `to_dict` wrote, or that a person wrote. Fields left out keep their defaults.
+        """Read an architecture that `to_dict` or a person wrote. Missing fields keep their defaults.
+
+        Args:
+            mapping: Values by the name of the field.
 
         Raises:
-            UserError: for an unknown field, or a value that the field cannot have.
+            UserError: For an unknown field, or a value that the field cannot have.
         """
         fields = {field.name: field for field in dataclasses.fields(self.architecture)}
         for name in mapping:
@@ -93,7 +100,11 @@ class Family:
         return {name: len(value) for name, value in largest.items() if isinstance(value, list)}
 
     def variant_of(self, architecture: Any) -> str:
-        """The name of the variant that is equal to `architecture`, or an empty string."""
+        """The name of the variant that is equal to an architecture; "" if there is none.
+
+        Args:
+            architecture: An architecture of this family.
+        """
         return next((name for name, variant in self.variants.items() if variant == architecture), "")
 
 
@@ -105,10 +116,13 @@ def family_names() -> tuple[str, ...]:
 
 @cache
 def load_family(name: str) -> Family:
-    """The family of that name.
+    """Load a family by its name.
+
+    Args:
+        name: The name of the family's file, without its ending.
 
     Raises:
-        UserError: if there is none; it says which there are, and which name comes nearest.
+        UserError: If there is no such family; the message names the nearest.
     """
     if name not in family_names():
         raise UserError(f"There is no family {name!r}: {nearest(name, family_names())}.")
@@ -127,13 +141,22 @@ def load_family(name: str) -> Family:
 
 
 def fingerprint(mapping: Mapping[str, Any]) -> str:
-    """12 hex digits of the SHA-256 of the mapping as canonical JSON: equal mappings, equal fingerprints."""
+    """12 hex digits of the SHA-256 of a mapping as canonical JSON: equal mappings, equal fingerprints.
+
+    Args:
+        mapping: Values that JSON can hold.
+    """
     canonical = json.dumps(mapping, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
 def nearest(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    """The end of an error message: which names are known, and which one was probably meant."""
+    """The end of an error message: which names are known, and which one was probably meant.
+
+    Args:
+        name: The unknown name.
+        known: The known names.
+    """
     close = difflib.get_close_matches(name, list(known), n=1)
     meant = f"did you mean {close[0]!r}? " if close else ""
     return f"{meant}known are {', '.join(known)}"

@@ -10,12 +10,15 @@ SETTINGS = ("filters", "kernel_size", "strides", "pool_size", "units", "rate", "
 
 
 def outline(model: "keras.Model") -> list[dict[str, Any]]:
-    """Calls of layers in the order of the data, from the image to the probabilities.
+    """List the calls of layers in the order of the data, from the image to the probabilities.
 
-    Each is a dict: name, kind (the layer's class), inputs (places in this list of the calls it reads), shape
-    of its output without the batch (None where it is free), parameters (counted where a layer is called
-    first) and those of SETTINGS that it has. A model inside the model is one call; one without a graph
-    gives [].
+    Args:
+        model: The model; one without a graph gives an empty list.
+
+    Returns:
+        A dict for each call: name, kind (the layer's class), inputs (places in this list of the calls it
+        reads), shape of its output without the batch (None where it is free), parameters (counted where a
+        layer is called first) and those of SETTINGS that it has. A model inside the model is one call.
     """
     levels = getattr(getattr(model, "_functional", model), "_nodes_by_depth", {})
     calls = [call for depth in sorted(levels, reverse=True) for call in levels[depth]]

@@ -20,10 +20,16 @@ _WITHOUT: Final = 'or go without with protocol.keep_models = "none".'
 
 
 def require_saveable(network: keras.Model) -> None:
-    """Raises UserError with the class at fault for a network that Keras cannot save, or not open again.
+    """Refuse a network that Keras cannot save, or not open again.
 
     What it was compiled with is dropped: the protocol's is in its place, and a loss of one's own would go
     into the file and keep it from being opened.
+
+    Args:
+        network: The network.
+
+    Raises:
+        UserError: Names the class at fault, and the remedy.
     """
     for layer in network._flatten_layers():
         if isinstance(layer, keras.Model):

@@ -45,7 +45,14 @@ class SizeLimits:
     macs: int | None = None
 
     def check(self, counts: Counts) -> None:
-        """Raises InfeasibleArchitecture for what is above a limit."""
+        """Refuse what exceeds a limit.
+
+        Args:
+            counts: Parameters and multiply-adds.
+
+        Raises:
+            InfeasibleArchitecture: If one of them exceeds its limit.
+        """
         over = [
             (value / limit - 1, f"{value:,} {what}, the budget is {limit:,}")
             for what, value, limit in (
@@ -72,7 +79,17 @@ class FamilyArm:
     def build(
         self, hp: "keras_tuner.HyperParameters", input_shape: Shape, num_classes: int, limits: SizeLimits
     ) -> BuiltArchitecture:
-        """Draws an architecture and builds it."""
+        """Draw an architecture and build it.
+
+        Args:
+            hp: The hyperparameters to draw from.
+            input_shape: Height, width and channels of the images.
+            num_classes: The number of classes.
+            limits: The largest size that is allowed.
+
+        Raises:
+            InfeasibleArchitecture: If it cannot be built or exceeds a limit.
+        """
         if self.fixed is not None:
             return self._built(self.fixed, input_shape, num_classes, limits)
         drawn = self.family.to_dict(self.family.sample(hp))
@@ -81,7 +98,13 @@ class FamilyArm:
     def rebuild(
         self, architecture: Mapping[str, Any], input_shape: Shape, num_classes: int
     ) -> BuiltArchitecture:
-        """Builds an architecture that is known."""
+        """Build an architecture that is known.
+
+        Args:
+            architecture: Values by the name of the field.
+            input_shape: Height, width and channels of the images.
+            num_classes: The number of classes.
+        """
         return self._built(self.family.from_dict(architecture), input_shape, num_classes, SizeLimits())
 
     def _built(
@@ -110,7 +133,18 @@ class HyperModelArm:
     def build(
         self, hp: "keras_tuner.HyperParameters", input_shape: Shape, num_classes: int, limits: SizeLimits
     ) -> BuiltArchitecture:
-        """Builds with `hp`, and again without counting first if the hypermodel computes while it builds."""
+        """Build with `hp`; count first, unless the hypermodel computes while it builds.
+
+        Args:
+            hp: The hyperparameters to draw from.
+            input_shape: Height, width and channels of the images.
+            num_classes: The number of classes.
+            limits: The largest size that is allowed.
+
+        Raises:
+            InfeasibleArchitecture: If it cannot be built or exceeds a limit.
+            UserError: If the hypermodel does not fit the images or the protocol.
+        """
         from spaces.keras_tuner import hypermodels, training_config
 
         hypermodel = hypermodels.load_hypermodel(self.name, input_shape, num_classes)
@@ -138,7 +172,16 @@ class HyperModelArm:
     def rebuild(
         self, architecture: Mapping[str, Any], input_shape: Shape, num_classes: int
     ) -> BuiltArchitecture:
-        """Builds with the values that were drawn once."""
+        """Build with the values that were drawn once.
+
+        Args:
+            architecture: Values by the name of the hyperparameter.
+            input_shape: Height, width and channels of the images.
+            num_classes: The number of classes.
+
+        Raises:
+            UserError: If the hypermodel asks for a value that is not there: it has changed.
+        """
         from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
 
         def unknown(path: str, _: Domain) -> Value:
@@ -161,12 +204,15 @@ class Space:
 
     @classmethod
     def parse(cls, spec: str | Sequence[str]) -> "Space":
-        """Reads "plain_cnn", "plain_cnn.published_5", "package.module:build" or a list of such.
+        """Read what a study searches.
 
         A hypermodel is imported when it is first built, and only then.
 
+        Args:
+            spec: "plain_cnn", "plain_cnn.published_5", "package.module:build" or a list of such.
+
         Raises:
-            UserError: for a family or variant that does not exist, or a list that names one arm twice.
+            UserError: For a family or variant that does not exist, or a list that names one arm twice.
         """
         names = [spec] if isinstance(spec, str) else list(spec)
         if not names or len(set(names)) < len(names):
@@ -212,7 +258,14 @@ class Space:
     def rebuild(
         self, family: str, architecture: Mapping[str, Any], input_shape: Shape, num_classes: int
     ) -> BuiltArchitecture:
-        """Builds a known architecture of a family, whether the space has that family or not."""
+        """Build a known architecture of a family, whether the space has that family or not.
+
+        Args:
+            family: A family, a variant or a hypermodel.
+            architecture: Values by name, as they were drawn.
+            input_shape: Height, width and channels of the images.
+            num_classes: The number of classes.
+        """
         return _arm(family).rebuild(architecture, input_shape, num_classes)
 
     def _arm(self, name: str) -> Arm:

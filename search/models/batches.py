@@ -34,7 +34,13 @@ class LabelledPicture:
 def label_pictures(
     classifier: Classifier, pictures: Iterable[Picture], faces: bool = False
 ) -> Iterator[LabelledPicture]:
-    """Label pictures, or the faces in them. A picture that is none is told as such; the others go on."""
+    """Label pictures, or the faces in them, in batches. A broken picture does not stop the others.
+
+    Args:
+        classifier: The model.
+        pictures: The pictures.
+        faces: Whether to find faces, and to label each.
+    """
     waiting = iter(pictures)
     while chunk := list(islice(waiting, _AT_ONCE)):
         yield from _label(classifier, [_prepared(classifier, picture, faces) for picture in chunk])

@@ -39,7 +39,14 @@ class Labels:
 
     @classmethod
     def read(cls, path: Path) -> "Labels":
-        """From the file that `text` makes. Raises UserError where it is another."""
+        """Read the file that `text` makes.
+
+        Args:
+            path: The file.
+
+        Raises:
+            UserError: If it is another kind of file.
+        """
         try:
             with path.open("rb") as file:
                 raw = file.read(_LARGEST_LABELS + 1)
@@ -79,14 +86,24 @@ class Classifier:
     name: str
 
     def inputs(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        """What the network is given for these images, (n, *image_shape)."""
+        """What the network is given for images.
+
+        Args:
+            images: Images, uint8 (images, height, width, channels), as the network takes them.
+        """
         return images if self.scale == 1.0 else images.astype(np.float32) * np.float32(self.scale)
 
 
 def open_file(path: Path, labels: Labels | None = None, name: str | None = None) -> Classifier:
     """Open a `.keras` file. Nothing in it is executed: what asks for that is refused.
 
-    Without labels, those in `labels.json` beside it are taken, else classes are numbered. Raises UserError.
+    Args:
+        path: The file.
+        labels: Names of its classes; None for those in `labels.json` beside it, else numbers.
+        name: What to call the model in messages; None for the path.
+
+    Raises:
+        UserError: If it is no image classifier, or asks to run code.
     """
     called = name or str(path)
     beside = path.with_name(names.LABELS_JSON)
@@ -96,10 +113,16 @@ def open_file(path: Path, labels: Labels | None = None, name: str | None = None)
 
 
 def register_own_classes(path: Path, family: str) -> None:
-    """Let Keras know the classes of its own that a model kept by a study has from its hypermodel.
+    """Let Keras know the custom classes of a model that a study kept.
 
-    family: of the run that kept it. It imports the module of a hypermodel: never for a file from elsewhere.
-    Raises UserError.
+    It imports the module of a hypermodel: never call it for a file from elsewhere.
+
+    Args:
+        path: The model's file.
+        family: The family of the run that kept it.
+
+    Raises:
+        UserError: If the module cannot be imported, or lacks a class.
     """
     if ":" not in family:
         return
@@ -114,7 +137,15 @@ def register_own_classes(path: Path, family: str) -> None:
 
 
 def load(path: Path, called: str) -> "keras.Model":
-    """The Keras model of a file. Raises UserError where it is none, broken, or asks to run code."""
+    """Load the Keras model of a file.
+
+    Args:
+        path: The file.
+        called: What to call the model in messages.
+
+    Raises:
+        UserError: If it is no model, broken, or asks to run code.
+    """
     if not path.is_file():
         raise UserError(f"the model {called} does not exist: check the path")
     if path.suffix != SUFFIX:
@@ -142,9 +173,15 @@ def _refusal(called: str, reason: str) -> str:
 
 
 def as_classifier(network: "keras.Model", labels: Labels | None, called: str) -> Classifier:
-    """What goes into a network, computed in float32, and what comes out.
+    """Find out what goes into a network, computed in float32, and what comes out.
 
-    Raises UserError where that is no image classifier.
+    Args:
+        network: The network.
+        labels: Names of its classes; None for numbers.
+        called: What to call the model in messages.
+
+    Raises:
+        UserError: If it is no image classifier.
     """
     shape = _image_shape(network, called)
     classes = _classes(network, called)

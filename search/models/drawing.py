@@ -30,7 +30,12 @@ class Region:
 
 
 def annotated(picture: NDArray[np.uint8], regions: Sequence[Region]) -> Image.Image:
-    """The picture, uint8 (height, width, 3), with boxes and labels, and to its right the bars."""
+    """Draw boxes and labels into a picture, and bars of probabilities beside it.
+
+    Args:
+        picture: Pixels, uint8 (height, width, 3).
+        regions: What was labelled in it.
+    """
     image = Image.fromarray(picture)
     scale = max(1, round(_SMALLEST / max(image.size)))
     image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)

@@ -19,10 +19,15 @@ _PAPER, _INK = (255, 255, 255), (30, 30, 30)
 
 
 def sheet(classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np.integer[Any]]) -> Image.Image:
-    """Draw it for these images, (n, *image_shape), and their labels, (n,).
+    """Draw which pixels a model's answers rest on, one row for each class.
 
     A row holds the images of a class that are recognised most surely, and first the mean of these images
     under the mean of what they rest on. A class of which none is recognised has an empty row.
+
+    Args:
+        classifier: The model.
+        images: Images, uint8 (images, height, width, channels), as the network takes them.
+        labels: The class of each image, (images,).
     """
     found = probabilities(classifier, images)
     row_height = _SIDE + _FOOT

@@ -31,12 +31,23 @@ class Face:
     side: int
 
     def crop(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The face alone, uint8 (side, side, 3), cut off where the picture ends."""
+        """The face alone, cut off where the picture ends.
+
+        Args:
+            picture: Pixels, uint8 (height, width, 3).
+
+        Returns:
+            Pixels, uint8 (side, side, 3).
+        """
         return picture[self.top : self.top + self.side, self.left : self.left + self.side]
 
 
 def find_faces(picture: NDArray[np.uint8]) -> list[Face]:
-    """The faces in a picture, uint8 (height, width, 3), from left to right."""
+    """Find the faces in a picture, from left to right.
+
+    Args:
+        picture: Pixels, uint8 (height, width, 3).
+    """
     import cv2
 
     height, width = picture.shape[:2]

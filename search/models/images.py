@@ -38,7 +38,14 @@ class Picture:
 
     @classmethod
     def of(cls, image: Any) -> "Picture":
-        """A path, the bytes of a file, a Pillow image or an array of uint8. Raises UserError for others."""
+        """Read an image of any kind.
+
+        Args:
+            image: A path, the bytes of a file, a Pillow image or an array of uint8.
+
+        Raises:
+            UserError: If it is none of these.
+        """
         if isinstance(image, Picture):
             return image
         if isinstance(image, str | Path):
@@ -50,9 +57,16 @@ class Picture:
         return cls("image", _checked(np.asarray(image)))
 
     def pixels(self, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-        """Upright, resized and in the colours asked for: uint8 (height, width, channels).
+        """The image upright and resized, in the colours asked for, as training images are prepared.
 
-        The same steps that prepared the training images. Raises UserError where it is no image.
+        Args:
+            shape: Height, width and channels.
+
+        Returns:
+            Pixels, uint8 (height, width, channels).
+
+        Raises:
+            UserError: If it is no image.
         """
         height, width, channels = shape
         try:
@@ -65,7 +79,14 @@ class Picture:
             ) from error
 
     def upright(self) -> NDArray[np.uint8]:
-        """As it is looked at: uint8 (height, width, 3), in full size. Raises UserError where it is none."""
+        """The image as it is looked at, in full size.
+
+        Returns:
+            Pixels, uint8 (height, width, 3).
+
+        Raises:
+            UserError: If it is no image.
+        """
         try:
             height, width = size_of(self.raw, self.name)
         except BrokenImageError:
@@ -76,8 +97,11 @@ class Picture:
 def gather(arguments: Sequence[str]) -> Iterator[Picture]:
     """The pictures that the arguments of a command name, each once, in their order.
 
-    A file, a folder (its images, those in folders below too), a glob, or "-" for one on standard input.
-    Raises UserError where one of them names nothing.
+    Args:
+        arguments: Files, folders (with the folders below), globs, or "-" for one on standard input.
+
+    Raises:
+        UserError: If one of them names nothing.
     """
     seen: set[str] = set()
     for argument in arguments:
@@ -91,7 +115,15 @@ def gather(arguments: Sequence[str]) -> Iterator[Picture]:
 
 
 def stacked(pictures: Iterable[Picture], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """All pictures in one array, uint8 (pictures, height, width, channels)."""
+    """All pictures in one array.
+
+    Args:
+        pictures: The pictures.
+        shape: Height, width and channels.
+
+    Returns:
+        Pixels, uint8 (pictures, height, width, channels).
+    """
     images = [picture.pixels(shape) for picture in pictures]
     return np.stack(images) if images else np.zeros((0, *shape), np.uint8)
 

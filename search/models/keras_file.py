@@ -154,8 +154,11 @@ def _bases() -> tuple[type, ...]:
 def in_float32(network: "keras.Model") -> "keras.Model":
     """The same network and weights, computed in float32.
 
-    Answers in 16 bits differ by how many images are asked at once, and runtimes for ONNX know no convolution
-    in bfloat16.
+    Answers in 16 bits differ by how many images are asked at once, and runtimes for ONNX know no
+    convolution in bfloat16.
+
+    Args:
+        network: The network.
     """
     import keras
 

@@ -20,14 +20,18 @@ _OPACITY: Final = 0.55
 
 
 def importance(classifier: Classifier, image: NDArray[np.uint8], label: int) -> NDArray[np.float64]:
-    """How much covering each pixel lowers the probability of a class, (height, width).
+    """How much covering each pixel lowers the probability of a class.
+
+    A pixel's value is the mean over the patches that cover it; it is negative where covering it helps the
+    class.
 
     Args:
-        classifier: the network.
-        image: uint8 (height, width, channels), as the network takes it.
-        label: the class, by number.
+        classifier: The model.
+        image: Pixels, uint8 (height, width, channels), as the network takes them.
+        label: The class, by number.
 
-    A pixel's value is the mean over the patches that cover it; negative where covering it helps the class.
+    Returns:
+        A difference of probabilities for each pixel, (height, width).
     """
     patches = _patches(image.shape[0], image.shape[1])
     covered = np.repeat(image[None], len(patches) + 1, axis=0)
@@ -54,7 +58,13 @@ def _strips(length: int) -> list[slice]:
 
 
 def overlay(image: NDArray[np.uint8], heat: NDArray[np.floating[Any]], side: int = 384) -> Image.Image:
-    """The picture with its heat, enlarged: red supports the class, blue speaks against it."""
+    """Draw a heat map over an image: red supports the class, blue speaks against it.
+
+    Args:
+        image: Pixels, uint8 (height, width, channels).
+        heat: What each pixel brings, (height, width).
+        side: The longer side of the result, in pixels.
+    """
     import matplotlib
 
     strongest = max(float(np.abs(heat).max()), 1e-9)

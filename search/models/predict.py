@@ -44,16 +44,25 @@ def predict_emotion(model: "Classifier | keras.Model | str", image: Any) -> Pred
     """Name what one picture shows.
 
     Args:
-        model: "champion", "NAME@alias", a run's id, the path of a `.keras` file, or a loaded model.
-        image: a path, the bytes of a file, a Pillow image, or uint8 pixels (height, width[, 1 or 3]).
+        model: "champion", "NAME@alias", a run id, the path of a `.keras` file, or a loaded model.
+        image: A path, the bytes of a file, a Pillow image, or uint8 pixels (height, width[, 1 or 3]).
 
-    Raises UserError where one of the two cannot be used.
+    Raises:
+        UserError: If one of the two cannot be used.
     """
     return predict_emotions(model, [image])[0]
 
 
 def predict_emotions(model: "Classifier | keras.Model | str", images: Iterable[Any]) -> list[Prediction]:
-    """The same for many pictures at once: faster than one by one."""
+    """Name what many pictures show: faster than one by one.
+
+    Args:
+        model: "champion", "NAME@alias", a run id, the path of a `.keras` file, or a loaded model.
+        images: Pictures, each as for `predict_emotion`.
+
+    Raises:
+        UserError: If the model or a picture cannot be used.
+    """
     classifier = classifier_of(model)
     pictures = [Picture.of(image) for image in images]
     found = probabilities(classifier, stacked(pictures, classifier.image_shape))
@@ -61,12 +70,22 @@ def predict_emotions(model: "Classifier | keras.Model | str", images: Iterable[A
 
 
 def prediction(classifier: Classifier, name: str, row: NDArray[np.float32]) -> Prediction:
-    """One row of probabilities with the names of its classes."""
+    """One row of probabilities with the names of its classes.
+
+    Args:
+        classifier: The model.
+        name: What to call the picture.
+        row: Probabilities, (classes,).
+    """
     return Prediction(name, dict(zip(classifier.labels.class_names, row.tolist(), strict=True)))
 
 
 def classifier_of(model: "Classifier | keras.Model | str") -> Classifier:
-    """The model, classifier where it is not yet."""
+    """The model as a classifier, opened where it is not yet.
+
+    Args:
+        model: "champion", "NAME@alias", a run id, the path of a `.keras` file, or a loaded model.
+    """
     if isinstance(model, Classifier):
         return model
     if isinstance(model, str):
@@ -77,12 +96,31 @@ def classifier_of(model: "Classifier | keras.Model | str") -> Classifier:
 
 
 def probabilities(classifier: Classifier, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Temperature-scaled probabilities, (images, classes), of images (images, *image_shape)."""
+    """Temperature-scaled probabilities.
+
+    Args:
+        classifier: The model.
+        images: Images, uint8 (images, height, width, channels), as the network takes them.
+
+    Returns:
+        Float32 (images, classes).
+    """
     return tempered(raw_probabilities(classifier, images), classifier.labels.temperature)
 
 
 def raw_probabilities(classifier: Classifier, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The network's own probabilities, float32 (images, classes). Raises UserError where they are none."""
+    """The network's own probabilities.
+
+    Args:
+        classifier: The model.
+        images: Images, uint8 (images, height, width, channels), as the network takes them.
+
+    Returns:
+        Float32 (images, classes).
+
+    Raises:
+        UserError: If the outputs are no probabilities.
+    """
     classes = len(classifier.labels.class_names)
     if not len(images):
         return np.zeros((0, classes), np.float32)

@@ -47,7 +47,19 @@ def sample(hp: "keras_tuner.HyperParameters") -> Architecture:
 
 
 def build(architecture: Architecture, input_shape: Shape, num_classes: int) -> "keras.Model":
-    """Raises InfeasibleArchitecture for images under 18 pixels."""
+    """Build the network.
+
+    Args:
+        architecture: What to build.
+        input_shape: Height, width and channels of the images.
+        num_classes: The number of classes.
+
+    Returns:
+        A model from images in [0, 1] to float32 probabilities (batch, classes).
+
+    Raises:
+        InfeasibleArchitecture: For images under 18 pixels.
+    """
     import keras
 
     require_side(input_shape, 18, "3 unpadded convolutions and 2 poolings")

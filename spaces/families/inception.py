@@ -79,7 +79,19 @@ def sample(hp: "keras_tuner.HyperParameters") -> Architecture:
 
 
 def build(architecture: Architecture, input_shape: Shape, num_classes: int) -> "keras.Model":
-    """Raises InfeasibleArchitecture where the image cannot be halved twice."""
+    """Build the network.
+
+    Args:
+        architecture: What to build.
+        input_shape: Height, width and channels of the images.
+        num_classes: The number of classes.
+
+    Returns:
+        A model from images in [0, 1] to float32 probabilities (batch, classes).
+
+    Raises:
+        InfeasibleArchitecture: If the image cannot be halved twice.
+    """
     import keras
 
     require_side(input_shape, architecture.stem_stride**2, "2 poolings")

@@ -41,7 +41,16 @@ def sample(hp: "keras_tuner.HyperParameters") -> Architecture:
 
 
 def build(architecture: Architecture, input_shape: Shape, num_classes: int) -> "keras.Model":
-    """Images of any size: the first layer resizes them to 32x32."""
+    """Build the network for images of any size: the first layer resizes them to 32x32.
+
+    Args:
+        architecture: What to build.
+        input_shape: Height, width and channels of the images.
+        num_classes: The number of classes.
+
+    Returns:
+        A model from images in [0, 1] to float32 probabilities (batch, classes).
+    """
     import keras
     from keras import layers
 

@@ -51,7 +51,19 @@ def sample(hp: "keras_tuner.HyperParameters") -> Architecture:
 
 
 def build(architecture: Architecture, input_shape: Shape, num_classes: int) -> "keras.Model":
-    """Images of any size, which are resized. Raises InfeasibleArchitecture for a `side` under 10."""
+    """Build the network for images of any size, which are resized.
+
+    Args:
+        architecture: What to build.
+        input_shape: Height, width and channels of the images.
+        num_classes: The number of classes.
+
+    Returns:
+        A model from images in [0, 1] to float32 probabilities (batch, classes).
+
+    Raises:
+        InfeasibleArchitecture: If `side` is under 10 pixels.
+    """
     import keras
     from keras import layers
 

@@ -69,7 +69,19 @@ def sample(hp: "keras_tuner.HyperParameters") -> Architecture:
 
 
 def build(architecture: Architecture, input_shape: Shape, num_classes: int) -> "keras.Model":
-    """Raises InfeasibleArchitecture where there are more stages than the image can be halved."""
+    """Build the network.
+
+    Args:
+        architecture: What to build.
+        input_shape: Height, width and channels of the images.
+        num_classes: The number of classes.
+
+    Returns:
+        A model from images in [0, 1] to float32 probabilities (batch, classes).
+
+    Raises:
+        InfeasibleArchitecture: If there are more stages than the image can be halved.
+    """
     import keras
 
     stages = len(architecture.kernels)

@@ -72,7 +72,20 @@ def sample(hp: "keras_tuner.HyperParameters") -> Architecture:
 
 
 def build(architecture: Architecture, input_shape: Shape, num_classes: int) -> "keras.Model":
-    """Raises InfeasibleArchitecture under 32 pixels, UserError where the weights cannot be had."""
+    """Build the network.
+
+    Args:
+        architecture: What to build.
+        input_shape: Height, width and channels of the images.
+        num_classes: The number of classes.
+
+    Returns:
+        A model from images in [0, 1] to float32 probabilities (batch, classes).
+
+    Raises:
+        InfeasibleArchitecture: For images under 32 pixels.
+        UserError: If the weights cannot be had.
+    """
     import keras
 
     require_side(

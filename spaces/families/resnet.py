@@ -76,7 +76,16 @@ def sample_residual(hp: "keras_tuner.HyperParameters") -> dict[str, Any]:
 
 
 def build(architecture: Architecture, input_shape: Shape, num_classes: int) -> "keras.Model":
-    """Images of any size: padding keeps at least one position."""
+    """Build the network for images of any size: padding keeps at least one position.
+
+    Args:
+        architecture: What to build.
+        input_shape: Height, width and channels of the images.
+        num_classes: The number of classes.
+
+    Returns:
+        A model from images in [0, 1] to float32 probabilities (batch, classes).
+    """
     return residual_network(architecture, input_shape, num_classes, "resnet", lambda x: x)
 
 

@@ -30,7 +30,16 @@ def sample(hp: "keras_tuner.HyperParameters") -> Architecture:
 
 
 def build(architecture: Architecture, input_shape: Shape, num_classes: int) -> "keras.Model":
-    """Images of any size: padding keeps at least one position."""
+    """Build the network for images of any size: padding keeps at least one position.
+
+    Args:
+        architecture: What to build.
+        input_shape: Height, width and channels of the images.
+        num_classes: The number of classes.
+
+    Returns:
+        A model from images in [0, 1] to float32 probabilities (batch, classes).
+    """
 
     def attend(x: Any) -> Any:
         return _weighed(x, architecture.reduction)

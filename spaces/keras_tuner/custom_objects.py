@@ -21,10 +21,15 @@ _OF_KERAS: Final = frozenset({"name", "trainable", "dtype"})
 
 
 def import_custom_objects(config: Any, family: str) -> None:
-    """Import the module of a hypermodel, "package.module:name", if Keras needs it to open what that made.
+    """Import the module of a hypermodel, if Keras needs it to open what that built.
 
-    config: of a model that a study kept. Never of a file from elsewhere, for what is imported runs. Raises
-    UserError where something of the config is not there any more.
+    Args:
+        config: The config of a model that a study kept. Never that of a file from elsewhere: what is
+            imported runs.
+        family: The hypermodel, "package.module:name".
+
+    Raises:
+        UserError: If the module cannot be imported, or lacks something that the config names.
     """
     wanted = list(_custom_parts(config))
     if not wanted:
@@ -47,9 +52,13 @@ def import_custom_objects(config: Any, family: str) -> None:
 
 
 def register_custom_objects(config: Any) -> None:
-    """Let Keras find the classes of a config that are not its own, in modules that are imported already.
+    """Let Keras find the custom classes of a config, in modules that are imported already.
 
-    It imports none. For the whole process: whoever opens the file later, or a copy, need not be told.
+    It imports none. It holds for the whole process: whoever opens the file later, or a copy, needs nothing
+    more.
+
+    Args:
+        config: The config of a model.
     """
     for part in _custom_parts(config):
         kind = getattr(sys.modules.get(part["module"]), part["class_name"], None)

@@ -29,6 +29,11 @@ class FamilyHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]
     """A family for Keras Tuner's own tuners: images in [0, 1], integer labels, compiled with Adam.
 
     What cannot be built for these images fails its trial, which Keras Tuner expects.
+
+    Args:
+        family: The family.
+        input_shape: Height, width and channels of the images.
+        num_classes: The number of classes.
     """
 
     def __init__(self, family: Family, input_shape: Shape, num_classes: int) -> None:
@@ -38,7 +43,14 @@ class FamilyHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]
         self.num_classes = num_classes
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """A network drawn from `hp`."""
+        """Draw an architecture and build it.
+
+        Args:
+            hp: Keras Tuner's hyperparameters.
+
+        Raises:
+            FailedTrialError: If it cannot be built for these images.
+        """
         try:
             model = self.family.build(self.family.sample(hp), self.input_shape, self.num_classes)
         except InfeasibleArchitecture as infeasible:
@@ -54,12 +66,17 @@ class _Function(keras_tuner.HyperModel):  # type: ignore[misc]
 
 
 def load_hypermodel(spec: str, input_shape: Shape, num_classes: int) -> keras_tuner.HyperModel:
-    """The hypermodel that "package.module:name" names: a function, a HyperModel or a class of such.
+    """Load a hypermodel: a function, a HyperModel or a class of such.
 
     A function or a class that takes `input_shape`, `num_classes` or `classes` by name gets them.
 
+    Args:
+        spec: "package.module:name".
+        input_shape: Height, width and channels of the images.
+        num_classes: The number of classes.
+
     Raises:
-        UserError: if there is no such module or name, or it is no hypermodel.
+        UserError: If there is no such module or name, or it is no hypermodel.
     """
     with isolated(spec):
         found = imported(spec)
@@ -85,11 +102,17 @@ def load_hypermodel(spec: str, input_shape: Shape, num_classes: int) -> keras_tu
 def built(
     hypermodel: keras_tuner.HyperModel, hp: keras_tuner.HyperParameters, input_shape: Shape, num_classes: int
 ) -> keras.Model:
-    """What the hypermodel builds, with weights, checked against the images.
+    """Build a hypermodel's network, with weights, and check it against the images.
+
+    Args:
+        hypermodel: The hypermodel.
+        hp: The hyperparameters to draw from.
+        input_shape: Height, width and channels of the images.
+        num_classes: The number of classes.
 
     Raises:
-        InfeasibleArchitecture: where Keras finds no pixels left, or the hypermodel gives this trial up.
-        UserError: if it is no Keras model, one for other images or classes, or one that trains its own way.
+        InfeasibleArchitecture: If Keras finds no pixels left, or the hypermodel gives this trial up.
+        UserError: If it is no Keras model, one for other images or classes, or one that trains its own way.
     """
     try:
         with isolated(hypermodel.name or type(hypermodel).__name__):
@@ -144,10 +167,14 @@ def _only(what: str, tensors: Sequence[Any]) -> Any:
 
 
 def adapted(model: keras.Model, input_shape: Shape) -> keras.Model:
-    """`model` as every network here is: images in [0, 1] in, float32 probabilities out.
+    """Wrap a model so that it takes images in [0, 1] and returns float32 probabilities.
 
-    One that is made for bytes gets 0 to 255; one whose numbers are no probabilities gets a softmax, and
-    sigmoids are divided by their sum, as Keras' cross-entropy does. It runs on a few images to tell.
+    A model for bytes gets 0 to 255. One whose outputs are no probabilities gets a softmax; sigmoids are
+    divided by their sum, as Keras' cross-entropy does. It runs on a few images to tell.
+
+    Args:
+        model: Any model with one output per class.
+        input_shape: Height, width and channels of the images.
     """
     images = keras.Input(input_shape)
     scales = takes_bytes(model, input_shape)

@@ -22,19 +22,25 @@ Suggest = Callable[[str, Domain], Value]
 
 
 def path_of(hyperparameter: Any) -> str:
-    """The name of a Keras Tuner hyperparameter behind its conditions: `family=inception/modules`.
+    """The name of a hyperparameter behind its conditions: `family=inception/modules`.
 
-    The same name may have other values in another branch; Optuna needs one name for each.
+    One name may have other values in another branch; Optuna needs one name for each.
+
+    Args:
+        hyperparameter: One of Keras Tuner's.
     """
     conditions = (f"{c.name}={'|'.join(map(str, c.values))}" for c in hyperparameter.conditions)
     return "/".join([*conditions, hyperparameter.name])
 
 
 def domain_of(hyperparameter: Any) -> Domain:
-    """What a Keras Tuner `Choice`, `Boolean`, `Int`, `Float` or `Fixed` may be, as one of our domains.
+    """What a hyperparameter may be, as a domain.
 
     A logarithmic step multiplies, which no range of Optuna's does: its values become choices. "reverse_log"
     becomes a linear range: the same values, without the preference for large ones.
+
+    Args:
+        hyperparameter: Keras Tuner's `Choice`, `Boolean`, `Int`, `Float` or `Fixed`.
     """
     hp, default = hyperparameter, hyperparameter.default
     if not hasattr(hp, "sampling"):

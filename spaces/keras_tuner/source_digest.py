@@ -7,10 +7,16 @@ from pathlib import Path
 
 
 def code_of(space: Sequence[str]) -> Mapping[str, str]:
-    """Of each "package.module:name" of a space 12 hex digits of its file's SHA-256; families have none.
+    """A digest of the source file of each hypermodel of a space.
 
-    Found as an import would find it from the current folder, and not imported. What the file imports is not
-    looked at. Line ends count as one, whatever the system that wrote them.
+    A file is found as an import would find it from the current folder, and not imported. What the file
+    imports is not looked at. Line ends count as one, whatever the system that wrote them.
+
+    Args:
+        space: Families and hypermodels, as an experiment names them.
+
+    Returns:
+        12 hex digits by "package.module:name"; families have none.
     """
     files = {arm: _file(arm.partition(":")[0]) for arm in space if ":" in arm}
     return {arm: _digest(file) for arm, file in files.items() if file is not None}

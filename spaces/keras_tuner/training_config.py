@@ -31,7 +31,14 @@ _OPTIMIZERS = {
 
 
 def refuse_own_training(model: keras.Model) -> None:
-    """Raises UserError for a model class with a training of its own: the protocol's would take its place."""
+    """Refuse a model class with a training of its own: the protocol's would take its place.
+
+    Args:
+        model: The model.
+
+    Raises:
+        UserError: If the class defines how it is trained.
+    """
     for name in _TRAINING:
         if getattr(type(model), name) is not getattr(keras.Model, name):
             raise UserError(
@@ -47,14 +54,23 @@ def training_of(
     model: keras.Model,
     input_shape: Shape,
 ) -> dict[str, Any]:
-    """What the hypermodel decides of training, in the words of a recipe; nothing is trained here.
+    """What a hypermodel decides of training, in the words of a recipe; nothing is trained here.
 
-    From a `fit` of its own, which draws its hyperparameters now: batch_size, epochs, shuffle. From `compile`,
-    whether `build` or `fit` calls it: optimizer, learning_rate, momentum, weight_decay. Loss and metrics are
-    the protocol's.
+    Its own `fit`, which draws its hyperparameters now, decides batch_size, epochs and shuffle. `compile`,
+    called by `build` or `fit`, decides optimizer, learning_rate, momentum and weight_decay. Loss and
+    metrics are the protocol's.
+
+    Args:
+        hypermodel: The hypermodel.
+        hp: The hyperparameters to draw from.
+        model: What it built.
+        input_shape: Height, width and channels of the images.
+
+    Returns:
+        Fields of a recipe, and `epochs` and `shuffle`.
 
     Raises:
-        UserError: if its `fit` does more than draw, compile and call `model.fit`, or no recipe can say what
+        UserError: If its `fit` does more than draw, compile and call `model.fit`, or no recipe can say what
             `compile` asks for.
     """
     fit = _fit_of(hypermodel, hp, model, input_shape)

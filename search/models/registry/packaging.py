@@ -36,7 +36,15 @@ class Contents:
 
 
 def pack(contents: Contents, folder: Path) -> Path:
-    """Write the version's folder, which must not exist: signature, input example, pinned requirements."""
+    """Write a version's folder: signature, input example, pinned requirements.
+
+    Args:
+        contents: What the version is made of.
+        folder: The folder, which must not exist.
+
+    Returns:
+        The folder.
+    """
     labels = folder.with_name(names.LABELS_JSON)
     labels.write_text(contents.labels.text(backend=backend()), encoding="utf-8")
     with warnings.catch_warnings(record=True):

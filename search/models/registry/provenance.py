@@ -23,7 +23,18 @@ class Origin:
 
 
 def origin_of(reference: str, tracking_uri: str) -> Origin | None:
-    """Where a model was made; None for a file. Raises UserError where there is no such model."""
+    """Where a model was made.
+
+    Args:
+        reference: "champion", "NAME@alias", a run id or a file.
+        tracking_uri: MLflow's address.
+
+    Returns:
+        Its run and experiment; None for a file.
+
+    Raises:
+        UserError: If there is no such model.
+    """
     if reference.endswith(".keras"):
         return None
     client = client_of(tracking_uri)

@@ -50,7 +50,12 @@ class Registered:
 
 
 def register(client: "MlflowClient", registration: Registration) -> Registered:
-    """Register the model of a run, once: doing it again brings the version's tags and files up to date."""
+    """Register the model of a run, once. A second time updates the version's tags and files.
+
+    Args:
+        client: MLflow's client.
+        registration: What to register.
+    """
     from mlflow.exceptions import MlflowException
 
     name = registration.name
@@ -80,7 +85,13 @@ def version_of_run(client: "MlflowClient", name: str, run_id: str) -> "ModelVers
 
 
 def attach(client: "MlflowClient", version: "ModelVersion", texts: Mapping[str, str]) -> None:
-    """Put further files, such as a model card, beside a version's model; those of the same name give way."""
+    """Put further files, such as a model card, beside a version's model.
+
+    Args:
+        client: MLflow's client.
+        version: The version.
+        texts: Contents by file name; they replace files of the same name.
+    """
     if not texts:
         return
     with TemporaryDirectory() as folder:
@@ -208,7 +219,17 @@ def _aliases(model: "RegisteredModel") -> str:
 def tag_versions(
     client: "MlflowClient", name: str, wanted: Mapping[str, str], tags: Mapping[str, Any]
 ) -> "list[ModelVersion]":
-    """Tag every version that has the wanted tags; which they are."""
+    """Tag every version that has certain tags.
+
+    Args:
+        client: MLflow's client.
+        name: The registered model's name.
+        wanted: The tags that a version must have.
+        tags: The tags to set.
+
+    Returns:
+        The versions.
+    """
     found = [
         version
         for version in client.search_model_versions(f"name = '{name}'")
@@ -221,7 +242,13 @@ def tag_versions(
 
 
 def source_run(client: "MlflowClient", experiment: str, key: str) -> "Run | None":
-    """The run of an evaluation, by its key, if it kept its model."""
+    """The run of an evaluation, if it kept its model.
+
+    Args:
+        client: MLflow's client.
+        experiment: The experiment's name.
+        key: The evaluation's key.
+    """
     known = client.get_experiment_by_name(experiment)
     if known is None:
         return None
