@@ -35,8 +35,10 @@ class Range(Section):
 
 
 class Verdict(Section):
-    """`[verdict]`: the rule, written before the search. Chosen is the smallest candidate within one standard
-    error of the best whose relative overfit is not surely above tau.
+    """`[verdict]`: the rule, written before the search.
+
+    Chosen is the smallest candidate within one standard error of the best whose relative overfit is not
+    surely above tau.
     """
 
     tau: Rate = 0.35

@@ -1,5 +1,4 @@
-"""`candor compare`: two networks, from runs or from files, asked about the same images; never about the "
-"test set."""
+"""`candor compare`: two networks on the same images; never on the test set."""
 
 import base64
 import io

@@ -38,7 +38,12 @@ def many(count: int, one: str, several: str) -> str:
 
 
 def listed(told: Sequence[str], most: int | None = None) -> str:
-    """ "a, b and c"; beyond `most` names the rest is counted."""
+    """Join names as a sentence does: a, b and c. Beyond `most` names the rest is counted.
+
+    Args:
+        told: The names, at least one.
+        most: The largest number of names; None for all.
+    """
     if most is not None and len(told) > most + 1:
         return f"{', '.join(told[:most])} and {len(told) - most} others"
     return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"

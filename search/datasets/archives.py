@@ -20,8 +20,14 @@ MAX_TABLE: Final = 2**30  # of one that holds a whole set: fer2013.csv has 287 M
 
 @dataclass(frozen=True)
 class Member:
-    """One file of an archive: its own name, the same with forward slashes, its unpacked size, where it lies,
-    and the checksum of its content where the archive has one.
+    """One file of an archive.
+
+    Attributes:
+        name: Its own name.
+        path: The same with forward slashes.
+        size: Its unpacked size, in bytes.
+        offset: Where its data begin, in bytes.
+        checksum: The CRC-32 of its content, where the archive has one.
     """
 
     name: str

@@ -38,11 +38,19 @@ def digest_of(raw: Raw) -> object:
 
 
 def place(sizes: Mapping[str, int], where: str, contents: Contents) -> tuple[list[Placed], list[str]]:
-    """Give each image among `sizes` (path -> bytes) its role, class and id, sorted by id; and say what was
-    seen. `contents` is asked about files that claim the same id.
+    """Give each image its role, class and id.
 
-    Raises UserError where no classes can be made out, where it is unclear which folders are classes, where
-    two class folders differ in case alone, and where two different files claim the same id.
+    Args:
+        sizes: The size of each file, in bytes, by its path.
+        where: The source, for messages.
+        contents: Is asked about files that claim the same id.
+
+    Returns:
+        The images, sorted by id, and what was seen, in sentences.
+
+    Raises:
+        UserError: If no classes can be made out, it is unclear which folders are classes, two class folders
+            differ in case alone, or two different files claim the same id.
     """
     images = [path for path in sizes if is_image(path)]
     others = len(sizes) - len(images)
@@ -71,8 +79,14 @@ def place(sizes: Mapping[str, int], where: str, contents: Contents) -> tuple[lis
 
 
 def class_names(placed: Iterable[Placed], where: str) -> tuple[str, ...]:
-    """Return the classes of the training images, sorted. Raises UserError for one class, or one unknown to
-    train.
+    """The classes of the training images, sorted.
+
+    Args:
+        placed: The images.
+        where: The source, for messages.
+
+    Raises:
+        UserError: For one class, or one that is unknown to train.
     """
     by_role: dict[str, set[str]] = defaultdict(set)
     for image in placed:

@@ -148,8 +148,9 @@ def _called_role(folder: Parts) -> bool:
 
 
 def _outer(called: Collection[Parts], held: Held) -> set[Parts]:
-    """Return the role folders that hold nothing but role folders, of several roles: training/train and
-    training/test. They say no role: the parts inside them would become classes.
+    """The role folders that hold nothing but role folders, of several roles, such as training/train.
+
+    They say no role: the parts inside them would become classes.
     """
     outer: set[Parts] = set()
     for folder in sorted(called, key=len, reverse=True):  # training/training/train is one in another

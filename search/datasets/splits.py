@@ -74,11 +74,19 @@ def folds(
 
 
 def subset(strata: Sequence[str], ids: Sequence[str], limit: int, seed: int) -> list[int]:
-    """Return `limit` row numbers, sorted, with every stratum's share kept (largest remainders) and never
-    empty.
+    """Draw rows with every stratum's share kept (largest remainders) and never empty.
 
-    `strata` and `ids` have one entry for each image. Raises UserError where the limit is below the number of
-    strata.
+    Args:
+        strata: The stratum of each image, (images,).
+        ids: The id of each image, (images,).
+        limit: The number of rows to draw.
+        seed: Decides which rows.
+
+    Returns:
+        Row numbers, sorted.
+
+    Raises:
+        UserError: If the limit is below the number of strata.
     """
     if limit >= len(ids):
         return list(range(len(ids)))

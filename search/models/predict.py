@@ -1,7 +1,6 @@
-"""Pictures in, labels and probabilities out. From Python:
+"""Pictures in, labels and probabilities out.
 
-from search.models.predict import predict_emotion
-predict_emotion("champion", "me.jpg").label
+From Python: `predict_emotion("champion", "me.jpg").label`.
 """
 
 from collections.abc import Iterable

@@ -1,5 +1,4 @@
-"""Every image of a prepared data set in one order, for the audit: train, purged, validation and test
-together.
+"""Every image of a prepared data set in one order: train, purged, validation and test.
 
 The audit shows test images and their labels beside their duplicates, and compares their pixels. It knows no
 model and no prediction; what it finds removes training images only.

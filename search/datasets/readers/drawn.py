@@ -1,6 +1,4 @@
-"""The embedded synthetic set, drawn anew for each source string: `synthetic` or
-`synthetic:train=4000,seed=3`.
-"""
+"""The synthetic set, drawn anew for each source: `synthetic` or `synthetic:train=4000,seed=3`."""
 
 import hashlib
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,4 @@
-"""The tables that FER-2013 comes as: `fer2013.csv` and `icml_face_data.csv`, one row of pixels for each
-image.
-"""
+"""The tables of FER-2013, `fer2013.csv` and `icml_face_data.csv`: a row of pixels for each image."""
 
 import csv
 from collections import Counter
