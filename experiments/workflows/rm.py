@@ -23,6 +23,7 @@ from search.tracking.erase import (
     registered_from,
     unregister,
 )
+from search.tracking.recorded import restore_all
 from search.tracking.spool import REFUSED, Spool
 from spaces.errors import UserError
 
@@ -76,7 +77,10 @@ def remove(stored: StoredStudy, context: RunContext, storage: Storage, say: Call
     """
     client = open_client(context.tracking)
     root = context.workspace.folder if context.tracking_uri is None else None
-    every = {stored.parent.run_id, *(run.run_id for run in stored.runs)}
+    deleted = restore_all(client, stored.study)
+    for run_id in deleted:
+        check_artifacts(client.get_run(run_id).info.artifact_uri, run_id, root)
+    every = {*deleted, stored.parent.run_id, *(run.run_id for run in stored.runs)}
     for model in models_of(client, stored.experiment_id, every):
         check_artifacts(model.artifact_location, model.model_id, root)
     _remove_files(stored, context)
@@ -84,6 +88,7 @@ def remove(stored: StoredStudy, context: RunContext, storage: Storage, say: Call
         storage.delete_study(study)
     openings = [run.run_id for run in stored.runs if run.tags.get(names.KIND) == names.UNSEALING_KIND]
     run_ids = [run.run_id for run in stored.runs if run.run_id not in openings]
+    run_ids += [run_id for run_id in deleted if run_id != stored.parent.run_id]
     for run_id in openings:
         client.set_tag(run_id, names.STUDY, f"removed {stored.study}")
     unregister(client, registered_from(client, stored.experiment, run_ids))

@@ -80,10 +80,10 @@ def find_study(text: str, stored: Sequence[StoredStudy]) -> StoredStudy:
 
 def _of_experiment(store: Store, workspace: Workspace, experiment: str, number: str) -> Iterator[StoredStudy]:
     for place, parent in enumerate(studies(store, number)):
-        study = parent.tags.get(names.STUDY, "")
+        study, name = parent.tags.get(names.STUDY, ""), parent.tags.get(names.EXPERIMENT, experiment)
         runs = [run for run in store.runs(number, {names.STUDY: study}) if run.run_id != parent.run_id]
-        sizes = _sizes(store, workspace, experiment, study, [parent, *runs], newest=place == 0)
-        yield StoredStudy(experiment, number, study, parent, tuple(runs), place == 0, sizes)
+        sizes = _sizes(store, workspace, name, study, [parent, *runs], newest=place == 0)
+        yield StoredStudy(name, number, study, parent, tuple(runs), place == 0, sizes)
 
 
 def _sizes(

@@ -5,8 +5,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from search.tracking import names
 from search.tracking.artifact_places import is_below, local_path
-from search.tracking.mlflow_schema import delete_for_good
+from search.tracking.mlflow_schema import delete_for_good, deletes_for_good
 from spaces.errors import UserError
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def erase(
         address = client.get_run(run_id).info.artifact_uri
         check_artifacts(address, run_id, root)
         _artifacts(address).delete_artifacts()
+        if not deletes_for_good(client):  # else the next search of the study would restore it
+            client.set_tag(run_id, names.STUDY, "removed")
         client.delete_run(run_id)
         for_good = delete_for_good(client, "run", run_id)
     if not client.search_runs([experiment_id], max_results=1):

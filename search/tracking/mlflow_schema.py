@@ -249,12 +249,20 @@ def delete_for_good(
     Returns:
         False where the store cannot do it, as a tracking server: there `mlflow gc` ends it.
     """
-    store = getattr(getattr(client, "_tracking_client", None), "store", None)
-    delete = getattr(store, f"_hard_delete_{kind}", None)
+    delete = getattr(_store_of(client), f"_hard_delete_{kind}", None)
     if delete is None:
         return False
     delete(number)
     return True
+
+
+def deletes_for_good(client: "MlflowClient") -> bool:
+    """Whether `delete_for_good` can remove rows of this client's store."""
+    return hasattr(_store_of(client), "_hard_delete_run")
+
+
+def _store_of(client: "MlflowClient") -> object:
+    return getattr(getattr(client, "_tracking_client", None), "store", None)
 
 
 def forget_artifact_places() -> None:

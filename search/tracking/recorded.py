@@ -80,11 +80,8 @@ def restore_deleted(client: "MlflowClient", study: str, there: Collection[str]) 
     Returns:
         The keys of the restored runs; of two deleted runs of one key the later one is restored.
     """
-    from mlflow.entities import ViewType
-
-    deleted = _search(client, _every_experiment(client), {names.STUDY: study}, view=ViewType.DELETED_ONLY)
     latest: dict[str, Run] = {}
-    for run in sorted(deleted, key=_worth):
+    for run in sorted(_deleted(client, study), key=_worth):
         latest[run.data.tags.get(names.KEY, "")] = run
     restored = {key: run for key, run in latest.items() if key and key not in there}
     for run in restored.values():
@@ -92,10 +89,32 @@ def restore_deleted(client: "MlflowClient", study: str, there: Collection[str]) 
     return sorted(restored)
 
 
+def restore_all(client: "MlflowClient", study: str) -> list[str]:
+    """Restore every deleted run of a study, so that it can be removed with the others.
+
+    Args:
+        client: MLflow's client.
+        study: The study's id.
+
+    Returns:
+        The ids of the runs.
+    """
+    found = [run.info.run_id for run in _deleted(client, study)]
+    for run_id in found:
+        client.restore_run(run_id)
+    return found
+
+
 def study_is_there(client: "MlflowClient", experiment_id: str, study: str) -> bool:
     """Whether the study's own run is in an experiment, and not deleted."""
     tags = {names.STUDY: study, names.KIND: names.STUDY_KIND}
     return bool(_search(client, [experiment_id], tags))
+
+
+def _deleted(client: "MlflowClient", study: str) -> "list[Run]":
+    from mlflow.entities import ViewType
+
+    return _search(client, _every_experiment(client), {names.STUDY: study}, view=ViewType.DELETED_ONLY)
 
 
 def _worth(run: "Run") -> tuple[bool, int]:

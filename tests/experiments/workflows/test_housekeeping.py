@@ -15,6 +15,7 @@ from experiments.workflows.rm import registered, remove, unused
 from experiments.workflows.runs import StoredStudy, find_study, stored_studies
 from reports.records.study import load_study
 from search.tracking import names
+from search.tracking.client import open_client
 from search.tracking.spool import Spool
 from search.workspace import Workspace
 from spaces.errors import UserError
@@ -94,6 +95,23 @@ def test_a_removed_study_is_gone_everywhere_and_the_other_stays(two: RunContext)
     assert MlflowClient(two.tracking).get_experiment_by_name("pair") is None
     left = [path for path in (workspace.artifacts, workspace.spool) for path in path.iterdir()]
     assert left == []
+
+
+def test_a_study_goes_with_its_deleted_runs_and_with_both_of_its_own(two: RunContext) -> None:
+    client = open_client(two.tracking)
+    study = _held(two, "bbbb0002")
+    tags = {names.STUDY: study.study, names.EXPERIMENT: "pair"}
+    again = client.create_run(study.experiment_id, tags={**tags, names.KIND: names.STUDY_KIND})
+    client.delete_run(study.runs[0].run_id)
+    client.rename_experiment(study.experiment_id, "renamed in the pages")
+    stored = _held(two, "bbbb0002")
+    assert stored.experiment == "pair"
+    assert again.info.run_id in {stored.parent.run_id, *(run.run_id for run in stored.runs)}
+    with unused(stored, two) as storage:
+        remove(stored, two, storage, print)
+        assert list(storage.study_ids()) == ["pair-aaaa0001/explore"]
+    assert [one.study for one in stored_studies(two.workspace, two.tracking)] == ["aaaa0001"]
+    assert _rows(two.workspace, "runs") == 2
 
 
 def test_that_a_test_set_was_opened_outlasts_the_study(two: RunContext) -> None:
