@@ -77,12 +77,14 @@ def examine(workspace: Workspace, storage: str | None, tracking: str | None, fix
     """Every finding in its turn. Holds the workspace while it looks, if nobody else does."""
     with contextlib.ExitStack() as stack:
         processes = _orphans(workspace, fix)
-        holder = ""
+        holder, state = "", "nobody works here"
         try:
             stack.enter_context(workspace.lock(wait_seconds=0.0))
         except UserError:
             holder = workspace.lock_file.read_text() or "another process"
-        state = f"in use by {holder}" if holder else "nobody works here"
+            state = f"in use by {holder}"
+        except OSError as error:
+            holder, state = "nobody", f"cannot be written to ({error.strerror})"
         yield Finding("workspace", OK, f"{workspace.folder}: {state}")
         checkup = Checkup(
             workspace, storage or workspace.storage_url, tracking or workspace.tracking_uri, not holder, fix

@@ -3,17 +3,20 @@
 SQLAlchemy's grammar builds and reads the addresses, so that a path may hold any character.
 """
 
+import atexit
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from spaces.errors import UnavailableError, UserError
 
 #: Characters of a path that an address would take for something else.
 _SPECIAL = frozenset("?#%")
+_copies: dict[Any, Path] = {}
 _BUSY = ("database is locked", "database table is locked", "disk I/O error")
 
 
@@ -61,7 +64,7 @@ def is_absent(url: str) -> bool:
 
 
 @contextmanager
-def reading(path: Path, seconds: float = 30) -> Iterator[sqlite3.Connection]:
+def reading(path: Path, seconds: float = 10) -> Iterator[sqlite3.Connection]:
     """Read a database file, and never write to it, also where its folder is read-only.
 
     Args:
@@ -112,8 +115,8 @@ def describe(error: BaseException, path: Path) -> UserError | UnavailableError:
 
 @contextmanager
 def _connection(path: Path, seconds: float) -> Iterator[sqlite3.Connection]:
-    address = f"{path.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(address, uri=True, timeout=seconds)) as connection:
+    address = path.absolute().as_uri()
+    with closing(sqlite3.connect(f"{address}?mode=ro", uri=True, timeout=seconds)) as connection:
         try:
             connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
         except sqlite3.OperationalError as error:
@@ -122,22 +125,28 @@ def _connection(path: Path, seconds: float) -> Iterator[sqlite3.Connection]:
         else:
             yield connection
             return
-    with _copied(path) as copy, closing(sqlite3.connect(copy)) as connection:
-        yield connection
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        with closing(sqlite3.connect(_copy(path, log))) as connection:
+            yield connection
+    else:
+        with closing(sqlite3.connect(f"{address}?immutable=1", uri=True)) as connection:
+            yield connection
 
 
 def _log_needs_room(path: Path, error: sqlite3.OperationalError) -> bool:
-    """Whether SQLite only misses the right to make the index of its log beside the file."""
+    """Whether SQLite only misses the right to make its log, or the log's index, beside the file."""
     missing = "unable to open" in str(error) or "readonly" in str(error)
     return missing and path.is_file()
 
 
-@contextmanager
-def _copied(path: Path) -> Iterator[Path]:
-    """A copy of the file and of its log, in a temporary folder."""
-    with tempfile.TemporaryDirectory(prefix="candor-") as folder:
-        copy = Path(folder) / path.name
-        shutil.copyfile(path, copy)
-        with suppress(FileNotFoundError):
-            shutil.copyfile(path.with_name(f"{path.name}-wal"), copy.with_name(f"{copy.name}-wal"))
-        yield copy
+def _copy(path: Path, log: Path) -> Path:
+    """A copy of the file and of its log in a temporary folder, the same one until they change."""
+    stamp = tuple((file.stat().st_mtime_ns, file.stat().st_size) for file in (path, log))
+    if (path, stamp) not in _copies:
+        folder = Path(tempfile.mkdtemp(prefix="candor-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        for file in (path, log):
+            shutil.copyfile(file, folder / file.name)
+        _copies[path, stamp] = folder / path.name
+    return _copies[path, stamp]

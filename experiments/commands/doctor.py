@@ -38,7 +38,9 @@ def command(
     table = Table(box=None, header_style="bold", padding=(0, 2))
     for column in ("", "verdict", "found"):
         table.add_column(column)
-    findings = list(examine(Place.at(workspace), storage, tracking_uri, fix))
+    folder = workspace.resolve()
+    place = Place(folder) if folder.is_dir() else Place.at(workspace)  # it may be what is to be looked at
+    findings = list(examine(place, storage, tracking_uri, fix))
     for finding in findings:
         verdict = Text(finding.verdict, style=colours[finding.verdict])
         table.add_row(finding.subject, verdict, Text(finding.detail))

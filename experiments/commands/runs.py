@@ -24,7 +24,7 @@ def command(workspace: Workspace = Path("runs"), tracking_uri: TrackingUri = Non
     from reports.facts import date
     from search.workspace import Workspace as Place
 
-    place = Place.at(workspace)
+    place = Place.view(workspace)
     stored = stored_studies(place, tracking_uri or place.tracking_uri)
     table = Table(box=None, header_style="bold", padding=(0, 1))
     for name in ("experiment", "study", "state", "began"):

@@ -76,7 +76,8 @@ class Stage(ABC):
             load_if_exists=True,
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
-        self.study.set_metric_names(self._metric_names())  # what dashboards call the values
+        if len(self.study.directions) > 1:  # of one alone, Optuna's frames would not call the column "value"
+            self.study.set_metric_names(self._metric_names())
         self.study_id = study_id_of(self.study)
         self.ownership = Ownership(storage, self.study_id)
         self._counted = self._count()
