@@ -125,7 +125,8 @@ def run_study(config: "ExperimentConfig", context: "RunContext", workspace: Path
         quiet: Whether progress is kept from the terminal.
 
     Raises:
-        typer.Exit: With 130, where the study was stopped before it was over.
+        typer.Exit: With 130, where the study was stopped before it was over; with 1, where records of it
+            wait for MLflow or were refused.
     """
     from rich.console import Console
 
@@ -136,6 +137,8 @@ def run_study(config: "ExperimentConfig", context: "RunContext", workspace: Path
     _tell(finished, workspace, context.tracking_uri)
     if not finished.over:
         raise typer.Exit(130)
+    if finished.waiting or finished.refused:
+        raise typer.Exit(1)
 
 
 def remarks(finished: "Finished", workspace: Path) -> Iterator[str]:
@@ -149,8 +152,8 @@ def remarks(finished: "Finished", workspace: Path) -> Iterator[str]:
         )
     if finished.refused:
         yield (
-            f"MLflow refused {finished.refused} records for good; they lie, with the reasons, under "
-            f"{workspace / 'spool'}."
+            f"MLflow refused {finished.refused} records; they lie, with the reasons, under "
+            f"{workspace / 'spool'}, and `candor doctor --fix` sends them again."
         )
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +28,7 @@ from search.sqlite_files import is_absent, reading, sqlite_path
 from search.study.storage import open_storage
 from search.tracking.client import open_client
 from search.tracking.delivery import Delivery
-from search.tracking.spool import REFUSED, Spool, waits_for
+from search.tracking.spool import REFUSED, Spool, reasons_of, waits_for
 from search.tracking.writer import Writer, process_is_gone
 from search.workspace import Workspace
 from spaces.errors import UserError
@@ -231,37 +231,48 @@ def _experiments(tracking: str) -> list[str]:
 
 
 def _spool(checkup: Checkup) -> Iterator[Finding]:
-    refused = len(list(checkup.workspace.spool.glob(f"*/{REFUSED}/*.json")))
+    refused = list(checkup.workspace.spool.glob(f"*/{REFUSED}/*.json"))
     if refused:
         where = checkup.workspace.spool / "*" / REFUSED
-        detail = f"{refused} records that MLflow refused for good lie, with the reasons, in {where}"
-        yield Finding("spool", NOTE, detail)
+        detail = f"{len(refused)} records that MLflow refused lie, with the reasons, in {where}"
+        spools = {path.parents[1] for path in refused}
+        yield checkup.mend("spool", detail, partial(_deliver, checkup, spools))
     records = waiting(checkup.workspace)
     own = checkup.tracking == checkup.workspace.tracking_uri
     far = [record for record in records if own and waits_for(record.parent)]
     for server in sorted({waits_for(record.parent) for record in far}):
-        detail = f"records wait for {server}: give --tracking-uri with that address, and --fix delivers them"
-        yield Finding("spool", WRONG, detail)
+        waits = [path for path in far if waits_for(path.parent) == server]
+        detail = f"{len(waits)} records wait for {server}{_why(waits)}: give --tracking-uri with that address"
+        yield Finding("spool", WRONG, f"{detail}, and --fix delivers them")
     if len(records) > len(far):
-        detail = f"{len(records) - len(far)} records wait for MLflow"
-        yield checkup.mend("spool", detail, partial(_deliver, checkup, set(records) - set(far)))
+        near = [path for path in records if path not in far]
+        detail = f"{len(near)} records wait for MLflow{_why(near)}"
+        yield checkup.mend("spool", detail, partial(_deliver, checkup, {path.parent for path in near}))
     elif not records:
         yield Finding("spool", OK, "nothing waits for MLflow")
 
 
-def _deliver(checkup: Checkup, records: set[Path]) -> None:
-    """Send what waits, one experiment after the other."""
+def _why(records: Sequence[Path]) -> str:
+    """Why records wait, as far as the last delivery said."""
+    reasons = list(dict.fromkeys(reason for path in records for reason in reasons_of(path.parent)))
+    return f" ({'; '.join(reasons[:3])})" if reasons else ""
+
+
+def _deliver(checkup: Checkup, spools: set[Path]) -> None:
+    """Send what waits and what was refused, one experiment after the other."""
     own = checkup.tracking == checkup.workspace.tracking_uri
     local = checkup.workspace.artifacts if checkup.tracking.startswith("sqlite") else None
     server = None if own else masked_address(checkup.tracking)
     with _exclusive(checkup.storage) as exclusive:
-        for name in {record.parent.name.partition("+")[0] for record in records}:
+        for name in {spool.name.partition("+")[0] for spool in spools}:
             spool = Spool.claim(checkup.workspace.spool / name, server)
+            spool.send_again()
             delivery = Delivery(spool, Writer(checkup.tracking, name, local, exclusive))
             left = delivery.close(600)
             spool.close()
-            if left:
-                raise RuntimeError(f"{left} records still wait: {delivery.trouble}")
+            if left or delivery.refused:
+                reason = delivery.fault or delivery.trouble or "MLflow refused them again"
+                raise RuntimeError(f"{left + delivery.refused} records still wait: {reason}")
 
 
 @contextlib.contextmanager

@@ -29,13 +29,14 @@ from search.study.study import Study, find_begun
 from search.tracking import names
 from search.tracking.client import open_client
 from search.tracking.delivery import Delivery
+from search.tracking.failures import Failure, failure_of, reason_of, sentence_of
 from search.tracking.spool import Spool, ended_keys
 from search.tracking.writer import Writer, prepare_store
 from search.workers.coordinator import Coordinator
 from search.workers.dry_run import check_names
 from search.workers.recorder import Recorder
 from search.workers.thread_benchmark import WORTHWHILE, benchmark_threads, best_threads
-from spaces.errors import UnavailableError
+from spaces.errors import UserError
 
 #: So long the process that draws a shared study's verdict may take, in seconds.
 _CONCLUDING = 900
@@ -104,6 +105,9 @@ def _search(
     coordinator = Coordinator(server, len(places), [recorder, progress], progress.say, places)
     _introduce(study, len(places), progress)
     recorder.study_begun()
+    if delivery.drain(20) and delivery.fault:  # better now than after hours of training
+        delivery.close(0)
+        raise UserError(delivery.fault)
     over = False
     try:
         if not server.wait_until_ready(180):
@@ -218,12 +222,19 @@ def _reconciled(named: StudyName, storage: Storage, context: RunContext) -> tupl
     """What was done to let Optuna and MLflow hold the same. A server that is away is no reason to wait."""
     try:
         client = open_client(context.tracking)
-    except UnavailableError as error:
+        waiting = ended_keys(context.workspace.spool, named.experiment)
+        return reconcile(named, storage, client, waiting=waiting, address=context.server or "")
+    except (UserError, BrokenStudy):
+        raise
+    except Exception as error:
         if context.server is None:
             raise
-        return (f"{error}; it was not looked whether it still holds all of the study",)
-    waiting = ended_keys(context.workspace.spool, named.experiment)
-    return reconcile(named, storage, client, waiting=waiting, address=context.server or "")
+        failure = failure_of(error, local=False)
+        if failure in (Failure.DENIED, Failure.NO_MLFLOW):
+            raise UserError(sentence_of(failure, error, context.tracking)) from error
+        if failure is not Failure.AWAY:
+            raise
+        return (f"{reason_of(error)}: MLflow is away, and what it holds of the study was not looked at",)
 
 
 def _deserted(study: Study) -> bool:

@@ -1,13 +1,35 @@
-"""Brings what the spool holds to MLflow, in order, beside whatever else goes on."""
+"""Brings what the spool holds to MLflow, in order, beside whatever else goes on.
+
+Records of one evaluation are delivered in their order, after those of its study. A record that cannot be sent
+holds up its own evaluation, and no other one; it is tried again for as long as it waits.
+"""
 
 import threading
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from search.safety.secrets import masked
-from search.tracking.spool import Spool
+from search.sqlite_files import sqlite_path
+from search.tracking.failures import Failure, failure_of, reason_of, sentence_of
+from search.tracking.spool import Record, Spool
 from search.tracking.writer import Writer
 
 _RETRY_SECONDS = (1, 2, 5, 10, 30)
+#: So long after the last record was sent, whoever waits for the rest is told of trouble.
+_IDLE_SECONDS = 2.0
+#: Failures that meet every record alike, so that the others need not be tried.
+_OF_ALL = (Failure.AWAY, Failure.DENIED, Failure.NO_MLFLOW)
+
+
+@dataclass
+class _Held:
+    """A record that could not be sent: why, how often, and when it is tried again."""
+
+    failure: Failure
+    reason: str
+    times: int
+    until: float
 
 
 class Delivery:
@@ -16,9 +38,13 @@ class Delivery:
     def __init__(self, spool: Spool, writer: Writer) -> None:
         self._spool = spool
         self._writer = writer
+        self._local = sqlite_path(writer.tracking_uri) is not None
         self._closing = threading.Event()
+        self._held: dict[str, _Held] = {}  # by the record's file name
+        self._progress = time.monotonic()  # when a record was last sent
         self.trouble: str | None = None  # why records wait, in MLflow's words
-        self.refused = 0  # records that MLflow will never take
+        self.fault: str | None = None  # what the user has to mend before MLflow takes records, as a sentence
+        self.refused = 0  # records to which MLflow said no
         self._thread = threading.Thread(target=self._deliver, name="delivery", daemon=True)
         self._thread.start()
 
@@ -26,7 +52,8 @@ class Delivery:
         """Wait until all is delivered, the time is over, or there is trouble; how many still wait."""
         waited = 0.0
         while (pending := len(self._spool.pending())) and waited < seconds and self._thread.is_alive():
-            if self.trouble and waited > 2:
+            idle = min(waited, time.monotonic() - self._progress)
+            if self.trouble and idle > (_IDLE_SECONDS if self._waits_for_all() else 5 * _IDLE_SECONDS):
                 break
             self._closing.wait(0.05)
             waited += 0.05
@@ -41,51 +68,103 @@ class Delivery:
         self._thread.join(30)
         return pending
 
+    def _waits_for_all(self) -> bool:
+        return any(held.failure in _OF_ALL for held in list(self._held.values()))
+
     def _deliver(self) -> None:
-        failures = 0
         while not self._closing.is_set():
             with self._spool.appended:
-                pending = self._spool.pending()
-                if not pending:
+                if not self._spool.pending():
                     self._spool.appended.wait(1)
                     continue
-            for path in pending:
-                if self._closing.is_set():
-                    return
-                if self._deliver_one(path):
-                    failures = 0
-                else:
-                    self._closing.wait(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
-                    failures += 1
-                    break
-
-    def _deliver_one(self, path: Path) -> bool:
-        """Whether the record is out of the way. Nothing ends this thread: not a full disk, not MLflow."""
-        try:
-            record = self._spool.read(path)
-            try:
-                self._writer.write(record)
-            except Exception as error:
-                if not _is_refusal(error):
-                    raise
-                self._spool.set_aside(record, masked(f"{type(error).__name__}: {error}"))
-                self.refused += 1
+            if self._pass():
+                self._progress = time.monotonic()
             else:
-                self._spool.remove(record)
+                self._closing.wait(0.5)
+
+    def _pass(self) -> bool:
+        """Try every record once that may be sent now; whether any was."""
+        sent, stuck = False, set[str]()
+        for path in self._spool.pending():
+            if self._closing.is_set():
+                return sent
+            record = self._read(path)
+            keys = _keys(record)
+            held = self._held.get(path.name)
+            if (held and held.until > time.monotonic()) or keys & stuck:
+                stuck |= keys - _parents(record)
+                if held and held.failure in _OF_ALL:
+                    return sent
+                continue
+            failure = self._deliver_one(path, record)
+            if failure is None:
+                sent = True
+            elif failure in _OF_ALL:
+                return sent
+            else:
+                stuck |= keys - _parents(record)
+        return sent
+
+    def _read(self, path: Path) -> Record | None:
+        try:
+            return self._spool.read(path)
+        except Exception:  # told when it is its turn
+            return None
+
+    def _deliver_one(self, path: Path, record: Record | None) -> Failure | None:
+        """None: the record is out of the way. Nothing ends this thread: not a full disk, not MLflow."""
+        try:
+            record = record or self._spool.read(path)
+            self._writer.write(record)
+            self._spool.remove(record)
         except Exception as error:
+            failure = failure_of(error, local=self._local)
             self._writer.forget()
-            self.trouble = f"{type(error).__name__}: {masked((str(error).splitlines() or [''])[0])[:200]}"
-            return False
-        self.trouble = None
-        return True
+            if failure is Failure.REFUSED and path.name in self._held and record is not None:
+                return self._set_aside(path, record, error)
+            self._hold(path, failure, error)
+            return failure
+        self._let_go(path)
+        return None
+
+    def _set_aside(self, path: Path, record: Record, error: Exception) -> Failure | None:
+        """A record that was refused twice, the second time after all was looked up anew."""
+        try:
+            self._spool.set_aside(record, masked(f"{type(error).__name__}: {error}"))
+        except OSError as full:
+            self._hold(path, Failure.AWAY, full)
+            return Failure.AWAY
+        self.refused += 1
+        self._let_go(path)
+        return None
+
+    def _hold(self, path: Path, failure: Failure, error: Exception) -> None:
+        before = self._held.get(path.name)
+        times = before.times + 1 if before else 0
+        wait = 0 if failure is Failure.REFUSED else _RETRY_SECONDS[min(times, len(_RETRY_SECONDS) - 1)]
+        self._held[path.name] = _Held(failure, reason_of(error), times, time.monotonic() + wait)
+        if failure is not Failure.REFUSED:
+            self.trouble = reason_of(error)
+        if failure in (Failure.DENIED, Failure.NO_MLFLOW, Failure.ARTIFACTS):
+            self.fault = sentence_of(failure, error, self._writer.tracking_uri)
+        self._tell()
+
+    def _let_go(self, path: Path) -> None:
+        if self._held.pop(path.name, None) is None and self.trouble is None:
+            return
+        if not self._held:
+            self.trouble = self.fault = None
+        self._tell()
+
+    def _tell(self) -> None:
+        self._spool.explain({name: held.reason for name, held in self._held.items()})
 
 
-def _is_refusal(error: Exception) -> bool:
-    """Whether MLflow answered and said no for good, as against being away, slow or full."""
-    from mlflow.exceptions import MlflowException
+def _keys(record: Record | None) -> set[str]:
+    """The runs that a record needs: its own and its study's."""
+    return set() if record is None else {record.content.get("key", "")} | _parents(record)
 
-    return isinstance(error, MlflowException) and error.error_code in (
-        "INVALID_PARAMETER_VALUE",
-        "BAD_REQUEST",
-        "RESOURCE_DOES_NOT_EXIST",
-    )
+
+def _parents(record: Record | None) -> set[str]:
+    parent = None if record is None else record.content.get("parent")
+    return {parent} if parent else set()

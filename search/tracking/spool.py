@@ -11,6 +11,7 @@ import shutil
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from search.safety.paths import below
 REFUSED = "refused"  # the folder of records that MLflow will never take, with the reasons
 _LOCK = "lock"
 _SERVER = "server"
+_REASONS = "reasons"
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ class Spool:
     def read(self, path: Path) -> Record:
         """One record."""
         fields = json.loads(path.read_text())
-        content = dict(fields["content"])
+        content: dict[str, Any] = _as_text(fields["content"])
         if files := content.get("files"):  # where the workspace lies now, which may have been moved
             spool, _, folder = Path(files).parts[-3:]
             content["files"] = str(below(self.folder.parent, spool, self.files.name, folder))
@@ -139,6 +141,28 @@ class Spool:
         if files := record.content.get("files"):
             shutil.rmtree(files, ignore_errors=True)
         record.path.unlink(missing_ok=True)
+
+    def explain(self, reasons: Mapping[str, str]) -> None:
+        """Keep why records wait, for whoever looks.
+
+        Args:
+            reasons: By the names of the records' files; the others wait for their turn.
+        """
+        with suppress(OSError):
+            if reasons:
+                write_whole(self.folder / _REASONS, json.dumps(reasons))
+            else:
+                (self.folder / _REASONS).unlink(missing_ok=True)
+
+    def send_again(self) -> int:
+        """Let the records wait once more that MLflow refused; how many they are."""
+        refused = sorted((self.folder / REFUSED).glob("*.json"))
+        for path in refused:
+            path.replace(self.folder / path.name)
+            path.with_suffix(".txt").unlink(missing_ok=True)
+        with suppress(OSError):
+            (self.folder / REFUSED).rmdir()
+        return len(refused)
 
     def set_aside(self, record: Record, reason: str) -> None:
         """Put a record that MLflow refuses for good out of the way, with the reason, and lose nothing."""
@@ -152,6 +176,25 @@ def waits_for(folder: Path) -> str:
     """The server that a spool's records wait for; "" if none do, or for the workspace's own store."""
     told = folder / _SERVER
     return told.read_text() if told.exists() and any(folder.glob("*.json")) else ""
+
+
+def reasons_of(folder: Path) -> list[str]:
+    """Why records of a spool wait, the most frequent reason first; [] where they wait for their turn."""
+    try:
+        held = json.loads((folder / _REASONS).read_text())
+    except (OSError, ValueError):
+        return []
+    waiting = Counter(reason for name, reason in held.items() if (folder / name).exists())
+    return [reason for reason, _ in waiting.most_common()]
+
+
+def _as_text(value: Any) -> Any:
+    """The same value with text that every store takes: no lone surrogates, no zero bytes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+    if isinstance(value, dict):
+        return {_as_text(key): _as_text(one) for key, one in value.items()}
+    return [_as_text(one) for one in value] if isinstance(value, list) else value
 
 
 def ended_keys(folder: Path, experiment: str) -> set[str]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from search.sqlite_files import sqlite_path, translated_errors
 from search.tracking import names
 from search.tracking.client import check_address, open_client
+from search.tracking.failures import ArtifactError, ConflictError
 from search.tracking.recorded import experiment_of
 from search.tracking.spool import Record
 
@@ -36,10 +37,6 @@ _FINAL = set(names.STATES) - {names.RUNNING}
 #: empty step, "." or "..").
 _REFUSED = re.compile(r"[^/\w.\- :]|^\.\.|(?<![^/])\.{0,2}(?![^/])")
 _LONGEST = 250  # letters of a param's name
-
-
-class ConflictError(Exception):
-    """A record contradicts what MLflow holds already; writing it again later changes nothing."""
 
 
 def prepare_store(tracking_uri: str, lock: Path) -> None:
@@ -118,6 +115,11 @@ class Writer:
             "close": self._close,
         }
         kinds[record.kind](record)
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's address."""
+        return self._uri
 
     def forget(self) -> None:
         """Remember nothing of the runs: after trouble, another machine may have been there."""
@@ -241,10 +243,13 @@ class Writer:
         """Log a folder's files, each under its own name."""
         run = self._run(record)
         folder = record.content.get("files")
-        if folder and Path(folder).exists():
-            self.client.log_artifacts(run, folder)
-        for name, text in record.content.get("texts", {}).items():
-            self.client.log_text(run, text, name)
+        try:
+            if folder and Path(folder).exists():
+                self.client.log_artifacts(run, folder)
+            for name, text in record.content.get("texts", {}).items():
+                self.client.log_text(run, text, name)
+        except Exception as error:
+            raise ArtifactError(f"files of {record.content['key']}") from error
         if record.kind == "files":
             self._log(run, record)
 
