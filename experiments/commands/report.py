@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from experiments.options import Force, TrackingUri, Workspace
-from spaces.errors import UserError
 
 PANEL = "Studies"
 
@@ -39,17 +38,11 @@ def command(
 
     place = Place.view(workspace)
     names = [name_of(experiment) for experiment in experiments]
-    folder = out or place.reports
-    try:
-        page = reports.build(
-            names,
-            tracking_uri or place.tracking_uri,
-            folder,
-            ui_url=ui_url,
-            force=force or out is None,
-        )
-    except OSError as error:
-        raise UserError(
-            f"the report cannot be written to {folder} ({error.strerror}): name another folder with --out"
-        ) from error
+    page = reports.build(
+        names,
+        tracking_uri or place.tracking_uri,
+        out or place.reports,
+        ui_url=ui_url,
+        force=force or out is None,
+    )
     typer.echo(f"Report: {page}")
