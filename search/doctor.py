@@ -21,6 +21,8 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from packaging.requirements import Requirement
 
+from search.datasets.checksums import CHECKSUMS, damaged_files
+from search.datasets.prepared import MANIFEST
 from search.execution.devices import cores, gpus
 from search.safety.import_path import safe_environment
 from search.safety.secrets import masked, masked_address
@@ -90,7 +92,7 @@ def examine(workspace: Workspace, storage: str | None, tracking: str | None, fix
             workspace, storage or workspace.storage_url, tracking or workspace.tracking_uri, not holder, fix
         )
         yield processes
-        for look in (_disk, _memory, _versions, _backend, _studies, _runs, _spool, _leftovers):
+        for look in (_disk, _memory, _versions, _backend, _studies, _runs, _spool, _cache, _leftovers):
             try:
                 yield from look(checkup)
             except Exception as error:
@@ -283,6 +285,18 @@ def _exclusive(url: str) -> Iterator[Callable[[str], AbstractContextManager[Any]
         return
     with contextlib.closing(open_storage(url)) as storage:
         yield storage.exclusive
+
+
+def _cache(checkup: Checkup) -> Iterator[Finding]:
+    """Prepared images: every file has the bytes that were written."""
+    entries = [manifest.parent for manifest in sorted(checkup.workspace.cache.glob(f"*/{MANIFEST}"))]
+    entries = [entry for entry in entries if (entry / CHECKSUMS).exists()]  # else of an earlier version
+    damaged = {entry: files for entry in entries if (files := damaged_files(entry))}
+    if not damaged:
+        yield Finding("prepared images", OK, f"{len(entries)} data sets, as they were written")
+    for entry, files in damaged.items():
+        detail = f"{entry.name} is damaged ({', '.join(files[:3])}); the next search makes it again"
+        yield checkup.mend("prepared images", detail, partial(shutil.rmtree, entry))
 
 
 def _leftovers(checkup: Checkup) -> Iterator[Finding]:

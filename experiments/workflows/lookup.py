@@ -13,6 +13,7 @@ from reports.records.store import (
     open_store,
 )
 from reports.records.study import load_study
+from search.datasets.checksums import damaged_files
 from search.datasets.prepared import MANIFEST, Part, Prepared
 from search.safety.secrets import masked_address
 from search.tracking import names
@@ -108,7 +109,8 @@ def cached(workspace: Workspace, tags: Mapping[str, str]) -> Prepared | None:
     """The prepared data with a study's digests, if the workspace still has them."""
     for manifest in sorted(workspace.cache.glob(f"**/{MANIFEST}")):
         data = Prepared.open(manifest.parent)
-        if (data.digest, data.split_digest) == (tags[names.DATA_DIGEST], tags[names.SPLIT_DIGEST]):
+        known = (tags[names.DATA_DIGEST], tags[names.SPLIT_DIGEST])
+        if (data.digest, data.split_digest) == known and not damaged_files(data.folder):
             return data
     return None
 

@@ -12,11 +12,12 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from search.datasets.checksums import CHECKSUMS, damaged_files, write_checksums
 from search.datasets.prepared import MANIFEST, Prepared
 from spaces.errors import UserError
 
@@ -31,12 +32,16 @@ def stamp_of(source_stamp: str, options: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def recall(cache: Path, stamp: str) -> Prepared | None:
-    """Return what the stamp led to before, if it is still there."""
+def recall(cache: Path, stamp: str, say: Callable[[str], None] = print) -> Prepared | None:
+    """Return what the stamp led to before, if it is still there and as it was written."""
     try:
         known = json.loads((cache / "stamps" / f"{stamp}.json").read_text(encoding="utf-8"))
         prepared = Prepared.open(cache / known["entry"])
     except (OSError, ValueError, KeyError, UserError):
+        return None
+    if damaged := damaged_files(prepared.folder):
+        if damaged != [CHECKSUMS]:  # else it is of an earlier version
+            say(f"data: {prepared.folder} is damaged ({', '.join(damaged[:3])}), and is made again")
         return None
     return replace(prepared, name=known["name"], source=known["source"], notes=tuple(known["notes"]))
 
@@ -45,9 +50,11 @@ def keep(cache: Path, staged: Prepared, stamp: str) -> Prepared:
     """Move a finished entry out of its staging folder to its final place, and remember the stamp."""
     content = f"{FORMAT}/{staged.digest}/{staged.split_digest}/{staged.audit['policy']}"
     final = cache / f"{staged.name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
-    with contextlib.suppress(
-        OSError
-    ):  # there already: another process, or the same images from another source
+    write_checksums(staged.folder)
+    if final.is_dir() and damaged_files(final):
+        with contextlib.suppress(OSError):  # whoever reads it still has it open
+            final.rename(staged.folder.parent / "damaged")
+    with contextlib.suppress(OSError):  # there: another process, or the same images from another source
         staged.folder.rename(final)
     if not (final / MANIFEST).is_file():
         raise UserError(f"The cache entry {final} is damaged: delete it and start again.")

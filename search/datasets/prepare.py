@@ -66,7 +66,7 @@ def prepare(
         options["classes"] = sorted(classes)
     reader = reader_for(source)
     stamp = store.stamp_of(reader.stamp(source), options)
-    known = store.recall(cache, stamp)
+    known = store.recall(cache, stamp, say)
     if known is not None:
         return known
     from search.datasets.assembly import assemble  # late: a start from the cache needs none of it

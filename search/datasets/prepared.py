@@ -59,11 +59,17 @@ class Part:
 
     @classmethod
     def open(cls, folder: Path) -> "Part":
-        """Map the arrays that `write` wrote."""
-        arrays: dict[str, Any] = {
-            field.name: np.load(folder / f"{field.name}.npy", mmap_mode="r", allow_pickle=False)
-            for field in fields(cls)
-        }
+        """Map the arrays that `write` wrote. Raises UserError where a file is missing, or cut short."""
+        try:
+            arrays: dict[str, Any] = {
+                field.name: np.load(folder / f"{field.name}.npy", mmap_mode="r", allow_pickle=False)
+                for field in fields(cls)
+            }
+        except (OSError, ValueError, EOFError) as error:
+            raise UserError(
+                f"the prepared images in {folder} are damaged ({error}): `candor doctor --fix` removes them, "
+                "and the next search makes them again"
+            ) from error
         return cls(**arrays)
 
 

@@ -169,7 +169,7 @@ class EvaluationResult:
 
 @dataclass(frozen=True)
 class Failed:
-    """The evaluation broke. kind: diverged, memory, disk, user or error."""
+    """The evaluation broke. kind: diverged, memory, disk, machine, user or error."""
 
     kind: str
     message: str

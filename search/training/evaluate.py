@@ -80,6 +80,8 @@ def run(pipe: Connection) -> None:
         send(pipe, Failed("diverged", str(error)))
     except UserError as error:
         send(pipe, Failed("user", str(error)))
+    except ImportError as error:  # of this machine, whatever the candidate is
+        send(pipe, Failed("machine", f"{type(error).__name__}: {error}", traceback.format_exc()))
     except MemoryError as error:
         send(pipe, Failed("memory", f"out of memory: {error}"))
     except Exception as error:

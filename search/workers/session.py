@@ -33,7 +33,7 @@ from search.execution.messages import (
     send,
 )
 from search.study.evaluation import ActiveEvaluation
-from search.study.retry import RetryPolicy
+from search.study.retry import BrokenStudy, RetryPolicy
 from search.study.stage import Stage
 from search.tracking import names
 from search.workers.claims import Claims
@@ -155,6 +155,8 @@ class ChildSession:
 def _after_failure(failed: Failed) -> EvaluationResult | Died:
     if failed.kind == "user":
         raise UserError(failed.message)
+    if failed.kind == "machine":
+        raise BrokenStudy(f"nothing can be evaluated on this machine until this is mended: {failed.message}")
     if failed.kind == "diverged":
         return EvaluationResult(names.DIVERGED, failed.message)
     cause = {"memory": Cause.MEMORY, "disk": Cause.DISK}.get(failed.kind, Cause.UNKNOWN)
@@ -175,6 +177,10 @@ def _after_death(child: Child, oom_kills: int) -> Died:
     ending = child.wait(10)
     if ending is None:
         return Died("the process closed its pipe and went on")
+    if ending.code == -signal.SIGBUS:  # a file that is mapped into memory has lost its end
+        raise BrokenStudy(
+            "a file was cut short while an evaluation read it, or a disk fails: `candor doctor` says which"
+        )
     if ending.code == -signal.SIGKILL and _oom_kills() > oom_kills:
         return Died(f"killed for want of memory at {ending.peak_mib:.0f} MiB", Cause.MEMORY)
     return Died(f"the process ended without a result: {ending}")
