@@ -47,7 +47,7 @@ def test_a_damaged_entry_is_made_again(
     workspace: Workspace, entry: Prepared, name: str, damage: object
 ) -> None:
     before = {path.name: np.load(path) for path in (entry.folder / "train").glob("*.npy")}
-    damage(entry.folder / name)  # type: ignore[operator]
+    damage(entry.folder / name)
     assert damaged_files(entry.folder) == [name]
     said: list[str] = []
     again = prepare(SOURCE, workspace.cache, say=said.append)
