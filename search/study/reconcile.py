@@ -13,10 +13,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.safety.secrets import masked
 from search.study._optuna_private import trial_id_of
-from search.study.storage import OWNER, Storage
+from search.study.storage import OWNER, SUSPECTS, Storage
 from search.tracking import names
 from search.tracking.recorded import (
     experiment_of,
+    forget_evaluations,
     recorded_evaluations,
     restore_deleted,
     study_is_there,
@@ -69,10 +70,13 @@ def reconcile(
         UserError: The evaluations are recorded in another MLflow, or Optuna has lost a stage that MLflow
             still holds.
     """
+    said: list[str] = []
+    experiment_id = experiment_of(client, study.experiment, study.study_id)
+    if experiment_id is not None and (suspects := _reopen_suspects(study, storage)):
+        forget_evaluations(client, experiment_id, study.study_id, suspects)
+        said.append(f"{_listed(suspects)} failed one after the other: tried again")
     trials = _trials(study, storage)
     over = {str(trial.user_attrs["key"]): trial for trial in trials if _is_recorded(trial)}
-    experiment_id = experiment_of(client, study.experiment, study.study_id)
-    said: list[str] = []
     recorded = {}
     if experiment_id is not None:
         recorded = recorded_evaluations(client, experiment_id, study.study_id)
@@ -106,6 +110,22 @@ def remember_address(study: StudyName, storage: Storage, address: str) -> None:
     """
     for number in _stage_ids(study, storage).values():
         storage.set_study_user_attr(number, TRACKING, address)
+
+
+def _reopen_suspects(study: StudyName, storage: Storage) -> list[str]:
+    """Let wait once more what failed when nothing worked any more: that was the machine's fault."""
+    reopened = []
+    for number in _stage_ids(study, storage).values():
+        suspects = storage.get_study_user_attrs(number).get(SUSPECTS) or []
+        failed = {
+            str(trial.user_attrs.get("key")): trial
+            for trial in storage.get_all_trials(number, deepcopy=False)
+            if trial.state == TrialState.FAIL and trial.user_attrs.get("key") in suspects
+        }
+        storage.reopen_trials([trial_id_of(trial) for trial in failed.values()])
+        storage.set_study_user_attr(number, SUSPECTS, [])
+        reopened += list(failed)
+    return reopened
 
 
 @dataclass(frozen=True)

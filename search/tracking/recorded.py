@@ -89,6 +89,21 @@ def restore_deleted(client: "MlflowClient", study: str, there: Collection[str]) 
     return sorted(restored)
 
 
+def forget_evaluations(client: "MlflowClient", experiment_id: str, study: str, keys: Collection[str]) -> None:
+    """Delete the runs of evaluations that are tried again, so that they are never restored.
+
+    Args:
+        client: MLflow's client.
+        experiment_id: MLflow's id of the experiment.
+        study: The study's id.
+        keys: Of the evaluations.
+    """
+    for run in _search(client, [experiment_id], {names.STUDY: study, names.KIND: names.EVALUATION_KIND}):
+        if run.data.tags.get(names.KEY) in keys:
+            client.set_tag(run.info.run_id, names.STUDY, f"tried again {study}")
+            client.delete_run(run.info.run_id)
+
+
 def restore_all(client: "MlflowClient", study: str) -> list[str]:
     """Restore every deleted run of a study, so that it can be removed with the others.
 

@@ -26,6 +26,7 @@ from search.execution.messages import (
 from search.study.evaluation import ActiveEvaluation
 from search.study.retry import BrokenStudy, RetryPolicy
 from search.study.stage import Stage
+from search.study.storage import SUSPECTS
 from search.tracking import names
 from search.workers.claims import Claims
 from search.workers.session import (
@@ -72,7 +73,7 @@ class Coordinator:
         self._forced = threading.Event()
         self._retry_policy = RetryPolicy(self._stopping, say)
         self._errors: list[Exception] = []
-        self._failures_in_a_row = 0
+        self._failed_in_a_row: list[str] = []  # keys
         self._lock = threading.Lock()
 
     @property
@@ -165,7 +166,7 @@ class Coordinator:
     def _pass_on(self, stage: Stage, evaluation: ActiveEvaluation, result: EvaluationResult) -> None:
         try:
             self._end(stage, evaluation, result)
-            self._count_failure(stage, result)
+            self._count_failure(stage, evaluation, result)
         except Exception as error:
             self._break_off(error)
 
@@ -181,14 +182,16 @@ class Coordinator:
         if result.state not in (STOPPED, LOST):
             shutil.rmtree(evaluation.task.folder, ignore_errors=True)
 
-    def _count_failure(self, stage: Stage, result: EvaluationResult) -> None:
+    def _count_failure(self, stage: Stage, evaluation: ActiveEvaluation, result: EvaluationResult) -> None:
+        """End a stage in which nothing works any more: the next start tries these evaluations again."""
         limit = stage.config.protocol.max_consecutive_failures
         with self._lock:
             if result.state == names.FAILED:
-                self._failures_in_a_row += 1
+                self._failed_in_a_row.append(evaluation.key)
             elif result.state in _TRAINED:
-                self._failures_in_a_row = 0
-            if self._failures_in_a_row >= limit:
+                self._failed_in_a_row.clear()
+            if len(self._failed_in_a_row) >= limit:
+                stage.study.set_user_attr(SUSPECTS, self._failed_in_a_row)
                 raise BrokenStudy(
                     f"{limit} evaluations failed one after the other; the last one: {result.reason}"
                 )

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from search.sqlite_files import sqlite_url
 from search.study.reconcile import Looks, StudyName, reconcile, remember_address
-from search.study.storage import Storage, open_storage
+from search.study.storage import SUSPECTS, Storage, open_storage
 from search.tracking import names
 from search.tracking.client import open_client
 from search.tracking.mlflow_schema import delete_for_good
@@ -177,3 +177,20 @@ def test_looks_go_on_where_they_were_though_mlflow_was_emptied(storage: Storage)
     looks.keep(3, "digest")
     assert looks.last() == (3, "digest")
     assert Looks(StudyName("pair", "another"), storage).last() == (0, "")
+
+
+def test_what_failed_when_nothing_worked_is_tried_again(client: MlflowClient, storage: Storage) -> None:
+    (frozen,) = storage.get_all_studies()
+    storage.set_study_user_attr(frozen._study_id, SUSPECTS, [KEYS[0], KEYS[3]])
+    failed = {trial.user_attrs["key"]: trial for trial in storage.get_all_trials(frozen._study_id)}[KEYS[3]]
+    storage.reopen_trials([failed._trial_id])
+    storage.end(failed._trial_id, {"state": names.FAILED}, TrialState.FAIL)
+    run = run_of(client, KEYS[3])
+    client.set_tag(run, names.STATE, names.FAILED)
+    (said,) = reconcile(STUDY, storage, client, address="")
+    assert "tried again" in said
+    expected = {key: TrialState.WAITING if key == KEYS[3] else TrialState.COMPLETE for key in KEYS}
+    assert states(storage) == expected
+    assert client.get_run(run).info.lifecycle_stage == "deleted"
+    assert reconcile(STUDY, storage, client, address="") == ()
+    assert states(storage) == expected
