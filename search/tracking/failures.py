@@ -6,6 +6,7 @@ another protocol answers otherwise; nothing is given up for that.
 
 from enum import Enum, auto
 
+from search.execution.atomic_files import disk_is_full
 from search.safety.secrets import masked, masked_address
 from spaces.errors import UnavailableError
 
@@ -45,8 +46,7 @@ def failure_of(error: Exception, *, local: bool) -> Failure:
     if isinstance(error, ConflictError):
         return Failure.REFUSED
     if isinstance(error, ArtifactError):
-        inner = failure_of(error.__cause__, local=local) if isinstance(error.__cause__, Exception) else None
-        return inner if inner in (Failure.DENIED, Failure.AWAY) else Failure.ARTIFACTS
+        return _of_files(error.__cause__, local)
     if isinstance(error, RestException):
         code = error.json.get("error_code")
         if code in _DENIALS:
@@ -59,6 +59,17 @@ def failure_of(error: Exception, *, local: bool) -> Failure:
     if isinstance(error, UnavailableError | DBAPIError | OSError) and not isinstance(error, UnicodeError):
         return Failure.AWAY
     return Failure.RECORD
+
+
+def _of_files(cause: BaseException | None, local: bool) -> Failure:
+    """A folder that cannot be written to has to be mended; a server that is away comes back by itself."""
+    if not isinstance(cause, Exception):
+        return Failure.ARTIFACTS
+    passes = disk_is_full(cause) or isinstance(cause, ConnectionError | TimeoutError)
+    if isinstance(cause, OSError) and cause.errno is not None and not passes:
+        return Failure.ARTIFACTS
+    inner = failure_of(cause, local=local)
+    return inner if inner in (Failure.DENIED, Failure.AWAY) else Failure.ARTIFACTS
 
 
 def _of_answer(error: Exception, local: bool) -> Failure:
