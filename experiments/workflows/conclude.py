@@ -1,6 +1,7 @@
 """The end of a study: its verdict frozen, its page kept, its champion registered."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ def conclude(
 ) -> tuple[str, ...]:
     """Freeze the verdict of a study that is over, count the look and log the page.
 
+    A study in rounds that ended before its first round was complete has no verdict and takes no look.
+
     Args:
         experiment: The experiment.
         context: Where and with what the study runs.
@@ -33,11 +36,15 @@ def conclude(
         The verdict's sentences; none where MLflow goes away meanwhile, and the next search concludes.
     """
     import reports
+    from reports.analysis import analyse
 
     own = (experiment.name, context.tracking, recorder.study_key)
     study = reports.load_study(*own)
     if not _confirmed(study).any():
         return (_nothing(study),)
+    analysis = analyse(study)
+    if analysis.decision and not analysis.verdict:
+        return analysis.sentences
     number, seen = _look(study, looks)
     looks.keep(number, seen)
     recorder.study_files({}, {names.LOOKS: str(number), names.SEEN: seen})
@@ -51,9 +58,18 @@ def conclude(
     )
     if delivery.drain(60):
         return ()
-    recorder.study_files({names.REPORT_HTML: reports.self_contained(*own)})
+    sentences = reports.sentences_of(*own)
+    recorder.study_files(
+        {names.REPORT_HTML: reports.self_contained(*own)}, {"mlflow.note.content": _note(sentences)}
+    )
     delivery.drain(60)
-    return (*reports.sentences_of(*own), *_trimmed(experiment, context, recorder.study_key, verdict))
+    return (*sentences, *_trimmed(experiment, context, recorder.study_key, verdict))
+
+
+def _note(sentences: Sequence[str]) -> str:
+    """What MLflow shows of the study: the report's sentences, in Markdown."""
+    points = "\n".join(f"- {sentence}" for sentence in sentences)
+    return f"{points}\n\n`report.html` shows the tables and figures behind it."
 
 
 def _trimmed(
