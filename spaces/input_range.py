@@ -1,11 +1,11 @@
-"""Whether a network is made for pixels from 0 to 255 or for those in [0, 1]: asked of itself.
+"""Whether a network is made for pixels from 0 to 255 or for those in [0, 1], found by a forward pass.
 
-Imports Keras: only processes that build networks may import this module.
+Imports Keras: only processes that build or open networks may import this module.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import keras
 import numpy as np
@@ -14,15 +14,19 @@ from numpy.typing import NDArray
 from spaces.shapes import Shape
 
 #: Networks are fed numbers that differ by about 1; pixels in [0, 1] divided by 255 differ by 1/255.
-_LEAST = 1 / 16
+_LEAST: Final = 1 / 16
 
 
 def takes_bytes(model: keras.Model, image_shape: Shape) -> bool:
-    """Whether images in [0, 1] would reach its first weights all but black, or all but the same.
+    """Say whether a network is made for pixels from 0 to 255.
 
-    However it scales (a layer, a function such as `preprocess_input`, a division, statistics of bytes): it
-    runs on noise in [0, 1] and on black, and what the first layer with weights to train reads of them is
-    compared. A model for whole numbers is one for bytes.
+    It is, if images in [0, 1] look almost constant to its first trainable layer, however it scales them: by
+    a layer, a function such as `preprocess_input`, an operator, or the statistics of a batch norm. A model
+    for whole numbers is made for bytes. A model that scales nothing counts as made for [0, 1].
+
+    Args:
+        model: a built network with one input.
+        image_shape: (height, width, channels) of its input.
     """
     if not keras.backend.is_float_dtype(model.inputs[0].dtype):
         return True
@@ -37,25 +41,39 @@ def takes_bytes(model: keras.Model, image_shape: Shape) -> bool:
     return bool(span.max() < _LEAST or (offset > span / _LEAST).all())
 
 
+class _Found(BaseException):
+    """Ends the forward pass once the first read is known. Keras rewrites what derives from Exception."""
+
+    def __init__(self, read: Any) -> None:
+        super().__init__()
+        self.read = read
+
+
 def _first_read(model: keras.Model, images: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """What the first layer with weights to train is called with; None if there is no such layer."""
-    reads: list[Any] = []
-    with _noting(reads):
-        model(images, training=False)
-    return keras.ops.convert_to_numpy(keras.ops.cast(reads[0], "float32")) if reads else None
+    try:
+        with _stopping_at_weights():
+            model(images, training=False)
+    except _Found as found:
+        return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(found.read, "float32")))
+    return None
 
 
 @contextmanager
-def _noting(reads: list[Any]) -> Iterator[None]:
-    """Keep the first thing that a layer with weights of its own is called with."""
+def _stopping_at_weights() -> Iterator[None]:
+    """Stop at the first layer that trains weights of its own.
+
+    A batch norm is passed through: its statistics are a way of scaling, and do nothing before training.
+    """
     call = keras.layers.Layer.__call__
 
-    def noted(self: Any, *args: Any, **options: Any) -> Any:
-        if not reads and args and self._trainable_variables and keras.ops.is_tensor(args[0]):
-            reads.append(args[0])
+    def stopping(self: Any, *args: Any, **options: Any) -> Any:
+        trains = self._trainable_variables and not isinstance(self, keras.layers.BatchNormalization)
+        if trains and args and keras.ops.is_tensor(args[0]):
+            raise _Found(args[0])
         return call(self, *args, **options)
 
-    keras.layers.Layer.__call__ = noted
+    keras.layers.Layer.__call__ = stopping
     try:
         yield
     finally:

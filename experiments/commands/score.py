@@ -35,6 +35,8 @@ def command(
     with without_chatter():
         found = score(file, name, place, tracking, typer.echo)
     known = "" if found.new else " (it is in the table already)"
+    if found.replaced:
+        known = " (this replaces its earlier row, for which the file was read in another way)"
     typer.echo(
         f"{found.label}: validation accuracy {found.accuracy:.1%}, 95% interval {found.low:.1%} to "
         f"{found.high:.1%} over {found.images:,} images{known}."

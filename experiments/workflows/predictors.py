@@ -13,7 +13,6 @@ from reports.records.predictions import Predictions, read_predictions
 from reports.records.store import MissingArtifactError
 from search.datasets.prepared import Part, Prepared
 from search.models.classifier import (
-    SUFFIX,
     Classifier,
     Labels,
     open_file,
@@ -21,7 +20,7 @@ from search.models.classifier import (
 )
 from search.models.images import Picture, stacked
 from search.models.predict import raw_probabilities
-from search.models.registry.references import Located, locate
+from search.models.registry.references import Located, locate, names_file
 from search.tracking import names
 from spaces.errors import UserError
 
@@ -39,8 +38,7 @@ class Side:
     @classmethod
     def of(cls, text: str, tracking_uri: str) -> "Side":
         """What a person named: a run id, a candor.key, a file, or a registered model's alias."""
-        file = text.endswith(SUFFIX)
-        if not file and ("/" in text or _RUN.fullmatch(text)):
+        if not names_file(text) and ("/" in text or _RUN.fullmatch(text)):
             return cls(text, find_evaluation(text, tracking_uri), None)
         return cls(text, None, locate(text, tracking_uri))
 
@@ -115,6 +113,8 @@ def predictions_of(
         )
         images = stacked((Picture("image", flat(image)) for image in images), classifier.image_shape)
     if not of_study:
+        fed = "divided by 255" if classifier.scale != 1 else "given as they are, from 0 to 255"
+        notes.append(f"The pixels for {classifier.name} were {fed}, by what its first layers do to them.")
         notes.append(
             f"Whether {classifier.name} was trained on some of these images is not known: if it was, its "
             f"number is "

@@ -1,8 +1,10 @@
 """A network ready to name what is in a picture: loaded safely, its input and output understood."""
 
 import json
+import re
+import textwrap
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 SUFFIX: Final = ".keras"
 _COLDEST, _HOTTEST = 1e-3, 1e3
 _LARGEST_LABELS: Final = 16 * 2**20  # bytes
+_LONGEST_REASON: Final = 240  # letters of what Keras says
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,8 @@ class Classifier:
         network: images (n, *image_shape) to probabilities (n, classes).
         labels: its classes and its temperature.
         image_shape: height, width, channels (1 or 3).
-        scale: what pixels from 0 to 255 are multiplied by before the network sees them; 1 where it
-            rescales them itself.
+        scale: what pixels from 0 to 255 are multiplied by before the network sees them: 1 where it is
+            made for bytes, 1/255 where it is made for [0, 1] (`spaces.input_range.takes_bytes`).
         name: what a person calls it.
     """
 
@@ -146,30 +149,91 @@ def load(path: Path, called: str) -> "keras.Model":
     Raises:
         UserError: If it is no model, broken, or asks to run code.
     """
+    if path.is_dir():
+        raise UserError(
+            f"{called} is a folder: give a {SUFFIX} file, as model.save('name{SUFFIX}') writes it"
+        )
     if not path.is_file():
         raise UserError(f"the model {called} does not exist: check the path")
     if path.suffix != SUFFIX:
         raise UserError(f"{called} is no {SUFFIX} file: save the model with model.save('name{SUFFIX}')")
     if not zipfile.is_zipfile(path):  # Keras would say that it does not exist
-        raise UserError(_refusal(called, "such a file is a zip archive, and this is none"))
-    keras_file.check(path, called)
+        raise UserError(_broken(called, "such a file is a zip archive, and this is none"))
     import keras
 
+    version = _written_by(path)
+    try:
+        keras_file.check(path, called)
+    except UserError as error:
+        if not _of_another_version(version, keras.__version__) or "code of its own" in str(error):
+            raise
+        reason = re.sub(
+            r"^is broken, or no Keras model \((.*)\): .*|: build .*", r"\1", _after(called, error)
+        )
+        raise UserError(_refusal(called, reason, version, keras.__version__)) from error
     try:
         return keras.saving.load_model(path, safe_mode=True, compile=False)
     except Exception as error:  # whatever a file from elsewhere makes Keras raise
-        raise UserError(_refusal(called, str(error))) from error
+        raise UserError(_refusal(called, str(error), version, keras.__version__)) from error
 
 
-def _refusal(called: str, reason: str) -> str:
+def _refusal(called: str, reason: str, version: str, own: str) -> str:
+    """Say why Keras `own` does not open a file that version `version` wrote ("" where that is unknown)."""
     if "safe_mode" in reason or "unsafe" in reason.lower() or "Lambda" in reason:
         return (
             f"{called} asks for code of its own to be run when it is loaded (a Lambda layer, say), which is "
             "refused: build it from Keras' layers alone"
         )
+    if _of_another_version(version, own):
+        return (
+            f"{called} was written by Keras {version}, and Keras {own}, which runs here, cannot open it "
+            f"({_first_sentence(reason)}): {_way_over(version, own)}"
+        )
     if "Could not locate" in reason or "register_keras_serializable" in reason:
         return f"{called} has a layer that is not one of Keras' own: build it from Keras' layers alone"
-    return f"{called} is broken, or no Keras model ({' '.join(reason.split())[:120]}): save or fetch it again"
+    return _broken(called, _first_sentence(reason))
+
+
+def _of_another_version(version: str, own: str) -> bool:
+    return bool(version) and version.split(".")[:2] != own.split(".")[:2]
+
+
+def _after(called: str, error: UserError) -> str:
+    return str(error).removeprefix(f"{called} ")
+
+
+def _broken(called: str, reason: str) -> str:
+    return f"{called} is broken, or no Keras model ({reason}): save or fetch it again"
+
+
+def _way_over(version: str, own: str) -> str:
+    """What brings a model from one version of Keras to another."""
+    if version.split(".")[0] != own.split(".")[0]:
+        return (
+            f"build the same network with Keras {own}, give it the old one's weights "
+            f"(set_weights(old.get_weights())), and save that with model.save('name{SUFFIX}')"
+        )
+    return (
+        f"open it where Keras {version} is installed and save it there under Keras {own}, or install "
+        f"keras=={version} beside Candor"
+    )
+
+
+def _written_by(path: Path) -> str:
+    """The version of Keras that wrote a file; "" where it does not say."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return str(json.loads(archive.read("metadata.json"))["keras_version"])
+    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
+        return ""
+
+
+def _first_sentence(reason: str) -> str:
+    """What Keras complained of first, as a whole sentence, without the configs that it repeats."""
+    said = " ".join(reason.rpartition("Exception encountered: ")[2].split())
+    first = re.split(r"(?<=[^.])\.(?= |$)| config=\{", said)[0]
+    short = first if len(first) <= _LONGEST_REASON else re.split(r":? [{\[(]", first)[0]
+    return textwrap.shorten(short, _LONGEST_REASON, placeholder=" ...") or "no reason is given"
 
 
 def as_classifier(network: "keras.Model", labels: Labels | None, called: str) -> Classifier:
@@ -194,7 +258,9 @@ def as_classifier(network: "keras.Model", labels: Labels | None, called: str) ->
             f"{called} tells {classes} classes apart, but {count} names were given "
             f"({', '.join(labels.class_names)}): name each class once, in the model's order"
         )
-    return Classifier(network, labels, shape, 1.0 if _rescales(network) else 1 / 255, called)
+    from spaces.input_range import takes_bytes  # late: it imports Keras
+
+    return Classifier(network, labels, shape, 1.0 if takes_bytes(network, shape) else 1 / 255, called)
 
 
 def _image_shape(network: "keras.Model", called: str) -> tuple[int, int, int]:
@@ -214,25 +280,11 @@ def _image_shape(network: "keras.Model", called: str) -> tuple[int, int, int]:
 
 def _classes(network: "keras.Model", called: str) -> int:
     shape = network.output_shape
-    if not isinstance(shape, tuple) or len(shape) != 2 or not shape[1] or shape[1] < 2:
+    if isinstance(shape, tuple) and len(shape) == 2 and shape[1] == 1:
+        raise UserError(
+            f"{called} ends in one number, such as a sigmoid unit: Candor needs a probability for each "
+            'class, of two or more. End it in Dense(2, activation="softmax") and train that'
+        )
+    if not isinstance(shape, tuple) or len(shape) != 2 or not shape[1]:
         raise UserError(f"{called} gives no probabilities of two classes or more: its output is {shape}")
     return int(shape[1])
-
-
-def _rescales(network: "keras.Model") -> bool:
-    """Whether it takes pixels from 0 to 255: says so by its type, or has a layer that rescales them.
-
-    Without either, the usual habit is assumed: pixels divided by 255.
-    """
-    import keras
-
-    if keras.backend.is_int_dtype(network.inputs[0].dtype):
-        return True
-    return any(
-        isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization) for layer in _layers(network)
-    )
-
-
-def _layers(network: "keras.Model") -> Sequence[Any]:
-    """Every layer, those of networks inside it too."""
-    return list(network._flatten_layers(include_self=False, recursive=True))

@@ -61,10 +61,10 @@ def export(
     if form not in FORMATS:
         raise UserError(f'"{form}" is no format: choose one of {", ".join(FORMATS)}')
     expected = raw_probabilities(classifier, images)
+    if (folder / f"model.{form}").exists() and (folder / f"model.{form}").samefile(source):
+        raise UserError(f"{source} is the model itself: name another folder to export it to")
     with OutputFolder(folder, force=force) as files:
         files.check((f"model.{form}", names.LABELS_JSON))
-        if (folder / f"model.{form}").exists() and (folder / f"model.{form}").samefile(source):
-            raise UserError(f"{source} is the model itself: name another folder to export it to")
         answer = {"keras": _to_keras, "onnx": _to_onnx}[form](classifier, source, files.path(f"model.{form}"))
         files.write(names.LABELS_JSON, classifier.labels.text(image_shape=classifier.image_shape))
     found = np.concatenate([answer(images[at : at + _BATCH]) for at in range(0, len(images), _BATCH)])

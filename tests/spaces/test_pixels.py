@@ -51,6 +51,25 @@ def test_a_network_says_which_pixels_it_is_made_for(scale: Callable[[Any], Any],
     assert takes_bytes(model, SHAPE) is expected
 
 
+@pytest.mark.parametrize(("mean", "variance", "expected"), [(128.0, 5000.0, True), (0.5, 0.08, False)])
+def test_the_statistics_of_a_first_batch_norm_tell(mean: float, variance: float, expected: bool) -> None:
+    """Nothing else scales, and the network was trained: its statistics are those of its pixels."""
+    images, norm = keras.Input(SHAPE), layers.BatchNormalization()
+    model = keras.Model(images, layers.Dense(4)(layers.Flatten()(norm(images))))
+    norm.set_weights([np.ones(3), np.zeros(3), np.full(3, mean), np.full(3, variance)])
+    assert takes_bytes(model, SHAPE) is expected
+
+
+def test_the_forward_pass_stops_at_the_first_weights_and_leaves_keras_as_it_was() -> None:
+    call = layers.Layer.__call__
+    images = keras.Input(SHAPE)
+    model = keras.Model(images, layers.Dense(4)(layers.Flatten()(layers.Rescaling(1 / 255)(images))))
+    model.trainable = False  # frozen weights are weights
+    assert takes_bytes(model, SHAPE)
+    assert layers.Layer.__call__ is call
+    assert model(np.zeros((1, *SHAPE), np.float32)).shape == (1, 4)
+
+
 def test_what_a_backbone_scales_itself_counts() -> None:
     """EfficientNet and ConvNeXt divide bytes inside; what hands them bytes takes [0, 1] itself."""
     for backbone in (keras.applications.EfficientNetB0, keras.applications.ConvNeXtTiny):

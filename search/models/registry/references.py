@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _RUN: Final = re.compile(r"[0-9a-f]{32}")
+#: How files of models end, Keras' and others': names of registered models do not end so.
+_FILE_SUFFIXES: Final = (
+    SUFFIX,
+    *(".h5", ".hdf5", ".weights", ".pb", ".tf", ".onnx", ".tflite", ".pt", ".pth", ".ckpt", ".safetensors"),
+    *(".json", ".pkl", ".joblib", ".zip"),
+)
 
 
 @dataclass(frozen=True)
@@ -54,13 +60,19 @@ def locate(reference: str, tracking_uri: str) -> Located:
 
     Keras gets to know what a hypermodel's model in MLflow needs; nothing is imported for a file.
     """
-    if reference.endswith(SUFFIX) or Path(reference).is_file():
+    if names_file(reference) or os.sep in reference:
         return Located(Path(reference), None, reference)
     if _RUN.fullmatch(reference):
         return _of_run(client_of(tracking_uri), reference)
     _check_exists(tracking_uri)
     registry = SqliteRegistry.open(tracking_uri)
     return _in_registry(registry or ClientRegistry(client_of(tracking_uri)), reference, tracking_uri)
+
+
+def names_file(reference: str) -> bool:
+    """Say whether a text names a model file, there or not, rather than a run or a registered model."""
+    path = Path(reference)
+    return path.is_file() or path.suffix.lower() in _FILE_SUFFIXES or reference.startswith((".", "~", os.sep))
 
 
 def _in_registry(registry: RegistryReader, reference: str, tracking_uri: str) -> Located:

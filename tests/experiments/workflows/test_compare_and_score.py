@@ -14,6 +14,7 @@ from experiments.workflows.score import score
 from reports.analysis import analyse
 from reports.rows import comparison_rows
 from reports.statistics import paired_difference
+from search.models.classifier import Labels
 from search.tracking import names
 from spaces.errors import UserError
 
@@ -110,3 +111,19 @@ def test_a_scored_model_is_one_row_however_often_and_changes_no_verdict(
     found = MlflowClient(trained.tracking).get_run(own.run_id.iloc[0])
     assert found.info.status == "FINISHED"
     assert np.isfinite(found.data.metrics["val_loss"])
+
+
+def test_a_file_whose_class_names_change_replaces_its_row(trained: Trained, tmp_path: Path) -> None:
+    """The names decide which output is which class: the table shows what was printed last, once."""
+    file = network(tmp_path / "renamed.keras", classes=7)
+    classes = trained.study().about["data"]["class_names"]
+    found = []
+    for names_of_file in (None, classes, classes[::-1], classes):
+        if names_of_file is not None:
+            (tmp_path / names.LABELS_JSON).write_text(Labels(tuple(names_of_file)).text())
+        found.append(score(file, "recorded", trained.workspace, trained.tracking, quiet))
+        rows = comparison_rows(analyse(trained.study()))
+        own = rows[(rows.stage == names.SCORED) & (rows.architecture == "renamed")]
+        assert list(own.val_accuracy) == [pytest.approx(found[-1].accuracy)]
+    assert [one.replaced for one in found] == [False, True, True, True]
+    assert found[0].accuracy == found[1].accuracy == found[3].accuracy != found[2].accuracy

@@ -110,6 +110,31 @@ def test_what_is_exported_answers_as_keras_does(
     assert Labels.read(tmp_path / "out" / "labels.json") == classifier.labels
 
 
+@pytest.mark.parametrize("form", ["keras", "onnx"])
+def test_a_file_in_the_place_of_the_folder_is_refused(
+    classifier: Classifier, network_file: Path, tmp_path: Path, form: str
+) -> None:
+    (tmp_path / "there").write_text("mine")
+    pixels = np.zeros((2, 24, 20, 1), np.uint8)
+    for folder in ("there", "there/below"):
+        with pytest.raises(UserError, match="cannot be used as a folder"):
+            export(classifier, network_file, form, tmp_path / folder, pixels)
+    assert (tmp_path / "there").read_text() == "mine"
+
+
+def test_a_model_is_not_exported_onto_itself(
+    classifier: Classifier, network_file: Path, tmp_path: Path
+) -> None:
+    """Neither by its own path nor through a link."""
+    own = tmp_path / "model.keras"
+    own.write_bytes(network_file.read_bytes())
+    (tmp_path / "link").symlink_to(tmp_path)
+    for folder in (tmp_path, tmp_path / "link"):
+        with pytest.raises(UserError, match="is the model itself"):
+            export(classifier, own, "keras", folder, np.zeros((2, 24, 20, 1), np.uint8))
+    assert own.read_bytes() == network_file.read_bytes()
+
+
 def test_an_unknown_format_is_refused(classifier: Classifier, network_file: Path, tmp_path: Path) -> None:
     """With those there are."""
     with pytest.raises(UserError, match="keras, onnx"):
