@@ -19,6 +19,12 @@ def command(
         Path | None, typer.Option("--out", help="Where to write. Default: audit/ in the workspace.")
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", help="So many images of each set.")] = None,
+    leaks: Annotated[
+        str,
+        typer.Option(
+            "--leaks", help="Training images like evaluation ones: purge-train, report (keep them) or refuse."
+        ),
+    ] = "purge-train",
     force: Force = False,
     workspace: Workspace = Path("runs"),
 ) -> None:
@@ -36,6 +42,12 @@ def command(
 
     place = Place.at(workspace)
     page = audit(
-        data, place.cache, out or place.folder / "audit", typer.echo, limit=limit, force=force or out is None
+        data,
+        place.cache,
+        out or place.folder / "audit",
+        typer.echo,
+        limit=limit,
+        leaks=leaks,
+        force=force or out is None,
     )
     typer.echo(f"Audit: {page}")

@@ -9,6 +9,7 @@ from experiments.schema.experiment import ExperimentConfig
 from experiments.workflows.context import RunContext
 from experiments.workflows.resolve import prepare_data, study_config
 from experiments.workflows.search import size, threads_for
+from search.datasets.part_checks import overview
 from search.execution.devices import environments
 from search.execution.fork_client import ForkServer
 from search.sqlite_files import is_absent
@@ -76,14 +77,17 @@ def _splits(config: StudyConfig) -> list[str]:
         lines.append(f"  {config.folds} folds of {train + validation:,} images, drawn anew by every seed")
     else:
         lines.append(f"  train {train - monitor:,}, monitor {monitor:,}, validation {validation:,}")
+    lines += overview(data.name, data.class_names, data.audit, data.notes)[1:]
     lines.append(f"  split digest {data.split_digest[:12]}")
     sealed = f"test {test:,}, sealed, digest {data.test_digest[:12]}" if data.test_digest else "no test part"
     return [*lines, f"  {sealed}"]
 
 
 def _space(config: StudyConfig, found: DryRun) -> list[str]:
-    shown = [_described(one, _varying(found)) for one in found.candidates[:_SHOWN]]
-    rest = len(found.candidates) - len(shown)
+    varying = _varying(found)
+    different = list(dict.fromkeys(_described(one, varying) for one in found.candidates))
+    shown = different[:_SHOWN]
+    rest = len(different) - len(shown)
     tail = [f"  and {rest} more"] if rest > 0 else []
     if config.cells:
         cells = len(config.cells) + (config.baseline is not None)

@@ -14,6 +14,7 @@ from experiments.workflows.conclude import conclude, report
 from experiments.workflows.context import RunContext
 from experiments.workflows.progress import Progress
 from experiments.workflows.resolve import prepare_data, study_config, study_facts
+from search.datasets.part_checks import overview
 from search.datasets.prepare import Prepared
 from search.execution.devices import cores, environments, gpus
 from search.execution.fork_client import ForkServer
@@ -251,8 +252,8 @@ def _introduce(study: Study, workers: int, progress: Progress) -> None:
     counts = ", ".join(f"{n:,} {part}" for part, n in data.counts.items())
     progress.say(f": {config.question}", config.experiment)
     progress.say(f"data: {data.name}, {counts} images of {size(data)}, {len(data.class_names)} classes")
-    for note in data.notes:
-        progress.say(f"  {note}")
+    for line in overview(data.name, data.class_names, data.audit, data.notes)[1:]:
+        progress.say(line)
     progress.say(
         f"study {config.study_id}: {workers} worker{'s' if workers > 1 else ''}, {config.precision}, "
         f"{config.threads} thread{'s' if config.threads > 1 else ''} each"

@@ -1,7 +1,7 @@
 """What zip and tar have in common: members checked first, then read in the order they lie in."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,6 +10,7 @@ from typing import Final
 from search.datasets.catalog import Catalogue, Raw
 from search.datasets.find_reader import TABLES, only_file, reader_for
 from search.datasets.layout import class_names, digest_of, place
+from search.datasets.left_out import Listing
 from search.datasets.path_names import printable
 from spaces.errors import UserError
 
@@ -67,10 +68,20 @@ def checked(archive: Path, name: str, size: int, offset: int, checksum: int | No
 
 
 def catalogue_of(
-    archive: Path, members: Sequence[Member], links: int, fetch: Callable[[Sequence[str]], Iterator[Raw]]
+    archive: Path,
+    members: Sequence[Member],
+    links: Mapping[str, str],
+    fetch: Callable[[Sequence[str]], Iterator[Raw]],
 ) -> Catalogue:
-    """Build the catalogue of an archive; `fetch` yields the members named, in that order."""
-    if not members:
+    """Build the catalogue of an archive.
+
+    Args:
+        archive: where it lies.
+        members: its files.
+        links: its links, which are not followed, path -> target.
+        fetch: yields the members named, in that order.
+    """
+    if not members and not links:
         raise UserError(f"{archive} is empty: expected a folder for each class, with images.")
     by_path = {member.path: member for member in members}
     table = only_file(by_path, TABLES)
@@ -85,9 +96,8 @@ def catalogue_of(
         raws = fetch([member.name for member in found])
         return {member.path: digest_of(raw) for member, raw in zip(found, raws, strict=True)}
 
-    placed, notes = place({member.path: member.size for member in members}, str(archive), contents)
-    if links:
-        notes.append(f"{links:,} links in the archive were not followed.")
+    listing = Listing({member.path: member.size for member in members}, links)
+    placed, notes = place(listing, str(archive), contents)
     of_row = [by_path[image.path] for image in placed]
 
     def fetch_rows(rows: Sequence[int]) -> Iterator[tuple[int, Raw]]:

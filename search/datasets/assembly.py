@@ -1,6 +1,7 @@
 """From decoded images to an entry of the cache: ordered by id, compared, split, digested."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from search.datasets.catalog import (
 from search.datasets.decode import Images
 from search.datasets.duplicates.groups import MOST, Duplicates, find_duplicates
 from search.datasets.duplicates.near import flat
+from search.datasets.part_checks import Members, check_classes, warnings
 from search.datasets.prepared import (
     AUDIT,
     DUPLICATES,
@@ -30,7 +32,6 @@ from search.datasets.prepared import (
     Prepared,
 )
 from search.datasets.splits import carve
-from spaces.errors import UserError
 
 CARVED: Final = 0.2  # share of train that becomes validation where the source has none
 
@@ -85,14 +86,17 @@ def assemble(
     """
     ordered = Ordered.of(catalogue, decoded)
     duplicates = find_duplicates(ordered.images, ordered.digests)
+    shows_nothing = flat(ordered.images)
     audit = {"policy": leaks} | findings(
-        ordered.roles, ordered.labels, duplicates, flat(ordered.images), catalogue.class_names
+        ordered.roles, ordered.labels, duplicates, shows_nothing, catalogue.class_names
     )
     if leaks == "refuse":
         refuse(audit, source)
-    parts, notes = _parts(ordered, duplicates.groups, seed, leaks)
-    _check_classes(ordered, parts, catalogue.class_names, source)
-    _write_parts(ordered, duplicates, parts, folder)
+    parts, groups, notes = _parts(ordered, duplicates, seed, leaks)
+    unread = Counter((role, label) for role, label, *_ in (name.split("/") for name, _ in decoded.broken))
+    members = Members(catalogue.class_names, ordered.labels, ordered.roles, parts, groups, unread)
+    check_classes(members, source)
+    _write_parts(ordered, duplicates, groups, parts, folder)
     prepared = Prepared(
         folder=folder,
         name=catalogue.name,
@@ -104,8 +108,15 @@ def assemble(
         digest=_digest(ordered, catalogue.class_names),
         split_digest=_hash(f"{part}/{name}" for part, name in zip(parts, ordered.ids, strict=True)),
         test_digest=_test_digest(ordered, catalogue.class_names),
-        notes=(*catalogue.notes, *decoded.notes, *notes, *_say_limits(duplicates)),
-        audit=audit | {"purged": int((parts == PURGED).sum())},
+        notes=(
+            *warnings(members, shows_nothing, ordered.images),
+            *catalogue.notes,
+            *decoded.notes,
+            *notes,
+            *_say_limits(duplicates),
+        ),
+        audit=audit | {"purged": int((parts == PURGED).sum()), "parts": members.table()},
+        bits=decoded.bits,
     )
     prepared.write()
     write_audit([Collection.of(prepared)], [], folder / AUDIT)
@@ -113,10 +124,12 @@ def assemble(
 
 
 def _parts(
-    ordered: Ordered, groups: NDArray[np.int64], seed: int, leaks: str
-) -> tuple[NDArray[np.str_], list[str]]:
-    """Return the part of each image (train, validation, test or purged) and what was done to get there."""
-    parts, notes = ordered.roles.astype("U16"), []
+    ordered: Ordered, duplicates: Duplicates, seed: int, leaks: str
+) -> tuple[NDArray[np.str_], NDArray[np.int64], list[str]]:
+    """Return the part of each image (train, validation, test or purged), the groups that stay together, and
+    what was done to get there.
+    """
+    parts, groups, notes = ordered.roles.astype("U16"), duplicates.groups, []
     purge = (parts == TRAIN) & np.isin(groups, groups[parts != TRAIN])
     if leaks == "purge-train" and purge.any():
         parts[purge] = PURGED
@@ -126,31 +139,35 @@ def _parts(
     if not (parts == VALIDATION).any():
         train = np.flatnonzero(parts == TRAIN)
         _, carved = carve(ordered.labels[train], groups[train], CARVED, seed, ordered.ids[train])
+        if leaks == "report" and _lopsided(ordered.labels[train], carved):
+            groups = duplicates.exact
+            _, carved = carve(ordered.labels[train], groups[train], CARVED, seed, ordered.ids[train])
+            notes.append(
+                "Look-alikes were split like other images, as leaks = 'report' asks: a class would have "
+                "too few validation images otherwise. Only images with equal pixels stay together."
+            )
         parts[train[carved]] = VALIDATION
         notes.append(f"{len(carved):,} validation images were carved from train ({CARVED:.0%}, seed {seed}).")
-    return parts, notes
+    return parts, groups, notes
 
 
-def _check_classes(
-    ordered: Ordered, parts: NDArray[np.str_], class_names: tuple[str, ...], source: str
+def _lopsided(labels: NDArray[np.int64], carved: NDArray[np.int64]) -> bool:
+    """Say whether some class, of more than one image, has less than half of its share among the carved."""
+    of_all, of_carved = np.bincount(labels), np.bincount(labels[carved], minlength=labels.max(initial=0) + 1)
+    return bool(((of_all > 1) & (of_carved < 0.5 * CARVED * of_all)).any())
+
+
+def _write_parts(
+    ordered: Ordered,
+    duplicates: Duplicates,
+    groups: NDArray[np.int64],
+    parts: NDArray[np.str_],
+    folder: Path,
 ) -> None:
-    """Raise UserError where a class has no training image, or validation has no image at all."""
-    left = np.bincount(ordered.labels[parts == TRAIN], minlength=len(class_names))
-    if not left.all():
-        raise UserError(
-            f"{source} has no training image left of the class {class_names[int(left.argmin())]!r}, once "
-            f"{int((parts == PURGED).sum()):,} duplicates of evaluation images are purged: give more images, "
-            f"or splits that do not repeat each other."
-        )
-    if not (parts == VALIDATION).any():
-        raise UserError(f"{source} has too few images to carve a validation part from train: give more.")
-
-
-def _write_parts(ordered: Ordered, duplicates: Duplicates, parts: NDArray[np.str_], folder: Path) -> None:
     has_twin = crossing(duplicates.groups, np.where(parts == PURGED, TRAIN, parts))
     for part in np.unique(parts).tolist():
         rows = np.flatnonzero(parts == part)
-        whole = Part(ordered.images, ordered.labels, ordered.ids, duplicates.groups, has_twin)
+        whole = Part(ordered.images, ordered.labels, ordered.ids, groups, has_twin)
         whole.write(rows, folder / FOLDERS[part])
     duplicates.write(folder / DUPLICATES)
 

@@ -21,7 +21,7 @@ from search.datasets.checksums import CHECKSUMS, damaged_files, write_checksums
 from search.datasets.prepared import MANIFEST, Prepared
 from spaces.errors import UserError
 
-FORMAT: Final = 5  # of the entries, and of how folders are read; a change makes all older ones unknown
+FORMAT: Final = 6  # of the entries, and of how folders are read; a change makes all older ones unknown
 _STAGING: Final = ".making-"
 _ABANDONED: Final = 24 * 3600.0  # seconds
 
@@ -48,7 +48,8 @@ def recall(cache: Path, stamp: str, say: Callable[[str], None] = print) -> Prepa
 
 def keep(cache: Path, staged: Prepared, stamp: str) -> Prepared:
     """Move a finished entry out of its staging folder to its final place, and remember the stamp."""
-    content = f"{FORMAT}/{staged.digest}/{staged.split_digest}/{staged.audit['policy']}"
+    content_of = (staged.digest, staged.split_digest, staged.test_digest, staged.audit["policy"], staged.bits)
+    content = "/".join(map(str, (FORMAT, *content_of)))
     final = cache / f"{staged.name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
     write_checksums(staged.folder)
     if final.is_dir() and damaged_files(final):

@@ -9,7 +9,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ from search.datasets.image_file import (
     decoded,
     size_of,
 )
+from search.datasets.pixel_range import depth_of
 from search.datasets.prepared import new_array
 from search.datasets.unreadable import leave_out
 from spaces.errors import UserError
@@ -41,13 +42,21 @@ Row = tuple[int, Decoded | str]  # the image, or why there is none
 class Images:
     """All images of a catalogue that could be decoded: `rows` of the catalogue, in the order of their ids.
 
-    `pixels`: uint8 (n, h, w, c), a memory map. `source_digests`: of the pixels before conversion.
+    Attributes:
+        rows: int64 (n,).
+        pixels: uint8 (n, h, w, c), a memory map.
+        source_digests: of the pixels before conversion.
+        notes: what was resized, converted or left out.
+        bits: that images of 16 bits a pixel really use; 16 where there are none.
+        broken: the images left out, (id, reason) each.
     """
 
     rows: NDArray[np.int64]
     pixels: NDArray[np.uint8]
     source_digests: tuple[bytes, ...]
     notes: tuple[str, ...]
+    bits: int = 16
+    broken: tuple[tuple[str, str], ...] = ()
 
 
 def decode(
@@ -76,38 +85,57 @@ def decode(
         warnings.simplefilter(
             "ignore"
         )  # Pillow's remarks on odd files, which are read or counted all the same
-        usual, colours = _usual(catalogue, rows)
-        size, depth = image_size or usual, channels or (3 if colours else 1)
+        usual = _usual(catalogue, rows)
+        size, depth = image_size or usual.size, channels or (3 if usual.coloured else 1)
         _check_memory(len(rows), (*size, depth), catalogue.name)
         shape = (len(rows), *size, depth)
         pixels: NDArray[np.uint8] = new_array(target, np.uint8, shape)
-        threads = 1 if usual[0] * usual[1] < _SMALL else (os.cpu_count() or 1)
+        threads = 1 if usual.size[0] * usual.size[1] < _SMALL else (os.cpu_count() or 1)
 
-        def reading(row: int, raw: Raw) -> Row:
-            try:
-                return row, decoded(raw, catalogue.ids[row], size, depth)
-            except BrokenImageError as error:
-                return row, str(error)
+        def read(wanted: Sequence[int], bits: int) -> Iterator[Row]:
+            def reading(row: int, raw: Raw) -> Row:
+                try:
+                    return row, decoded(raw, catalogue.ids[row], size, depth, bits)
+                except BrokenImageError as error:
+                    return row, str(error)
+
+            return _run(reading, catalogue.fetch(wanted), threads)
 
         in_order = sorted(rows, key=lambda row: catalogue.ids[row])
-        return _collect(catalogue, in_order, pixels, _run(reading, catalogue.fetch(in_order), threads))
+        images = _collect(catalogue, in_order, pixels, read)
+        said = () if image_size else usual.notes
+        return replace(images, notes=(*said, *images.notes))
 
 
 def _collect(
-    catalogue: Catalogue, rows: Sequence[int], pixels: NDArray[np.uint8], results: Iterable[Row]
+    catalogue: Catalogue,
+    rows: Sequence[int],
+    pixels: NDArray[np.uint8],
+    read: Callable[[Sequence[int], int], Iterator[Row]],
 ) -> Images:
-    """Put what was decoded where it belongs, and say what was broken or converted."""
+    """Put what was decoded where it belongs, and say what was broken or converted.
+
+    `read(rows, bits)` decodes. Images of 16 bits are read again where all of them use fewer.
+    """
     position = {row: index for index, row in enumerate(rows)}
     digests: list[bytes | None] = [None] * len(rows)
     broken: list[tuple[str, str]] = []
     found: Counter[tuple[tuple[int, int], str]] = Counter()
-    for row, result in results:
+    deep: dict[int, int] = {}  # row -> its brightest number
+    for row, result in read(rows, 16):
         if isinstance(result, str):
             broken.append((catalogue.ids[row], result))
             continue
         pixels[position[row]] = result.pixels
         digests[position[row]] = result.source_digest
         found[result.size, result.mode] += 1
+        if result.brightest is not None:
+            deep[row] = result.brightest
+    bits = depth_of(max(deep.values(), default=2**16 - 1), catalogue.name)
+    if bits != 16:
+        for row, result in read([row for row in rows if row in deep], bits):
+            if not isinstance(result, str):
+                pixels[position[row]] = result.pixels
     good = [index for index, digest in enumerate(digests) if digest is not None]
     for index, kept in enumerate(
         good
@@ -120,12 +148,28 @@ def _collect(
         rows=np.asarray(rows, dtype=np.int64)[good],
         pixels=pixels[: len(good)],
         source_digests=tuple(digest for digest in digests if digest is not None),
-        notes=(*notes, *_say_resized(found, (height, width)), *_say_modes(found, channels)),
+        notes=(
+            *notes,
+            *_say_resized(found, (height, width)),
+            *_say_modes(found, channels),
+            *_say_bits(deep, bits),
+        ),
+        bits=bits,
+        broken=tuple(sorted(broken)),
     )
 
 
-def _usual(catalogue: Catalogue, rows: Sequence[int]) -> tuple[tuple[int, int], bool]:
-    """Return the commonest (height, width), and whether most have colours, in a sample over all ids."""
+@dataclass(frozen=True)
+class _Usual:
+    """What most images of a set are like: (height, width), and whether they have colours."""
+
+    size: tuple[int, int]
+    coloured: bool
+    notes: tuple[str, ...]
+
+
+def _usual(catalogue: Catalogue, rows: Sequence[int]) -> _Usual:
+    """Look at a sample over all ids: the size that most have, else the median shape."""
     by_id = sorted(rows, key=lambda row: catalogue.ids[row])
     sample = by_id[:: max(1, len(by_id) // SAMPLED)]
     sizes: Counter[tuple[int, int]] = Counter()
@@ -138,8 +182,18 @@ def _usual(catalogue: Catalogue, rows: Sequence[int]) -> tuple[tuple[int, int], 
             continue  # counted when all are decoded
     if not sizes:
         raise UserError(f"{catalogue.name}: none of {len(sample)} images looked at can be read as an image.")
-    most = max(sizes.values())
-    return min(size for size, count in sizes.items() if count == most), 2 * colours > sizes.total()
+    count, total = max(sizes.values()), sizes.total()
+    size = min(one for one, times in sizes.items() if times == count)
+    notes: tuple[str, ...] = ()
+    if 2 * count < total:
+        height, width = (np.median([one[axis] for one in sizes.elements()]) for axis in (0, 1))
+        size = int(height), int(width)
+        notes = (
+            f"No size is that of most images ({len(sizes):,} sizes among {total:,} looked at): they are "
+            f"brought to the median shape, {size[1]}x{size[0]}. [data] "
+            "image_size = [height, width] asks for another.",
+        )
+    return _Usual(size, 2 * colours > total, notes)
 
 
 def _check_memory(count: int, shape: tuple[int, ...], name: str) -> None:
@@ -190,6 +244,16 @@ def _say_resized(found: Counter[tuple[tuple[int, int], str]], size: tuple[int, i
     return [
         f"{sizes.total():,} images were resized to {size[1]}x{size[0]} with Pillow's antialiased bilinear "
         f"filter, from {common}{more}."
+    ]
+
+
+def _say_bits(deep: dict[int, int], bits: int) -> list[str]:
+    """What was taken for white in images of 16 bits."""
+    if not deep:
+        return []
+    return [
+        f"{len(deep):,} images have 16 bits a channel and use numbers up to {max(deep.values()):,}: taken as "
+        f"{bits} bits, {2**bits - 1:,} for white."
     ]
 
 

@@ -2,7 +2,8 @@
 
 import hashlib
 import io
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from spaces.errors import UserError
 
 FORMATS: Final = ("JPEG", "PNG", "BMP", "WEBP", "PPM")
 MAX_PIXELS: Final = 50_000_000  # an image file with more is taken for a decompression bomb
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
 _TINT: Final = 8  # difference of channels, of 255, that compression alone brings into a gray image
 #: EXIF orientation -> what brings it upright.
 _TURNS: Final = {
@@ -37,12 +39,21 @@ class BrokenImageError(Exception):
 
 @dataclass(frozen=True)
 class Decoded:
-    """One image in the shape asked for, and what it was before."""
+    """One image in the shape asked for, and what it was before.
+
+    Attributes:
+        pixels: uint8 (height, width, channels).
+        source_digest: of the pixels before conversion.
+        size: (height, width) before.
+        mode: Pillow's name for its colours before.
+        brightest: the largest number of an image with 16 bits a pixel; None for all others.
+    """
 
     pixels: NDArray[np.uint8]
     source_digest: bytes
-    size: tuple[int, int]  # height, width
+    size: tuple[int, int]
     mode: str
+    brightest: int | None = None
 
 
 def size_of(raw: Raw, name: str) -> tuple[int, int]:
@@ -68,29 +79,58 @@ def coloured(raw: Raw, name: str) -> bool:
         with _opened(raw, name) as image:
             if image.mode[0] in "1LIF":
                 return False
-            pixels = np.asarray(plain(image).convert("RGB")).astype(np.int16)
+            deep = _deep_colours(raw)
+            if deep is None:
+                pixels = np.asarray(plain(image).convert("RGB")).astype(np.int16)
+            else:  # by the range that it uses: Pillow would leave 4 shades of ten bits
+                shades = deep[..., :3] * (255 / max(1, int(deep[..., :3].max())))
+                seen = deep[..., 3:] > 0 if deep.shape[2] == 4 else np.ones_like(deep[..., :1], np.bool_)
+                pixels = shades.astype(np.int16) * seen
     except _BROKEN as error:
         raise BrokenImageError(_reason(error)) from error
     return bool((pixels.max(axis=2) - pixels.min(axis=2)).max() > _TINT)
 
 
-def decoded(raw: Raw, name: str, size: tuple[int, int], channels: int) -> Decoded:
-    """Decode one image to (height, width, channels). Raises BrokenImageError, and UserError for a bomb."""
+def decoded(raw: Raw, name: str, size: tuple[int, int], channels: int, bits: int = 16) -> Decoded:
+    """Decode one image.
+
+    Args:
+        raw: the image as its source has it.
+        name: what it is called, for messages.
+        size: (height, width) to bring it to.
+        channels: 1 (gray) or 3 (RGB).
+        bits: how many bits a pixel of 16 bits really uses: one of `pixel_range.DEPTHS`.
+
+    Raises:
+        BrokenImageError: it is no image that can be read.
+        UserError: it claims too many pixels.
+    """
     try:
         with _opened(raw, name) as image:
-            return _converted(upright(image), size, channels)
+            deep = _deep_colours(raw)
+            found = _converted(upright(image), size, channels, bits)
+            if deep is None:
+                return found
+            if bits == 16:  # Pillow gives the upper eight bits of deep colours itself
+                return replace(found, brightest=int(deep.max()))
+            shallow = Image.fromarray((deep >> (bits - 8)).clip(0, 255).astype(np.uint8))
+            turn = _TURNS.get(_orientation(image))
+            shallow = shallow if turn is None else shallow.transpose(turn)
+            again = _converted(shallow, size, channels, bits)
+            return replace(found, pixels=again.pixels, brightest=int(deep.max()))
     except _BROKEN as error:
         raise BrokenImageError(_reason(error)) from error
 
 
-def plain(image: Image.Image) -> Image.Image:
+def plain(image: Image.Image, bits: int = 16) -> Image.Image:
     """Bring an image to eight bits a channel, with white behind what is transparent.
 
     When it converts, Pillow clips 16 bits at 255, and shows the colours of pixels that nobody sees: black
-    strokes on nothing become black on black.
+    strokes on nothing become black on black. `bits`: as in `decoded`.
     """
     if image.mode.startswith("I"):
-        return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+        numbers = np.asarray(image).astype(np.int64) >> (bits - 8)
+        return Image.fromarray(numbers.clip(0, 255).astype(np.uint8))
     if not (image.mode.endswith("A") or "transparency" in image.info):
         return image
     image = image.convert("RGBA")
@@ -145,23 +185,41 @@ def _bomb(name: str, pixels: str) -> UserError:
     )
 
 
-def _converted(image: Image.Image, size: tuple[int, int], channels: int) -> Decoded:
+def _deep_colours(raw: Raw) -> NDArray[np.uint16] | None:
+    """The pixels of a PNG with colours, or with transparency, of 16 bits a channel: Pillow halves them.
+
+    uint16 (height, width, 3 or 4), RGB or RGBA; None for every other image.
+    """
+    if not isinstance(raw, bytes) or raw[:8] != _PNG or raw[24] != 16 or raw[25] not in (2, 4, 6):
+        return None
+    import cv2
+
+    pixels = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
+        return None
+    order = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
+    return np.asarray(cv2.cvtColor(pixels, order))
+
+
+def _converted(image: Image.Image, size: tuple[int, int], channels: int, bits: int) -> Decoded:
     """Bring an image to the mode and size asked for (Pillow's antialiased bilinear filter)."""
     content = image.tobytes()
     shape = f"{image.width}x{image.height}{image.mode}".encode()
     digest = hashlib.blake2b(shape + content, digest_size=16).digest()
     found, mode, wanted = (image.height, image.width), image.mode, "L" if channels == 1 else "RGB"
-    shown = plain(image)
+    brightest = int(np.asarray(image).max()) if mode.startswith("I") else None
+    shown = plain(image, bits)
     if shown.mode != wanted:
         shown = shown.convert(wanted)
     if found != size:
         shown = shown.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     if shown is not image:
         content = shown.tobytes()
-    return Decoded(np.frombuffer(content, np.uint8).reshape(*size, channels), digest, found, mode)
+    return Decoded(np.frombuffer(content, np.uint8).reshape(*size, channels), digest, found, mode, brightest)
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "vanished while it was being read"
-    return " ".join(str(error).split())[:80] or type(error).__name__
+    said = re.sub(r" ?<[^<>]* at 0x[0-9a-f]+>", "", str(error))  # an address, other at each start
+    return " ".join(said.split())[:80] or type(error).__name__

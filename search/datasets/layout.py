@@ -17,8 +17,8 @@ from search.datasets.catalog import (
     VALIDATION,
     Raw,
 )
+from search.datasets.left_out import Listing, ask_about_splits, require_images, say_left_out
 from search.datasets.path_names import (
-    IMAGE_SUFFIXES,
     Placed,
     by_class_folder,
     by_role_folder,
@@ -37,42 +37,36 @@ def digest_of(raw: Raw) -> object:
     return hashlib.blake2b(raw).digest() if isinstance(raw, bytes) else raw
 
 
-def place(sizes: Mapping[str, int], where: str, contents: Contents) -> tuple[list[Placed], list[str]]:
-    """Give each image its role, class and id.
+def place(listing: Listing, where: str, contents: Contents) -> tuple[list[Placed], list[str]]:
+    """Give each image of a source its role, class and id.
 
     Args:
-        sizes: The size of each file, in bytes, by its path.
-        where: The source, for messages.
-        contents: Is asked about files that claim the same id.
+        listing: its files and links.
+        where: what it is called, for messages.
+        contents: is asked about files that claim the same id.
 
     Returns:
-        The images, sorted by id, and what was seen, in sentences.
+        The images, sorted by id, and sentences on the layout and on what was left out.
 
     Raises:
-        UserError: If no classes can be made out, it is unclear which folders are classes, two class folders
-            differ in case alone, or two different files claim the same id.
+        UserError: there are no images, no classes can be made out, it is unclear which folders are classes or
+            splits, two class folders differ in case alone, or two different files claim the same id.
     """
-    images = [path for path in sizes if is_image(path)]
-    others = len(sizes) - len(images)
-    if not images:
-        raise UserError(
-            f"{where} holds no images ({others:,} other files): expected a folder for each class, with "
-            f"files of type {', '.join(suffix[1:] for suffix in IMAGE_SUFFIXES)}."
-        )
-    placed = by_role_folder(images) or by_class_folder(images, where)
-    notes = [_say_layout(placed)]
-    if others:
-        notes.append(f"{others:,} files that are no images were ignored.")
-    if len(placed) < len(images):
-        outside = len(images) - len(placed)
-        notes.append(f"{outside:,} images lie outside the class folders and were ignored.")
+    require_images(listing, where)
+    images = [path for path in listing.sizes if is_image(path)]
+    placed = by_role_folder(images)
+    if placed:
+        ask_about_splits(images, placed, where)
+    else:
+        placed = by_class_folder(images, where)
+    notes = [_say_layout(placed), *say_left_out(listing, placed, where)]
     placed, overruled = _overrule_by_prefix(placed)
     notes += [
         f"{count:,} files named {prefix}* are {role} images by their names."
         for (prefix, role), count in overruled
     ]
     placed = _same_spelling(placed, where)
-    placed, copies = _without_copies(placed, sizes, contents, where)
+    placed, copies = _without_copies(placed, listing.sizes, contents, where)
     if copies:
         notes.append(f"{copies:,} files lie twice in the tree, byte by byte; the deeper ones were ignored.")
     return sorted(placed, key=lambda image: image.id), notes

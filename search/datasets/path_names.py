@@ -26,7 +26,7 @@ ROLE_FOLDERS: Final = {
     "test": TEST,
     "testing": TEST,
 }
-IMAGE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm")
+IMAGE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm", ".jfif", ".jpe")
 
 Parts: TypeAlias = tuple[str, ...]  # of a path: its folders and its file
 Held: TypeAlias = Mapping[Parts, set[Parts]]  # folder -> the folders in it; those alone that hold some
@@ -56,6 +56,12 @@ def is_hidden(path: str) -> bool:
 def is_image(path: str) -> bool:
     """Say whether a file is an image, by its name."""
     return path.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(path)
+
+
+def suffix_of(path: str) -> str:
+    """Return how a file's name ends, in small letters: ".gif", or "" where there is no dot."""
+    name = path.rsplit("/", 1)[-1]
+    return name[name.rindex(".") :].lower() if "." in name[1:] else ""
 
 
 def printable(name: str) -> str:

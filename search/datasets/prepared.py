@@ -96,6 +96,7 @@ class Prepared:
     `digest`: of classes, shape, ids, labels and pixels of every image. `split_digest`: of which image is in
     which part. `test_digest`: of the test images' pixels as the source has them and their labels, whatever
     the size asked for; None where there is no test part. `audit`: see `search.datasets.audit.findings`.
+    `bits`: that images of 16 bits a channel use (`search.datasets.pixel_range`), 16 where there are none.
     """
 
     folder: Path
@@ -110,6 +111,7 @@ class Prepared:
     test_digest: str | None
     notes: tuple[str, ...]
     audit: Mapping[str, Any]
+    bits: int = 16
 
     def train(self) -> Part:
         """Return the training part, after purging."""

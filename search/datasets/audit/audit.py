@@ -10,6 +10,7 @@ from search.datasets.audit.between_sets import compare
 from search.datasets.audit.collection import Collection
 from search.datasets.audit.files import PAGE, write_audit
 from search.datasets.audit.findings import sentences
+from search.datasets.part_checks import overview
 from search.datasets.prepare import prepare
 from search.datasets.prepared import Prepared
 from search.safety.output import OutputFolder
@@ -25,6 +26,7 @@ def audit(
     image_size: tuple[int, int] | None = None,
     channels: int | None = None,
     limit: int | None = None,
+    leaks: str = "purge-train",
     force: bool = False,
 ) -> Path:
     """Audit data sets, each alone and every two against each other, and write a page.
@@ -40,6 +42,8 @@ def audit(
         image_size: Height and width to resize to, in pixels; None for the size of most images.
         channels: 1 (gray) or 3 (RGB); None for what most images have.
         limit: The number of images to draw from each data set; None for all.
+        leaks: What becomes of training images with a duplicate in an evaluation part: "purge-train", "report"
+            or "refuse".
         force: Whether to overwrite files that Candor did not write.
 
     Returns:
@@ -52,7 +56,7 @@ def audit(
     if not sources:
         raise UserError("Nothing to audit: name at least one data set.")
     sets = [
-        prepare(source, cache, image_size=image_size, channels=channels, limit=limit, say=say)
+        prepare(source, cache, image_size=image_size, channels=channels, limit=limit, leaks=leaks, say=say)
         for source in sources
     ]
     collections = [Collection.of(_distinct(prepared, number, sets)) for number, prepared in enumerate(sets)]
@@ -64,6 +68,9 @@ def audit(
         write_audit(collections, pairs, Path(folder))
         files.take(Path(folder))
     for collection in collections:
+        data = collection.prepared
+        for line in overview(data.name, data.class_names, data.audit, data.notes):
+            say(line)
         for sentence in sentences(collection.prepared.audit, collection.prepared.name):
             say(sentence)
     for overlap in pairs:

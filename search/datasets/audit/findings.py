@@ -12,6 +12,7 @@ leaks             "validation_in_train", "test_in_train", "test_in_validation": 
 flat              role -> constant and nearly constant images
 classes           role -> class -> images;   missing_classes: role -> names
 policy, purged    the policy for leaks, and the training images it took out
+parts             part -> class -> images, once splits are decided
 """
 
 from collections.abc import Mapping, Sequence

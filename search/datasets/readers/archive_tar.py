@@ -38,14 +38,14 @@ def read(source: Source) -> Catalogue:
     return catalogue_of(path, members, links, fetch)
 
 
-def _members(path: Path) -> tuple[list[Member], dict[str, tarfile.TarInfo], int]:
+def _members(path: Path) -> tuple[list[Member], dict[str, tarfile.TarInfo], dict[str, str]]:
     """Return the files, what tarfile knows of each by its name (it would search for that), and the links.
 
     A hard link to a file that came before is that file under one more name, as it is in a folder.
     """
     members: list[Member] = []
     infos: dict[str, tarfile.TarInfo] = {}
-    links = 0
+    links: dict[str, str] = {}
     try:
         with tarfile.open(path) as archive:
             for info in archive:
@@ -57,7 +57,7 @@ def _members(path: Path) -> tuple[list[Member], dict[str, tarfile.TarInfo], int]
                     members.append(checked(path, info.name, file.size, file.offset))
                     infos[info.name] = file
                 elif not info.isdir():
-                    links += 1
+                    links[info.name.removeprefix("./")] = info.linkname
     except _DAMAGE as error:
         raise UserError(f"{path} cannot be read as a tar archive: {error}.") from error
     return members, infos, links

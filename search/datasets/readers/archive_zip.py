@@ -35,7 +35,7 @@ def read(source: Source) -> Catalogue:
     return catalogue_of(path, members, links, fetch)
 
 
-def _members(path: Path) -> tuple[list[Member], int]:
+def _members(path: Path) -> tuple[list[Member], dict[str, str]]:
     try:
         with zipfile.ZipFile(path) as archive:
             infos = [info for info in archive.infolist() if not info.is_dir()]
@@ -44,9 +44,10 @@ def _members(path: Path) -> tuple[list[Member], int]:
     locked = [info.filename for info in infos if info.flag_bits & _ENCRYPTED]
     if locked:
         raise UserError(f"{path} has {len(locked):,} encrypted members ({locked[0]}, ...): decrypt it first.")
-    files = [info for info in infos if not stat.S_ISLNK(info.external_attr >> 16)]
+    links = {info.filename: "" for info in infos if stat.S_ISLNK(info.external_attr >> 16)}
+    files = [info for info in infos if info.filename not in links]
     members = [checked(path, info.filename, info.file_size, info.header_offset, info.CRC) for info in files]
-    return members, len(infos) - len(files)
+    return members, links
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> Raw:

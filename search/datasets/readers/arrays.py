@@ -2,9 +2,10 @@
 
 import hashlib
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from search.datasets.catalog import (
 )
 from search.datasets.find_reader import stamp_of_file
 from search.datasets.layout import known_classes
+from search.datasets.pixel_range import as_bytes
 from spaces.errors import UserError
 
 SUFFIXES: Final = {
@@ -31,6 +33,8 @@ SUFFIXES: Final = {
 NAMES: Final = "class_names"
 
 Arrays = Mapping[str, NDArray[Any]]
+Label: TypeAlias = int | str
+Labels: TypeAlias = Sequence[Label]
 
 
 def accepts(source: Source) -> bool:
@@ -61,8 +65,9 @@ def read(source: Source) -> Catalogue:
     if not any(role == TRAIN for role, *_ in parts):
         raise UserError(f"{where} has no x_train. Received: {', '.join(sorted(arrays)) or 'nothing'}.")
     names = _class_names(arrays, parts, where)
+    pixels, notes = as_bytes([x for _, x, _ in parts], where)
     ids, roles, labels, images = [], [], [], []
-    for role, x, y in parts:
+    for (role, _, y), x in zip(parts, pixels, strict=True):
         ids += [f"{role}/{names[label]}/{row:07d}" for row, label in enumerate(y)]
         roles += [role] * len(y)
         labels += [names[label] for label in y]
@@ -76,16 +81,22 @@ def read(source: Source) -> Catalogue:
     name = Path(source).stem if isinstance(source, str | Path) else "arrays"
     ordered = known_classes(by_role, where)
     # The order of the arrays' own labels stays, so that class 3 is class 3.
-    kept = tuple(names[label] for label in sorted(names) if names[label] in ordered)
-    return Catalogue(name, tuple(ids), tuple(roles), tuple(labels), kept, fetch)
+    kept = tuple(name for name in names.values() if name in ordered)
+    return Catalogue(name, tuple(ids), tuple(roles), tuple(labels), kept, fetch, tuple(notes))
 
 
 def _named(source: object) -> Arrays:
     if isinstance(source, tuple) and len(source) == 2:
-        return {"x_train": np.asarray(source[0]), "y_train": np.asarray(source[1])}
+        return {"x_train": _array(source[0]), "y_train": _array(source[1])}
     if isinstance(source, Mapping):
-        return {str(key): np.asarray(value) for key, value in source.items()}
+        return {str(key): _array(value) for key, value in source.items()}
     raise UserError("Data given as a tuple must be a pair (images, labels).")
+
+
+def _array(values: object) -> NDArray[Any]:
+    """An array that holds its values: one of objects, such as a column of words, holds addresses."""
+    array = np.asarray(values)
+    return np.asarray(array.tolist()) if array.dtype == object else array
 
 
 def _loaded(path: Path) -> Arrays:
@@ -96,7 +107,7 @@ def _loaded(path: Path) -> Arrays:
         raise UserError(f"{path} cannot be read as an npz file of plain arrays: {error}.") from error
 
 
-def _part(arrays: Arrays, suffix: str, where: str) -> tuple[NDArray[np.uint8], list[int]]:
+def _part(arrays: Arrays, suffix: str, where: str) -> tuple[NDArray[Any], Labels]:
     if f"y_{suffix}" not in arrays:
         raise UserError(f"{where} has x_{suffix} without y_{suffix}.")
     x, y = arrays[f"x_{suffix}"], arrays[f"y_{suffix}"]
@@ -105,38 +116,71 @@ def _part(arrays: Arrays, suffix: str, where: str) -> tuple[NDArray[np.uint8], l
             f"{where}: x_{suffix} must have shape (n, h, w), (n, h, w, 1) or (n, h, w, 3). Received: "
             f"{x.shape}."
         )
-    if y.shape not in ((len(x),), (len(x), 1)) or not np.issubdtype(y.dtype, np.integer):
+    if y.shape in ((len(x),), (len(x), 1)):
+        if np.issubdtype(y.dtype, np.integer):
+            return x, [int(label) for label in y.ravel()]
+        words = y.ravel().tolist()
+        if words and all(isinstance(word, str | bytes) for word in words):
+            return x, [_text(word, where) for word in words]
+    raise UserError(
+        f"{where}: y_{suffix} must hold {len(x)} whole numbers, or class names, shape ({len(x)},). Received: "
+        f"{y.dtype} of shape {y.shape}{_hint(y)}."
+    )
+
+
+def _hint(y: NDArray[Any]) -> str:
+    """How labels of another kind become whole numbers."""
+    if y.ndim == 2 and y.shape[1] > 1:
+        return "; one-hot labels become whole numbers with argmax(axis=1)"
+    return "; floats such as 3.0 become whole numbers with astype(int)" if y.dtype.kind == "f" else ""
+
+
+def _text(name: object, where: str) -> str:
+    """A class name as text: numpy keeps those of h5 and pickle files as bytes."""
+    try:
+        return name.decode("utf-8") if isinstance(name, bytes) else str(name)
+    except UnicodeDecodeError as error:
         raise UserError(
-            f"{where}: y_{suffix} must hold {len(x)} whole numbers, shape ({len(x)},). Received: "
-            f"{y.dtype} of shape {y.shape}; one-hot labels become whole numbers with argmax(axis=1)."
-        )
-    return _as_bytes(x, f"{where}: x_{suffix}"), [int(label) for label in y.ravel()]
+            f"{where} has a class name that is no UTF-8, {name!r}: give {NAMES} as text."
+        ) from error
 
 
-def _as_bytes(x: NDArray[Any], where: str) -> NDArray[np.uint8]:
-    """Return uint8 pixels; floats up to 1 are taken for fractions of white."""
-    if x.dtype == np.uint8:
-        return x
-    if (
-        not np.issubdtype(x.dtype, np.number)
-        or not np.isfinite(x).all()
-        or x.min(initial=0) < 0
-        or x.max(initial=0) > 255
-    ):
+def _class_names(arrays: Arrays, parts: Sequence[tuple[str, Any, Labels]], where: str) -> dict[Label, str]:
+    """Return label -> name, in the order of the classes.
+
+    That is the order of `class_names` where there is one, else of the numbers, or of the alphabet.
+    """
+    labels = {label for _, _, y in parts for label in y}
+    words = {label for label in labels if isinstance(label, str)}
+    if words and words != labels:
         raise UserError(
-            f"{where} must hold numbers from 0 to 255, or floats from 0 to 1. Received: {x.dtype}."
+            f"{where} has class names for labels in one part and numbers in another: give one kind."
         )
-    scale = 255.0 if np.issubdtype(x.dtype, np.floating) and x.max(initial=0) <= 1 else 1.0
-    return np.asarray(np.rint(x * scale), dtype=np.uint8)
-
-
-def _class_names(arrays: Arrays, parts: Sequence[tuple[str, Any, list[int]]], where: str) -> dict[int, str]:
-    """Return label -> name: from `class_names` where there is one, else the number with leading zeros."""
-    found = sorted({label for _, _, y in parts for label in y})
-    if NAMES not in arrays:
+    given = _given_names(arrays, where)
+    if words:
+        if given is not None and not words <= set(given):
+            raise UserError(
+                f"{where} has a label that is not among its {NAMES}: {min(words - set(given))!r}; "
+                f"they are {', '.join(given[:10])}."
+            )
+        return {name: name for name in given or sorted(words)}
+    found = sorted(label for label in labels if isinstance(label, int))
+    if given is None:
         width = len(str(max(found, default=0)))
         return {label: f"{label:0{width}d}" for label in found}
-    given = [str(name) for name in arrays[NAMES].ravel()]
     if found and (found[0] < 0 or found[-1] >= len(given)):
         raise UserError(f"{where} has labels outside its {len(given)} {NAMES}: {found[0]} to {found[-1]}.")
     return dict(enumerate(given))
+
+
+def _given_names(arrays: Arrays, where: str) -> list[str] | None:
+    """The names in `class_names`, or None. Raises UserError where one comes twice."""
+    if NAMES not in arrays:
+        return None
+    given = [_text(name, where) for name in arrays[NAMES].ravel().tolist()]
+    twice = sorted(name for name, count in Counter(given).items() if count > 1)
+    if twice:
+        raise UserError(
+            f"{where} names the class {twice[0]!r} twice in {NAMES}: each class needs its own name."
+        )
+    return given

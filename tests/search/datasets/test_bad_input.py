@@ -227,7 +227,10 @@ def test_links_that_leave_the_folder_are_not_followed(tmp_path: Path) -> None:
     (data / "train/cat/loop").symlink_to(data)
     (data / "train/cat/within.png").symlink_to(data / "train/dog/0.png")
     found = prepared(data, tmp_path, leaks="report")
-    assert any(note.startswith("3 symbolic links") for note in found.notes)
+    said = next(note for note in found.notes if "links to folders" in note)
+    assert said.startswith("WARNING: 3 links to folders, or to elsewhere, were not followed: ")
+    assert f"train/emu -> {outside}" in said
+    assert any(note.startswith("WARNING: The folder train/emu is no class") for note in found.notes)
     assert "train/cat/within.png" in found.train().ids
     assert "train/cat/out.png" not in found.train().ids
 
@@ -238,7 +241,10 @@ def test_links_in_archives_are_not_followed(tmp_path: Path) -> None:
         link = zipfile.ZipInfo("train/cat/link.png")
         link.external_attr = 0o120777 << 16
         archive.writestr(link, "/etc/passwd")
-    assert any("1 links in the archive" in note for note in prepared(path, tmp_path).notes)
+    assert any(
+        "1 links to folders" in note and "train/cat/link.png" in note
+        for note in prepared(path, tmp_path).notes
+    )
 
 
 def test_files_that_vanish_while_they_are_read_count_as_unreadable(

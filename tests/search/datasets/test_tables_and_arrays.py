@@ -36,7 +36,7 @@ def fer_csv(path: Path, head: str = "emotion,pixels,Usage", extra: str = "") -> 
 def test_tables_of_fer_2013_say_their_splits(head: str, tmp_path: Path) -> None:
     data = prepare(fer_csv(tmp_path / "fer2013.csv", head), tmp_path / "cache", say=silent)
     assert data.counts == {"train": 70, "validation": 70, "test": 70}
-    assert data.class_names == ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+    assert data.class_names == ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
     assert data.image_shape == (12, 12, 1)
     row = data.train().ids.tolist().index("train/surprise/row-000052")
     assert data.class_names[data.train().labels[row]] == "surprise"
