@@ -1,4 +1,4 @@
-"""Nothing is lost without a word: what takes no part is named with the reason, near-misses are asked about."""
+"""Nothing is lost without a word: what is left out is named with its reason, near-misses are asked about."""
 
 from pathlib import Path
 
