@@ -76,7 +76,7 @@ def command(
     if json and csv:
         raise UserError("--json and --csv exclude each other: ask for one of them")
     labels = Labels(tuple(name.strip() for name in classes.split(","))) if classes else None
-    found = gather(pictures)
+    found = gather(pictures, lambda line: typer.echo(f"candor: {line}", err=True))
     tracking = tracking_uri or Place(workspace.resolve()).tracking_uri
     with without_chatter():
         classifier = open_model(model, tracking, labels)

@@ -84,6 +84,7 @@ def study_facts(
             "digest": data.digest,
             "split_digest": data.split_digest,
             "test_digest": data.test_digest,
+            "bits": data.bits,
             "notes": list(data.notes),
             "audit": dict(data.audit),
         },

@@ -2,6 +2,8 @@
 
 import base64
 import io
+import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import matplotlib as mpl
 import pandas as pd
 from markupsafe import Markup
+from matplotlib.text import Text
 
 from reports import columns, style
 from reports.analysis import Analysis
@@ -18,6 +21,7 @@ from reports.page.links import Links
 from reports.records.frames import each, records
 from reports.rows import PUBLISHED
 from reports.tables import Table
+from search.fonts import families_for
 from search.tracking import names
 
 #: Columns of running text.
@@ -146,10 +150,39 @@ _METADATA: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date
 
 
 def pictures(module: FigureModule, numbers: Any, kinds: Sequence[str], dpi: int = 160) -> dict[str, bytes]:
-    """PNG and SVG bytes by kind, the same for the same numbers."""
+    """PNG and SVG bytes by kind, the same for the same numbers and the same installed fonts.
+
+    Letters that the usual font lacks are drawn with an installed one that has them.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = _drawn(module, numbers, kinds, dpi, ())
+    lacking = frozenset(chr(int(code)) for one in caught for code in _NO_GLYPH.findall(str(one.message)))
+    for one in caught:
+        if not _NO_GLYPH.search(str(one.message)):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    others = families_for(lacking)[1:] if lacking else []
+    if not others:
+        return found
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what no font has was said already
+        return _drawn(module, numbers, kinds, dpi, others)
+
+
+#: What Matplotlib says of a letter that its font lacks.
+_NO_GLYPH = re.compile(r"Glyph (\d+) .*missing from")
+
+
+def _drawn(
+    module: FigureModule, numbers: Any, kinds: Sequence[str], dpi: int, families: Sequence[str]
+) -> dict[str, bytes]:
+    """The pictures, with fonts beside the usual one."""
     found = {}
-    with mpl.rc_context(style.RC):
+    usual = style.RC["font.family"]
+    with mpl.rc_context(style.RC | {"font.family": [usual, *families]}):
         figure = module.picture(numbers)
+        for text in figure.findobj(Text) if families else ():  # a figure sets its own look again
+            text.set_fontfamily([usual, *families])
         for kind in kinds:
             buffer = io.BytesIO()
             figure.savefig(buffer, format=kind, dpi=dpi, metadata=_METADATA[kind])

@@ -57,11 +57,17 @@ class _Prepared:
 def _prepared(classifier: Classifier, picture: Picture, faces: bool) -> _Prepared:
     try:
         if not faces:
-            return _Prepared(picture, (None,), (picture.pixels(classifier.image_shape),))
+            return _Prepared(
+                picture, (None,), (picture.pixels(classifier.image_shape, classifier.labels.bits),)
+            )
         upright = picture.upright()
         found = tuple(find_faces(upright))
         crops = (Picture(picture.name, face.crop(upright)) for face in found)
-        return _Prepared(picture, found, tuple(crop.pixels(classifier.image_shape) for crop in crops))
+        return _Prepared(
+            picture,
+            found,
+            tuple(crop.pixels(classifier.image_shape, classifier.labels.bits) for crop in crops),
+        )
     except UserError as error:
         return _Prepared(picture, mistake=str(error))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from search.datasets.pixel_range import DEPTHS
 from search.models import keras_file
 from search.tracking import names
 from spaces.errors import UserError
@@ -27,10 +28,17 @@ _LONGEST_REASON: Final = 240  # letters of what Keras says
 
 @dataclass(frozen=True)
 class Labels:
-    """What a model file does not say: the names of its classes, in order, and its temperature."""
+    """What a model file does not say.
+
+    Attributes:
+        class_names: in the order of its outputs.
+        temperature: what its logits are divided by.
+        bits: that images of 16 bits a channel used in its training data; None where that is not known.
+    """
 
     class_names: tuple[str, ...]
     temperature: float = 1.0
+    bits: int | None = None
 
     def __post_init__(self) -> None:
         """Raises UserError for a temperature that would turn answers round or make them no numbers."""
@@ -56,16 +64,20 @@ class Labels:
             if len(raw) > _LARGEST_LABELS:
                 raise ValueError("too large")
             known: Mapping[str, Any] = json.loads(raw)
-            listed, temperature = known["class_names"], known.get("temperature", 1.0)
+            listed, temperature, bits = known["class_names"], known.get("temperature", 1.0), known.get("bits")
             if not isinstance(listed, list) or not all(isinstance(one, str | int) for one in listed):
                 raise TypeError("no list of names")
-            return cls(tuple(map(str, listed)), float(temperature))
+            if bits not in (None, *DEPTHS):
+                raise ValueError("no depth of images")
+            return cls(tuple(map(str, listed)), float(temperature), bits)
         except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise UserError(f'{path} is no file of labels: it needs "class_names", a list') from error
 
     def text(self, **more: Any) -> str:
         """As JSON, with whatever else is to be known."""
         known = {"class_names": list(self.class_names), "temperature": self.temperature, **more}
+        if self.bits is not None:
+            known["bits"] = self.bits
         return json.dumps(known, indent=1, ensure_ascii=False)
 
 

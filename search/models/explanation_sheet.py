@@ -4,9 +4,10 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from search.models.classifier import Classifier
+from search.models.drawing import font_for
 from search.models.occlusion import importance, overlay
 from search.models.predict import probabilities
 
@@ -37,11 +38,11 @@ def sheet(classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np.
         _PAPER,
     )
     pen = ImageDraw.Draw(drawn)
-    pen.text((_LABEL, 6), "mean", fill=_INK, font=ImageFont.load_default(12))
-    pen.text((_LABEL + _SIDE + 6, 6), "surest first", fill=_INK, font=ImageFont.load_default(12))
+    pen.text((_LABEL, 6), "mean", fill=_INK, font=font_for("", 12))
+    pen.text((_LABEL + _SIDE + 6, 6), "surest first", fill=_INK, font=font_for("", 12))
     for number, name in enumerate(classifier.labels.class_names):
         top = _HEAD + number * row_height
-        pen.text((6, top + _SIDE // 2 - 8), name[:16], fill=_INK, font=ImageFont.load_default(14))
+        pen.text((6, top + _SIDE // 2 - 8), name[:16], fill=_INK, font=font_for(name, 14))
         surest = _surest(found, labels, number)
         if not len(surest):
             pen.text((_LABEL, top + _SIDE // 2 - 8), "none is recognised", fill=_INK)
@@ -53,7 +54,7 @@ def sheet(classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np.
         for place, (text, image, heat) in enumerate(tiles):
             left = _LABEL + place * (_SIDE + 6)
             drawn.paste(_tile(image, heat), (left, top))
-            pen.text((left + 2, top + _SIDE + 1), text, fill=_INK, font=ImageFont.load_default(11))
+            pen.text((left + 2, top + _SIDE + 1), text, fill=_INK, font=font_for(text, 11))
     return drawn
 
 

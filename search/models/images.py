@@ -1,7 +1,8 @@
 """Pictures as a person has them: files, folders, globs, standard input, arrays; of any size and mode."""
 
+import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from search.datasets.folder_files import files_of
 from search.datasets.image_file import (
     FORMATS,
     BrokenImageError,
@@ -18,11 +20,11 @@ from search.datasets.image_file import (
     size_of,
     upright,
 )
-from search.datasets.path_names import printable
+from search.datasets.path_names import IMAGE_SUFFIXES, is_hidden, is_image, printable, suffix_of
+from search.datasets.pixel_range import depth_of
 from spaces.errors import UserError
 
-#: Endings that are labelled for in a folder; a file that is named may have any.
-SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm")
+_ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 STANDARD_INPUT: Final = "-"
 
 
@@ -56,25 +58,29 @@ class Picture:
             return cls("image", np.asarray(_plain(image)))
         return cls("image", _checked(np.asarray(image)))
 
-    def pixels(self, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-        """The image upright and resized, in the colours asked for, as training images are prepared.
+    def pixels(self, shape: tuple[int, int, int], bits: int | None = None) -> NDArray[np.uint8]:
+        """Return it upright, resized and in the colours asked for, by the steps of the training images.
 
         Args:
-            shape: Height, width and channels.
+            shape: (height, width, channels).
+            bits: that images of 16 bits a channel use in the training data; None: by this one's own range.
 
         Returns:
-            Pixels, uint8 (height, width, channels).
+            uint8, of that shape.
 
         Raises:
-            UserError: If it is no image.
+            UserError: it is no image that can be read.
         """
         height, width, channels = shape
         try:
-            return decoded(self.raw, self.name, (height, width), channels).pixels
+            found = decoded(self.raw, self.name, (height, width), channels, bits or 16)
+            if bits is None and found.brightest is not None:
+                own = depth_of(found.brightest, self.name)
+                found = decoded(self.raw, self.name, (height, width), channels, own)
+            return found.pixels
         except BrokenImageError as error:
-            reason = str(error).partition(" <")[0]  # Pillow's "cannot identify image file <_io.BytesIO ...>"
             raise UserError(
-                f"{self.name} is no image that can be read ({reason}): give a file in one of the formats "
+                f"{self.name} is no image that can be read ({error}): give a file in one of the formats "
                 f"{', '.join(FORMATS)}"
             ) from error
 
@@ -94,66 +100,98 @@ class Picture:
         return self.pixels((height, width, 3))
 
 
-def gather(arguments: Sequence[str]) -> Iterator[Picture]:
-    """The pictures that the arguments of a command name, each once, in their order.
+def gather(arguments: Sequence[str], say: Callable[[str], None] = lambda _: None) -> Iterator[Picture]:
+    """Find the pictures that the arguments of a command name, each once, in their order.
+
+    Folders and patterns take the files that a training set would take: no hidden ones, no copies of macOS,
+    and no links that leave a folder. A file that is named may be called anything.
 
     Args:
-        arguments: Files, folders (with the folders below), globs, or "-" for one on standard input.
+        arguments: a file, a folder (with the folders in it), a pattern, or "-" for one on standard input.
+        say: takes a line for each folder or pattern of which something was left out.
 
     Raises:
-        UserError: If one of them names nothing.
+        UserError: one of them names nothing.
     """
     seen: set[str] = set()
     for argument in arguments:
         if argument == STANDARD_INPUT:
             yield Picture("standard input", _standard_input())
             continue
-        for path in _files(argument):
+        for path in _files(argument, say):
             if str(path) not in seen:
                 seen.add(str(path))
                 yield Picture(printable(str(path)), _read(path))
 
 
-def stacked(pictures: Iterable[Picture], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """All pictures in one array.
-
-    Args:
-        pictures: The pictures.
-        shape: Height, width and channels.
-
-    Returns:
-        Pixels, uint8 (pictures, height, width, channels).
-    """
-    images = [picture.pixels(shape) for picture in pictures]
+def stacked(
+    pictures: Iterable[Picture], shape: tuple[int, int, int], bits: int | None = None
+) -> NDArray[np.uint8]:
+    """Return all pictures in one array, uint8 (pictures, height, width, channels); `bits` as in `pixels`."""
+    images = [picture.pixels(shape, bits) for picture in pictures]
     return np.stack(images) if images else np.zeros((0, *shape), np.uint8)
 
 
-def _files(argument: str) -> list[Path]:
+def _files(argument: str, say: Callable[[str], None]) -> list[Path]:
     path = Path(argument)
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-        if not found:
-            raise UserError(f"the folder {argument} holds no images ({', '.join(SUFFIXES)})")
-        return found
+        return _of_folder(path, say)
     if path.exists():
         return [path]
-    found = sorted(p for p in _matching(argument) if p.is_file())
+    if _ADDRESS.match(argument):
+        raise UserError(_about_address(argument))
+    if not any(sign in argument for sign in "*?["):
+        raise UserError(f"{argument} does not exist: check the path")
+    return _matching(argument, say)
+
+
+def _about_address(address: str) -> str:
+    return f"{address} is an address, and pictures are files: curl -s {address} | candor predict -"
+
+
+def _of_folder(folder: Path, say: Callable[[str], None]) -> list[Path]:
+    """The images in a folder and below, listed as for a training set."""
+    files, links = files_of(folder.resolve())
+    found = sorted(Path(path) for path in files if is_image(path))
+    others = [path for path in files if not is_image(path) and not is_hidden(path)]
+    left = [f"{len(others):,} files that are no images by their names"] if others else []
+    left += [f"{len(links):,} links to folders or elsewhere"] if links else []
     if not found:
-        pattern = any(sign in argument for sign in "*?[")
-        raise UserError(f"{argument} {'matches no file' if pattern else 'does not exist'}: check the path")
+        there = f", but {' and '.join(left)}" if left else ""
+        raise UserError(f"the folder {folder} holds no images ({', '.join(IMAGE_SUFFIXES)}){there}")
+    if left:
+        say(f"{folder}: {' and '.join(left)} left out")
+    return [folder / path for path in found]
+
+
+def _matching(pattern: str, say: Callable[[str], None]) -> list[Path]:
+    """Files that a pattern names, which the shell has not replaced by them.
+
+    A pattern that ends in a suffix of its own, such as *.dat, takes files of that suffix.
+    """
+    parts = Path(pattern).parts
+    depth = next(number for number, part in enumerate(parts) if any(sign in part for sign in "*?["))
+    base = Path(*parts[:depth])
+    matches = sorted(path for path in base.glob(str(Path(*parts[depth:]))) if path.is_file())
+    shown = [path for path in matches if not is_hidden(path.relative_to(base).as_posix())]
+    suffix = suffix_of(parts[-1])
+    named = bool(suffix) and not any(sign in suffix for sign in "*?[")
+    found = [path for path in shown if named or is_image(path.name)]
+    left = len(matches) - len(found)
+    if not found:
+        other = f": of the {left:,} files that it does match, none is an image by its name" if left else ""
+        raise UserError(f"{pattern} matches no file{other or ': check the path'}")
+    if left:
+        say(f"{pattern}: {left:,} files that are hidden, or no images by their names, left out")
     return found
-
-
-def _matching(pattern: str) -> Iterator[Path]:
-    """Files that a pattern names, which the shell has not replaced by them."""
-    anchor = Path(pattern).anchor
-    return Path(anchor or ".").glob(pattern.removeprefix(anchor))
 
 
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
+        if _ADDRESS.match(str(path).replace(":/", "://", 1)):
+            raise UserError(_about_address(str(path).replace(":/", "://", 1))) from error
         raise UserError(f"{path} cannot be read ({error.strerror}): check the path") from error
 
 

@@ -64,7 +64,7 @@ def predict_emotions(model: "Classifier | keras.Model | str", images: Iterable[A
     """
     classifier = classifier_of(model)
     pictures = [Picture.of(image) for image in images]
-    found = probabilities(classifier, stacked(pictures, classifier.image_shape))
+    found = probabilities(classifier, stacked(pictures, classifier.image_shape, classifier.labels.bits))
     return [prediction(classifier, picture.name, row) for picture, row in zip(pictures, found, strict=True)]
 
 

@@ -152,5 +152,6 @@ def labels_of_run(client: "MlflowClient", run_id: str) -> Labels:
     """The class names of a run's study, and the run's own temperature."""
     run = client.get_run(run_id)
     study = Path(client.download_artifacts(run.data.tags["mlflow.parentRunId"], names.STUDY_JSON))
-    classes = json.loads(study.read_text(encoding="utf-8"))["data"]["class_names"]
-    return Labels(tuple(classes), run.data.metrics.get(names.TEMPERATURE, 1.0))
+    data = json.loads(study.read_text(encoding="utf-8"))["data"]
+    temperature = run.data.metrics.get(names.TEMPERATURE, 1.0)
+    return Labels(tuple(data["class_names"]), temperature, data.get("bits"))

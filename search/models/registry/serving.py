@@ -66,6 +66,7 @@ class ImageClassifier(PythonModel):  # type: ignore[misc]
         self._network = _in_float32(network)
         self._classes = labels["class_names"]
         self._temperature = labels["temperature"]
+        self._bits = labels.get("bits", 16)  # that training images of 16 bits a channel used
 
     def predict(
         self, context: Any, model_input: list[Any], params: dict[str, Any] | None = None
@@ -101,10 +102,10 @@ class ImageClassifier(PythonModel):  # type: ignore[misc]
         height, width, channels = self._network.input_shape[1:]
         try:
             picture = _from_file(image) if isinstance(image, str) else _from_numbers(image)
-            return _shaped(picture, (width, height), channels)
+            return _shaped(picture, (width, height), channels, self._bits)
         except _MALFORMED as error:
             raise Refused(
-                f"image {number} of the request is none: {str(error)[:200]}; send the base64 text of a "
+                f"image {number} of the request is none: {_reason(error)[:200]}; send the base64 text of a "
                 f"{', '.join(_FORMATS)} file, or its pixels, height x width (x 1 or 3), from 0 to 255"
             ) from error
 
@@ -120,6 +121,11 @@ def _in_float32(network: Any) -> Any:
     same = keras.saving.deserialize_keras_object(json.loads(plain), safe_mode=True)
     same.set_weights([weights.astype("float32") for weights in network.get_weights()])
     return same
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the address in memory that Pillow names."""
+    return re.sub(r" ?<[^<>]* at 0x[0-9a-f]+>", "", str(error))
 
 
 def _batch(height: int, width: int) -> int:
@@ -161,11 +167,13 @@ def _from_numbers(image: Any) -> Image.Image:
     return Image.fromarray(pixels.round().astype(np.uint8))
 
 
-def _shaped(image: Image.Image, size: tuple[int, int], channels: int) -> np.ndarray:
+def _shaped(image: Image.Image, size: tuple[int, int], channels: int, bits: int = 16) -> np.ndarray:
     """Converted and resized as the training images were: uint8 (height, width, channels)."""
     wanted = "L" if channels == 1 else "RGB"
     if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip at 255
-        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+        image = Image.fromarray(
+            (np.asarray(image).astype(np.int64) >> (bits - 8)).clip(0, 255).astype(np.uint8)
+        )
     if image.mode.endswith("A") or "transparency" in image.info:  # or black strokes become black on black
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

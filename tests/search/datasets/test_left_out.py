@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from small_pictures import encoded, in_folder, in_zip, packed, pictures, silent, tree
 
 from search.datasets.folder_files import files_of
 from search.datasets.left_out import _one_slip_apart
 from search.datasets.part_checks import overview
 from search.datasets.prepare import Prepared, prepare
 from spaces.errors import UserError
+from tests.support.small_pictures import encoded, in_folder, in_zip, packed, pictures, silent, tree
 
 
 def prepared(source: object, tmp_path: Path) -> Prepared:

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from small_pictures import encoded, in_folder, pictures, silent, tree
 
 from search.datasets.prepare import Prepared, prepare
 from spaces.errors import UserError
+from tests.support.small_pictures import encoded, in_folder, pictures, silent, tree
 
 
 def prepared(source: object, tmp_path: Path, leaks: str = "purge-train") -> Prepared:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from small_pictures import encoded, in_folder, pictures, silent, tree
 
 from search.datasets.image_file import decoded
 from search.datasets.prepare import Prepared, prepare
 from search.datasets.readers import arrays
 from spaces.errors import UserError
+from tests.support.small_pictures import encoded, in_folder, pictures, silent, tree
 
 LABELS = np.arange(60) % 3
 BYTES = pictures(60)
