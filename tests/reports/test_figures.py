@@ -220,3 +220,35 @@ def test_a_calibration_error_lies_in_its_interval(joint: Analysis) -> None:
         runs = joint.runs_of(next(name for name, label in joint.labels.items() if label == curve.label))
         assert curve.error == pytest.approx(runs.ece.mean(), abs=1e-4)
         assert curve.error_low < curve.error < curve.error_high
+
+
+def test_letters_of_every_script_are_drawn_or_said_once_and_warn_nobody(
+    joint: Analysis, recwarn: pytest.WarningsRecorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No font has a letter of a private plane: one sentence, whatever the number of figures."""
+    recall = load_figure("recall")
+    numbers = recall.compute(joint)
+    foreign = numbers._replace(classes=("\U0010fe01", *numbers.classes[1:]))
+    for _ in range(2):
+        assert views.pictures(recall, foreign, ("png", "svg")).keys() == {"png", "svg"}
+    assert capsys.readouterr().err.count("no installed font has the letters \U0010fe01") == 1
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
+
+
+def test_a_letter_that_another_installed_font_has_is_drawn_with_that(
+    joint: Analysis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the name of the font changes: what is asked for is asked of it."""
+    asked: list[frozenset[str]] = []
+
+    def families(letters: frozenset[str]) -> list[str]:
+        asked.append(letters)
+        return ["DejaVu Sans", "DejaVu Serif"]
+
+    monkeypatch.setattr(views, "families_for", families)
+    recall = load_figure("recall")
+    numbers = recall.compute(joint)
+    foreign = numbers._replace(classes=("猫 cat", *numbers.classes[1:]))
+    usual, with_another = (views.pictures(recall, one, ("png",))["png"] for one in (numbers, foreign))
+    assert asked == [frozenset("猫")]
+    assert usual != with_another
