@@ -28,22 +28,15 @@ def command(
         typer.Exit: With 1, if something is wrong and not mended.
     """
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
+    from experiments.table_output import print_table
     from search.doctor import WRONG, examine
     from search.workspace import Workspace as Place
 
     colours = {"ok": "green", "note": "yellow", "wrong": "bold red", "mended": "cyan"}
-    table = Table(box=None, header_style="bold", padding=(0, 2))
-    for column in ("", "verdict", "found"):
-        table.add_column(column)
-    folder = workspace.resolve()
-    place = Place(folder) if folder.is_dir() else Place.at(workspace)  # it may be what is to be looked at
-    findings = list(examine(place, storage, tracking_uri, fix))
-    for finding in findings:
-        verdict = Text(finding.verdict, style=colours[finding.verdict])
-        table.add_row(finding.subject, verdict, Text(finding.detail))
-    Console().print(table)
+    findings = list(examine(Place.at(workspace), storage, tracking_uri, fix))
+    rows = [(one.subject, Text(one.verdict, style=colours[one.verdict]), one.detail) for one in findings]
+    print_table(Console(), ("", "verdict", "found"), rows)
     if any(finding.verdict == WRONG for finding in findings):
         raise typer.Exit(1)

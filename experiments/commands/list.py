@@ -6,19 +6,15 @@ PANEL = "Studies"
 def command() -> None:
     """Show the experiments and the families, with their questions."""
     from rich.console import Console
-    from rich.table import Table
 
     from experiments.schema import catalog
+    from experiments.table_output import print_table
     from spaces.family import family_names, load_family
 
     console = Console()
-    experiments = Table("experiment", "question", "space", box=None, header_style="bold", padding=(0, 2))
-    for entry in catalog.entries():
-        experiments.add_row(entry.name, entry.question, ", ".join(entry.space))
-    families = Table("family", "what it is", "variants", box=None, header_style="bold", padding=(0, 2))
-    for name in family_names():
-        family = load_family(name)
-        families.add_row(name, family.summary, ", ".join(family.variants))
-    console.print(experiments)
+    experiments = [(entry.name, entry.question, ", ".join(entry.space)) for entry in catalog.entries()]
+    families = {name: load_family(name) for name in family_names()}
+    described = [(name, family.summary, ", ".join(family.variants)) for name, family in families.items()]
+    print_table(console, ("experiment", "question", "space"), experiments)
     console.print()
-    console.print(families)
+    print_table(console, ("family", "what it is", "variants"), described)

@@ -18,25 +18,31 @@ def command(workspace: Workspace = Path("runs"), tracking_uri: TrackingUri = Non
     """
     from rich.console import Console
     from rich.filesize import decimal
-    from rich.table import Table
 
+    from experiments.table_output import print_table
     from experiments.workflows.runs import size_of, stored_studies
     from reports.facts import date
     from search.workspace import Workspace as Place
 
     place = Place.view(workspace)
     stored = stored_studies(place, tracking_uri or place.tracking_uri)
-    table = Table(box=None, header_style="bold", padding=(0, 1))
-    for name in ("experiment", "study", "state", "began"):
-        table.add_column(name, no_wrap=name != "experiment", overflow="fold")
-    for name in ("evaluations", "on disk"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for one in stored:
-        began = date(one.parent.started)[:10]
-        counted = f"{one.evaluations:,}"
-        table.add_row(one.experiment, one.study, one.state, began, counted, decimal(one.size))
+    head = ("experiment", "study", "state", "began", "evaluations", "on disk")
+    rows = [
+        (
+            one.experiment,
+            one.study,
+            one.state,
+            date(one.parent.started)[:10],
+            f"{one.evaluations:,}",
+            decimal(one.size),
+        )
+        for one in stored
+    ]
     console = Console()
-    console.print(table if stored else "No study yet.")
+    if stored:
+        print_table(console, head, rows, right=("evaluations", "on disk"))
+    else:
+        console.print("No study yet.")
     databases = sum(size_of(file) for file in place.folder.glob("*.db*"))
     console.print(
         f"Images prepared for all studies: {decimal(size_of(place.cache))}; databases: {decimal(databases)}; "

@@ -12,6 +12,8 @@ from reports.inference.wording import listed, many
 from reports.records.evaluation import Evaluation
 from reports.statistics import accuracy_interval
 
+#: How a note on the data begins that makes results doubtful.
+_WARNING = "WARNING: "
 #: Confusions that are named; a class is rare with fewer validation images than this.
 _PAIRS, _RARE = 3, 50
 #: Confidence further than this from the accuracy is said to be too high or too low.
@@ -60,12 +62,20 @@ def weaknesses(analysis: Analysis, row: Row) -> tuple[str, ...]:
     """What a user of the model must know, a sentence each."""
     evaluations = analysis.evaluations_of(row.candidate)
     return (
+        *_data(analysis),
         *_classes(evaluations, analysis.classes),
         *_confusions(evaluations, analysis.classes),
         _calibration(analysis, row, evaluations),
         *_overfitting(analysis, row),
         *_luck(row),
     )
+
+
+def _data(analysis: Analysis) -> Iterator[str]:
+    """What was warned of when the data were prepared."""
+    for note in analysis.study.data.get("notes") or ():
+        if note.startswith(_WARNING):
+            yield note.removeprefix(_WARNING)
 
 
 def _classes(evaluations: list[Evaluation], classes: tuple[str, ...]) -> Iterator[str]:

@@ -214,9 +214,15 @@ def _named(paths: Sequence[str]) -> str:
     return ", ".join(map(printable, paths[:_SHOWN])) + more
 
 
+def _short(target: str) -> str:
+    """Where a link leads, without the folders of this machine: notes go into reports, which are passed on."""
+    name = printable(target)
+    return f".../{name.rstrip('/').rsplit('/', 1)[-1]}" if name.startswith("/") else name
+
+
 def _links(links: Mapping[str, str]) -> str:
     shown = [
-        f"{printable(path)} -> {printable(target)}" if target else printable(path)
+        f"{printable(path)} -> {_short(target)}" if target else printable(path)
         for path, target in sorted(links.items())[:_SHOWN]
     ]
     more = len(links) - _SHOWN

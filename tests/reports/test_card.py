@@ -12,6 +12,9 @@ from reports.card.card import card_of
 from reports.card.parts import ModelFile
 from reports.card.use import are_emotions
 from reports.card.weaknesses import by_class
+from reports.page.render import compute_figures, study_page
+from reports.rows import comparison_rows
+from reports.tables import tables
 from spaces.errors import UserError
 
 
@@ -98,3 +101,15 @@ def test_the_report_has_the_card_beside_it_and_leads_to_it(written: Path) -> Non
     card = (written / "joint" / "model_card.html").read_text(encoding="utf-8")
     assert 'href="../index.html"' in card
     assert "model_card.html" not in (written / "young" / "index.html").read_text(encoding="utf-8")
+
+
+def test_warnings_about_the_data_stand_in_the_card_and_at_the_top_of_the_page(joint: Analysis) -> None:
+    """Notes that warn of nothing stay in the facts."""
+    notes = ["WARNING: 9 of 10 images are <constant>.", "2 images were resized."]
+    study = replace(joint.study, about={**joint.study.about, "data": {**joint.study.data, "notes": notes}})
+    warned = replace(joint, study=study)
+    shown = "9 of 10 images are &lt;constant"
+    assert shown in card_of(warned).markdown
+    text = study_page(warned, tables(warned, comparison_rows(warned)), compute_figures(warned))
+    assert f'role="alert"><b>About the data.</b> {shown}' in text[: text.index('id="answer"')]
+    assert "resized" not in text[: text.index('id="answer"')]

@@ -229,7 +229,8 @@ def test_links_that_leave_the_folder_are_not_followed(tmp_path: Path) -> None:
     found = prepared(data, tmp_path, leaks="report")
     said = next(note for note in found.notes if "links to folders" in note)
     assert said.startswith("WARNING: 3 links to folders, or to elsewhere, were not followed: ")
-    assert f"train/emu -> {outside}" in said
+    assert f"train/emu -> .../{outside.name}" in said
+    assert str(tmp_path) not in said
     assert any(note.startswith("WARNING: The folder train/emu is no class") for note in found.notes)
     assert "train/cat/within.png" in found.train().ids
     assert "train/cat/out.png" not in found.train().ids
