@@ -25,6 +25,10 @@ def command(
             "--leaks", help="Training images like evaluation ones: purge-train, report (keep them) or refuse."
         ),
     ] = "purge-train",
+    group: Annotated[
+        str | None,
+        typer.Option("--group", help="A column, or a pattern of file names: its images belong together."),
+    ] = None,
     force: Force = False,
     workspace: Workspace = Path("runs"),
 ) -> None:
@@ -48,6 +52,7 @@ def command(
         typer.echo,
         limit=limit,
         leaks=leaks,
+        group=group,
         force=force or out is None,
     )
     typer.echo(f"Audit: {page}")

@@ -68,6 +68,7 @@ class Images(Section):
     channels: Literal[1, 3] | None = None
     limit: Count | None = None  # of images, over all splits
     classes: Annotated[tuple[str, ...], Field(min_length=2), BeforeValidator(_tuple)] | None = None
+    group: Annotated[str, Field(min_length=1)] | None = None  # column, or pattern of file names
     seed: Annotated[int, Field(ge=0)] = 0
     folds: Annotated[int, Field(ge=2, le=20)] | None = None  # of train and validation together
 

@@ -25,6 +25,7 @@ def prepare_data(experiment: ExperimentConfig, workspace: Workspace, say: Callab
         channels=asked.channels,
         limit=asked.limit,
         classes=asked.classes,
+        group=asked.group,
         seed=asked.seed,
         leaks=experiment.protocol.leaks,
         say=say,

@@ -20,8 +20,9 @@ from search.datasets.catalog import (
     Catalogue,
 )
 from search.datasets.decode import Images
-from search.datasets.duplicates.groups import MOST, Duplicates, find_duplicates
+from search.datasets.duplicates.groups import MOST, Duplicates, find_duplicates, grouped, pairs_of
 from search.datasets.duplicates.near import flat
+from search.datasets.given_groups import given_groups
 from search.datasets.part_checks import Members, check_classes, warnings
 from search.datasets.prepared import (
     AUDIT,
@@ -65,7 +66,13 @@ class Ordered:
 
 
 def assemble(
-    catalogue: Catalogue, decoded: Images, folder: Path, source: str, seed: int, leaks: str
+    catalogue: Catalogue,
+    decoded: Images,
+    folder: Path,
+    source: str,
+    seed: int,
+    leaks: str,
+    group: str | None = None,
 ) -> Prepared:
     """Find duplicates, split the images and write a cache entry.
 
@@ -77,12 +84,14 @@ def assemble(
         seed: Draws validation where the source has none.
         leaks: What to do with evaluation images that have a duplicate in train: "purge-train", "report" or
             "refuse".
+        group: A column of the source, or a pattern of file names: images of one group never straddle splits;
+            None for no groups.
 
     Returns:
         The prepared data set.
 
     Raises:
-        UserError: If `leaks` refuses, or nothing is left to train on.
+        UserError: If `leaks` refuses, or a part lacks a class.
     """
     ordered = Ordered.of(catalogue, decoded)
     duplicates = find_duplicates(ordered.images, ordered.digests)
@@ -92,9 +101,17 @@ def assemble(
     )
     if leaks == "refuse":
         refuse(audit, source)
-    parts, groups, notes = _parts(ordered, duplicates, seed, leaks)
+    own: NDArray[np.int64] | None = None
+    if group is not None:
+        own, said = given_groups(catalogue, decoded.rows.tolist(), group)
+        own = grouped(len(own), [*pairs_of(own), *pairs_of(duplicates.exact)])
+        audit["group"] = group
+    parts, groups, notes = _parts(ordered, duplicates, own, seed, leaks)
+    notes = [*said, *notes] if own is not None else notes
     unread = Counter((role, label) for role, label, *_ in (name.split("/") for name, _ in decoded.broken))
-    members = Members(catalogue.class_names, ordered.labels, ordered.roles, parts, groups, unread)
+    members = Members(
+        catalogue.class_names, ordered.labels, ordered.roles, parts, groups, unread, own is not None
+    )
     check_classes(members, source)
     _write_parts(ordered, duplicates, groups, parts, folder)
     prepared = Prepared(
@@ -124,22 +141,22 @@ def assemble(
 
 
 def _parts(
-    ordered: Ordered, duplicates: Duplicates, seed: int, leaks: str
+    ordered: Ordered, duplicates: Duplicates, own: NDArray[np.int64] | None, seed: int, leaks: str
 ) -> tuple[NDArray[np.str_], NDArray[np.int64], list[str]]:
     """Return the part of each image (train, validation, test or purged), the groups that stay together, and
     what was done to get there.
     """
-    parts, groups, notes = ordered.roles.astype("U16"), duplicates.groups, []
+    parts, notes = ordered.roles.astype("U16"), []
+    groups = duplicates.groups if own is None else own
+    what = "a duplicate" if own is None else "one of their group"
     purge = (parts == TRAIN) & np.isin(groups, groups[parts != TRAIN])
     if leaks == "purge-train" and purge.any():
         parts[purge] = PURGED
-        notes.append(
-            f"{int(purge.sum()):,} training images with a duplicate in an evaluation part were purged."
-        )
+        notes.append(f"{int(purge.sum()):,} training images with {what} in an evaluation part were purged.")
     if not (parts == VALIDATION).any():
         train = np.flatnonzero(parts == TRAIN)
         _, carved = carve(ordered.labels[train], groups[train], CARVED, seed, ordered.ids[train])
-        if leaks == "report" and _lopsided(ordered.labels[train], carved):
+        if own is None and leaks == "report" and _lopsided(ordered.labels[train], carved):
             groups = duplicates.exact
             _, carved = carve(ordered.labels[train], groups[train], CARVED, seed, ordered.ids[train])
             notes.append(

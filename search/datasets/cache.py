@@ -48,7 +48,14 @@ def recall(cache: Path, stamp: str, say: Callable[[str], None] = print) -> Prepa
 
 def keep(cache: Path, staged: Prepared, stamp: str) -> Prepared:
     """Move a finished entry out of its staging folder to its final place, and remember the stamp."""
-    content_of = (staged.digest, staged.split_digest, staged.test_digest, staged.audit["policy"], staged.bits)
+    content_of: tuple[object, ...] = (
+        staged.digest,
+        staged.split_digest,
+        staged.test_digest,
+        staged.audit["policy"],
+        staged.bits,
+    )
+    content_of += (staged.audit["group"],) if "group" in staged.audit else ()
     content = "/".join(map(str, (FORMAT, *content_of)))
     final = cache / f"{staged.name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
     write_checksums(staged.folder)

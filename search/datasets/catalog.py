@@ -1,7 +1,7 @@
 """What a source holds before anything is decoded: one row for each image, and a way to fetch them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias, cast
 
@@ -28,6 +28,7 @@ class Catalogue:
 
     An id reads role/class/file, so that it is the same wherever the data lies and however it is packed.
     `fetch(rows)` yields (row, raw image) for the rows asked for, in the order that is cheapest to read.
+    `columns`: what else the source says of each image, by name, such as a person's number.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Catalogue:
     fetch: Callable[[Sequence[int]], Iterator[tuple[int, Raw]]]
     notes: tuple[str, ...] = ()
     synthetic: bool = False
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Reader(Protocol):

@@ -20,9 +20,9 @@ _FLAT_CLASS: Final = 0.5  # the same of one class
 #: The ways out of look-alikes that leave a part without a class.
 _WAYS: Final = (
     'If they are different pictures of similar things (one product before one camera), set leaks = "report" '
-    "under [protocol], or --leaks report for candor audit: look-alikes are then split like other images. If "
-    "they show one scene or one person, no split can judge this class: add pictures of others, or leave the "
-    "class out with [data] classes."
+    "under [protocol], or --leaks report for candor audit: look-alikes are then split like other images. Or "
+    "say which images belong together with [data] group. If all show one scene or one person, no split can "
+    "judge this class: add pictures of others, or leave it out with [data] classes."
 )
 
 
@@ -37,6 +37,7 @@ class Members:
         parts: text (n,), as they were decided, purged images under that name.
         groups: int64 (n,), duplicates share a number.
         unread: how many images of each (role, class) could not be read.
+        given: the groups are the user's.
     """
 
     class_names: Sequence[str]
@@ -45,6 +46,7 @@ class Members:
     parts: NDArray[np.str_]
     groups: NDArray[np.int64]
     unread: Mapping[tuple[str, str], int]
+    given: bool = False
 
     def count(self, part: str, label: int) -> int:
         """Return the images of a class in a part."""
@@ -86,6 +88,11 @@ def _why(members: Members, label: int) -> str:
     """Why no training image of a class is left."""
     name = members.class_names[label]
     purged = members.count(PURGED, label)
+    if purged and members.given:
+        return (
+            f"all {purged:,} belong to groups that validation or test hold too, by [data] group, and are "
+            f'purged. Give splits that do not share groups, or set leaks = "report" under [protocol].'
+        )
     if purged:
         return (
             f"all {purged:,} look like images of validation or test and are purged as duplicates of those. "
@@ -102,6 +109,11 @@ def _one_group(members: Members, label: int) -> str:
         return (
             "It has one training image. A class needs at least three that differ: to train on, to watch the "
             "training, to judge. Give more, or leave the class out with [data] classes."
+        )
+    if members.given:
+        return (
+            f"All of its {images:,} training images belong to one group, by [data] group: add others, or "
+            f"leave the class out with [data] classes."
         )
     return f"All of its {images:,} training images count as duplicates of each other. {_WAYS}"
 
@@ -158,7 +170,8 @@ def _say_lopsided(members: Members) -> list[str]:
         if rest > 10 and got < 0.5 * drawn * (got + rest):
             said.append(
                 f"{WARNING}Validation got {got:,} of {got + rest:,} images of {name}, since most of these "
-                f"count as duplicates of each other and stay together in train. {_WAYS}"
+                f"{'belong to one group' if members.given else 'count as duplicates of each other'} and stay "
+                f"together in train.{'' if members.given else f' {_WAYS}'}"
             )
     return said
 

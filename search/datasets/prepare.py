@@ -31,6 +31,7 @@ def prepare(
     classes: Sequence[str] | None = None,
     seed: int = 0,
     leaks: str = "purge-train",
+    group: str | None = None,
     say: Callable[[str], None] = print,
 ) -> Prepared:
     """Return a data set, from the cache if it is there.
@@ -45,6 +46,8 @@ def prepare(
         seed: Draws the subset, and validation where the source has none.
         leaks: What to do with evaluation images that have a duplicate in train: "purge-train" drops the
             duplicate, "report" keeps it, "refuse" raises.
+        group: A column of the source, or a pattern of file names: images of one group never straddle splits;
+            None for no groups.
         say: Shows a sentence to the user.
 
     Returns:
@@ -64,6 +67,8 @@ def prepare(
     }
     if classes is not None:
         options["classes"] = sorted(classes)
+    if group is not None:
+        options["group"] = group
     reader = reader_for(source)
     stamp = store.stamp_of(reader.stamp(source), options)
     known = store.recall(cache, stamp, say)
@@ -83,7 +88,7 @@ def prepare(
         staged = _timed(
             say,
             "images compared with each other, parts written",
-            lambda: assemble(catalogue, decoded, folder / "entry", named(source), seed, leaks),
+            lambda: assemble(catalogue, decoded, folder / "entry", named(source), seed, leaks, group),
         )
         return store.keep(cache, staged, stamp)
 

@@ -27,6 +27,7 @@ def audit(
     channels: int | None = None,
     limit: int | None = None,
     leaks: str = "purge-train",
+    group: str | None = None,
     force: bool = False,
 ) -> Path:
     """Audit data sets, each alone and every two against each other, and write a page.
@@ -42,8 +43,10 @@ def audit(
         image_size: Height and width to resize to, in pixels; None for the size of most images.
         channels: 1 (gray) or 3 (RGB); None for what most images have.
         limit: The number of images to draw from each data set; None for all.
-        leaks: What becomes of training images with a duplicate in an evaluation part: "purge-train", "report"
-            or "refuse".
+        leaks: What to do with training images that have a duplicate in an evaluation part: "purge-train",
+            "report" or "refuse".
+        group: A column of the source, or a pattern of file names: images of one group never straddle splits;
+            None for no groups.
         force: Whether to overwrite files that Candor did not write.
 
     Returns:
@@ -56,7 +59,16 @@ def audit(
     if not sources:
         raise UserError("Nothing to audit: name at least one data set.")
     sets = [
-        prepare(source, cache, image_size=image_size, channels=channels, limit=limit, leaks=leaks, say=say)
+        prepare(
+            source,
+            cache,
+            image_size=image_size,
+            channels=channels,
+            limit=limit,
+            leaks=leaks,
+            group=group,
+            say=say,
+        )
         for source in sources
     ]
     collections = [Collection.of(_distinct(prepared, number, sets)) for number, prepared in enumerate(sets)]

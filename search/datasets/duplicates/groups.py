@@ -77,6 +77,12 @@ def exact_pairs(digests: Sequence[bytes]) -> list[tuple[int, int]]:
     ]
 
 
+def pairs_of(groups: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Return pairs of rows that share a group, each image paired with the first of its group."""
+    first = dict(zip(groups.tolist()[::-1], range(len(groups))[::-1], strict=True))
+    return [(first[group], row) for row, group in enumerate(groups.tolist()) if first[group] != row]
+
+
 def grouped(count: int, pairs: Iterable[tuple[int, int]]) -> NDArray[np.int64]:
     """Return a group number for each of `count` images: those that pairs connect share one (union-find).
 

@@ -82,7 +82,29 @@ def read(source: Source) -> Catalogue:
     ordered = known_classes(by_role, where)
     # The order of the arrays' own labels stays, so that class 3 is class 3.
     kept = tuple(name for name in names.values() if name in ordered)
-    return Catalogue(name, tuple(ids), tuple(roles), tuple(labels), kept, fetch, tuple(notes))
+    return Catalogue(
+        name=name,
+        ids=tuple(ids),
+        roles=tuple(roles),
+        labels=tuple(labels),
+        class_names=kept,
+        fetch=fetch,
+        notes=tuple(notes),
+        columns=_columns(arrays, where),
+    )
+
+
+def _columns(arrays: Arrays, where: str) -> dict[str, tuple[str, ...]]:
+    """What else is said of each image: arrays such as person_train and person_val, for all parts."""
+    suffixes = [suffix for suffix in SUFFIXES if f"x_{suffix}" in arrays]
+    names = {key.rpartition("_")[0] for key in arrays if key.endswith("_train")} - {"x", "y"}
+    columns = {}
+    for name in sorted(names):
+        parts = [(arrays.get(f"{name}_{suffix}"), len(arrays[f"x_{suffix}"])) for suffix in suffixes]
+        if all(part is not None and part.size == count for part, count in parts):
+            values = [value for part, _ in parts if part is not None for value in part.ravel().tolist()]
+            columns[name] = tuple(_text(value, where) for value in values)
+    return columns
 
 
 def _named(source: object) -> Arrays:

@@ -28,7 +28,8 @@ EMOTIONS: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neut
 _LONGEST_NAME: Final = 30  # letters of a column's name in a message
 _LONGEST_FIELD: Final = 64 * 2**20
 
-Row = tuple[str, str, str, NDArray[np.uint8]]  # id, role, class, pixels
+Row = tuple[str, str, str, NDArray[np.uint8], tuple[str, ...]]  # id, role, class, pixels, other columns
+_OWN: Final = ("emotion", "pixels", "usage")
 
 
 def accepts(source: Source) -> bool:
@@ -48,7 +49,7 @@ def read(source: Source) -> Catalogue:
     csv.field_size_limit(_LONGEST_FIELD)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows, broken = _rows(csv.reader(file), path)
+            rows, broken, columns = _rows(csv.reader(file), path)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read as a table: {error}.") from error
     usual = Counter(row[3].size for row in rows).most_common(1)
@@ -60,12 +61,12 @@ def read(source: Source) -> Catalogue:
         raise UserError(
             f"{path} has no rows: expected one for each image, with its emotion, pixels and Usage."
         )
-    return _catalogue(path, rows, notes)
+    return _catalogue(path, rows, columns, notes)
 
 
-def _catalogue(path: Path, rows: list[Row], notes: tuple[str, ...]) -> Catalogue:
-    ids, roles, labels, pixels = (tuple(column) for column in zip(*rows, strict=True))
-    by_role = {role: {label for _, r, label, _ in rows if r == role} for role in set(roles)}
+def _catalogue(path: Path, rows: list[Row], columns: tuple[str, ...], notes: tuple[str, ...]) -> Catalogue:
+    ids, roles, labels, pixels, others = (tuple(column) for column in zip(*rows, strict=True))
+    by_role = {role: {label for _, r, label, *_ in rows if r == role} for role in set(roles)}
     side = isqrt(pixels[0].size)
 
     def fetch(wanted: Sequence[int]) -> Iterator[tuple[int, Raw]]:
@@ -79,11 +80,19 @@ def _catalogue(path: Path, rows: list[Row], notes: tuple[str, ...]) -> Catalogue
         f"Classes in the order of the table's numbers: {', '.join(f'{n} {name}' for n, name in numbered)}."
     )
     return Catalogue(
-        path.stem, ids, roles, labels, tuple(name for _, name in numbered), fetch, (*notes, order)
+        name=path.stem,
+        ids=ids,
+        roles=roles,
+        labels=labels,
+        class_names=tuple(name for _, name in numbered),
+        fetch=fetch,
+        notes=(*notes, order),
+        columns=dict(zip(columns, zip(*others, strict=True), strict=True)) if columns else {},
     )
 
 
-def _rows(table: Iterable[list[str]], path: Path) -> tuple[list[Row], list[tuple[str, str]]]:
+def _rows(table: Iterable[list[str]], path: Path) -> tuple[list[Row], list[tuple[str, str]], tuple[str, ...]]:
+    """The rows, what is wrong with others, and the names of columns beside those that are read."""
     lines = iter(table)
     columns = [name.strip().lower() for name in next(lines, [])]
     missing = [name for name in ("emotion", "pixels") if name not in columns]
@@ -92,17 +101,18 @@ def _rows(table: Iterable[list[str]], path: Path) -> tuple[list[Row], list[tuple
             f"{path} has no column {missing[0]!r}: expected 'emotion', 'pixels' and, for the splits, "
             f"'Usage'. Received: {_shown(columns)}."
         )
+    others = tuple(name for name in dict.fromkeys(columns) if name and name not in _OWN)
     rows: list[Row] = []
     broken: list[tuple[str, str]] = []
     for number, line in enumerate(lines, start=2):
         if not any(field.strip() for field in line):
             continue  # tables often end in an empty line
-        row = _row(dict(zip(columns, line, strict=False)), number)
+        row = _row(dict(zip(columns, line, strict=False)), number, others)
         if isinstance(row, str):
             broken.append((f"line {number}", row))
         else:
             rows.append(row)
-    return rows, broken
+    return rows, broken, others
 
 
 def _shown(columns: list[str]) -> str:
@@ -120,7 +130,7 @@ def _shown(columns: list[str]) -> str:
     return f"{head}{', '.join(cells)}{more}"
 
 
-def _row(fields: dict[str, str], number: int) -> Row | str:
+def _row(fields: dict[str, str], number: int, others: tuple[str, ...]) -> Row | str:
     """Return the row, or what is wrong with it."""
     usage, emotion = fields.get("usage", "Training").strip(), fields.get("emotion", "").strip()
     if usage not in USAGES:
@@ -136,4 +146,5 @@ def _row(fields: dict[str, str], number: int) -> Row | str:
     if values.min() < 0 or values.max() > 255:
         return "pixels outside 0 to 255"
     role, label = USAGES[usage], EMOTIONS[int(emotion)]
-    return f"{role}/{label}/row-{number:06d}", role, label, values.astype(np.uint8)
+    more = tuple(fields.get(name, "").strip() for name in others)
+    return f"{role}/{label}/row-{number:06d}", role, label, values.astype(np.uint8), more
