@@ -123,7 +123,7 @@ def test_an_audit_of_nothing_and_one_that_cannot_be_written(tmp_path: Path) -> N
     with pytest.raises(UserError, match="Nothing to audit"):
         audit([], tmp_path / "cache", tmp_path / "out", silent)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(UserError, match="cannot be used as a folder"):
         audit([str(in_zip(tree(), tmp_path / "data.zip"))], tmp_path / "cache", tmp_path / "file", silent)
 
 
