@@ -38,6 +38,8 @@ def command(
         data: Data sets to audit.
         out: The folder to write to.
         limit: The number of images to draw from each data set; None for all.
+        leaks: What to do with training images that have a duplicate in an evaluation part.
+        group: A column, or a pattern of file names, that says which images belong together.
         force: Whether to overwrite files that Candor did not write.
         workspace: The folder that everything is written to.
     """

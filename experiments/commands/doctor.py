@@ -35,7 +35,9 @@ def command(
     from search.workspace import Workspace as Place
 
     colours = {"ok": "green", "note": "yellow", "wrong": "bold red", "mended": "cyan"}
-    findings = list(examine(Place.at(workspace), storage, tracking_uri, fix))
+    folder = workspace.resolve()
+    place = Place(folder) if folder.is_dir() else Place.at(workspace)  # it may be what is to be looked at
+    findings = list(examine(place, storage, tracking_uri, fix))
     rows = [(one.subject, Text(one.verdict, style=colours[one.verdict]), one.detail) for one in findings]
     print_table(Console(), ("", "verdict", "found"), rows)
     if any(finding.verdict == WRONG for finding in findings):

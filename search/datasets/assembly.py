@@ -143,9 +143,7 @@ def assemble(
 def _parts(
     ordered: Ordered, duplicates: Duplicates, own: NDArray[np.int64] | None, seed: int, leaks: str
 ) -> tuple[NDArray[np.str_], NDArray[np.int64], list[str]]:
-    """Return the part of each image (train, validation, test or purged), the groups that stay together, and
-    what was done to get there.
-    """
+    """Return the part of each image, the groups that stay together, and what was done to get there."""
     parts, notes = ordered.roles.astype("U16"), []
     groups = duplicates.groups if own is None else own
     what = "a duplicate" if own is None else "one of their group"
