@@ -236,7 +236,8 @@ def _spool(checkup: Checkup) -> Iterator[Finding]:
     refused = list(checkup.workspace.spool.glob(f"*/{REFUSED}/*.json"))
     if refused:
         where = checkup.workspace.spool / "*" / REFUSED
-        detail = f"{len(refused)} records that MLflow refused lie, with the reasons, in {where}"
+        why = masked(_reason(refused[0]))[:200]
+        detail = f"{len(refused)} records that MLflow refused lie, with the reasons, in {where} ({why})"
         spools = {path.parents[1] for path in refused}
         yield checkup.mend("spool", detail, partial(_deliver, checkup, spools))
     records = waiting(checkup.workspace)
@@ -254,6 +255,13 @@ def _spool(checkup: Checkup) -> Iterator[Finding]:
         yield Finding("spool", OK, "nothing waits for MLflow")
 
 
+def _reason(refused: Path) -> str:
+    """Why MLflow refused a record, in one line."""
+    with contextlib.suppress(OSError, IndexError):
+        return refused.with_suffix(".txt").read_text().splitlines()[0]
+    return "the reason is gone"
+
+
 def _why(records: Sequence[Path]) -> str:
     """Why records wait, as far as the last delivery said."""
     reasons = list(dict.fromkeys(reason for path in records for reason in reasons_of(path.parent)))
@@ -265,10 +273,12 @@ def _deliver(checkup: Checkup, spools: set[Path]) -> None:
     own = checkup.tracking == checkup.workspace.tracking_uri
     local = checkup.workspace.artifacts if checkup.tracking.startswith("sqlite") else None
     server = None if own else masked_address(checkup.tracking)
+    for folder in spools:
+        with contextlib.suppress(BlockingIOError), contextlib.closing(Spool(folder)) as spool:
+            spool.send_again()
     with _exclusive(checkup.storage) as exclusive:
         for name in {spool.name.partition("+")[0] for spool in spools}:
             spool = Spool.claim(checkup.workspace.spool / name, server)
-            spool.send_again()
             delivery = Delivery(spool, Writer(checkup.tracking, name, local, exclusive))
             left = delivery.close(600)
             spool.close()

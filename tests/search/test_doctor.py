@@ -13,7 +13,6 @@ from mlflow import MlflowClient
 
 from search.doctor import (
     MENDED,
-    NOTE,
     OK,
     WRONG,
     examine,
@@ -99,13 +98,21 @@ def test_a_damaged_store_is_wrong(tmp_path: Path) -> None:
     assert _verdicts(Workspace.at(tmp_path), fix=True)["studies"] == WRONG
 
 
-def test_refused_records_are_noted(tmp_path: Path) -> None:
-    """They are nobody's fault that can be mended, and they are not forgotten."""
+def test_refused_records_are_shown_with_the_reason_and_sent_again(tmp_path: Path) -> None:
+    """They are not forgotten, and what stood in the way may be gone."""
     spool = Spool(tmp_path / "spool" / "small")
     spool.append("study", key="s")
-    spool.set_aside(spool.read(spool.pending()[0]), "no")
-    findings = list(examine(Workspace.at(tmp_path), None, None, fix=False))
-    assert (NOTE, "1 records") in {(f.verdict, f.detail[:9]) for f in findings if f.subject == "spool"}
+    spool.set_aside(spool.read(spool.pending()[0]), "the run was deleted")
+    spool.close()
+    workspace = Workspace.at(tmp_path)
+    found = {f.verdict: f.detail for f in examine(workspace, None, None, fix=False) if f.subject == "spool"}
+    assert "1 records that MLflow refused" in found[WRONG]
+    assert "the run was deleted" in found[WRONG]
+    found = {f.verdict: f.detail for f in examine(workspace, None, None, fix=True) if f.subject == "spool"}
+    assert MENDED in found
+    assert not list(tmp_path.glob("spool/*/*.json")) + list(tmp_path.glob("spool/*/refused/*"))
+    (run,) = MlflowClient(workspace.tracking_uri).search_runs(["1"])
+    assert run.data.tags[names.KEY] == "s"
 
 
 def test_a_workspace_at_work_is_left_alone(begun: Callable[..., Started]) -> None:
