@@ -30,6 +30,7 @@ from search.sqlite_files import is_absent, reading, sqlite_path
 from search.study.storage import open_storage
 from search.tracking.client import open_client
 from search.tracking.delivery import Delivery
+from search.tracking.mlflow_schema import misplaced, move_addresses
 from search.tracking.spool import REFUSED, Spool, reasons_of, waits_for
 from search.tracking.writer import Writer, process_is_gone
 from search.workspace import Workspace
@@ -213,6 +214,16 @@ def _runs(checkup: Checkup) -> Iterator[Finding]:
         yield Finding("MLflow", OK, "none yet")
         return
     _check_integrity(checkup.tracking)
+    home = checkup.workspace.folder
+    wrong = misplaced(checkup.workspace.store, home)
+    if wrong:
+        detail = "addresses of artifacts lead out of this workspace, which was moved or copied"
+        if wrong.stranded:
+            yield Finding("MLflow", WRONG, f"the artifacts lie in {wrong.stranded[0]}: copy them here too")
+            return
+        yield checkup.mend("MLflow", detail, partial(move_addresses, checkup.workspace.store, wrong.moves))
+        if misplaced(checkup.workspace.store, home):
+            return
     writers = [Writer(checkup.tracking, name, None) for name in _experiments(checkup.tracking)]
     stale = [(w, run.info.run_id) for w in writers for run in w.open_runs() if process_is_gone(run)]
 

@@ -62,17 +62,21 @@ class Workspace:
         return workspace
 
     def _correct_addresses(self) -> None:
-        store = self.folder / STORE_NAME
-        moves = misplaced(store, self.folder).moves
-        if not moves or not os.access(store, os.W_OK):
+        moves = misplaced(self.store, self.folder).moves
+        if not moves or not os.access(self.store, os.W_OK):
             return
         with suppress(UserError), self.lock(0):
-            move_addresses(store, moves)
+            move_addresses(self.store, moves)
+
+    @property
+    def store(self) -> Path:
+        """The file of MLflow's store on this machine."""
+        return self.folder / STORE_NAME
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's store on this machine."""
-        return sqlite_url(self.folder / STORE_NAME)
+        """The address of MLflow's store on this machine."""
+        return sqlite_url(self.store)
 
     @property
     def storage_url(self) -> str:

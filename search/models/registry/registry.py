@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from search.models.classifier import Labels
 from search.models.registry.packaging import Contents, pack
 from search.tracking import names
+from search.tracking.recorded import experiment_of
 from spaces.errors import UserError
 
 if TYPE_CHECKING:
@@ -249,9 +250,9 @@ def source_run(client: "MlflowClient", experiment: str, key: str) -> "Run | None
         experiment: The experiment's name.
         key: The evaluation's key.
     """
-    known = client.get_experiment_by_name(experiment)
+    known = experiment_of(client, experiment, key.partition("/")[0])
     if known is None:
         return None
-    runs = client.search_runs([known.experiment_id], f"tags.`{names.KEY}` = '{key}'", max_results=1)
+    runs = client.search_runs([known], f"tags.`{names.KEY}` = '{key}'", max_results=1)
     kept = runs and any(i.path == names.MODEL_KERAS for i in client.list_artifacts(runs[0].info.run_id))
     return runs[0] if kept else None

@@ -22,6 +22,7 @@ from experiments.workflows.runs import find_study, stored_studies
 from reports.records.mlflow_client import ClientStore
 from reports.records.store import MissingArtifactError
 from reports.records.study import load_study
+from search.doctor import MENDED, WRONG, examine
 from search.models.registry.queries import SqliteRegistry
 from search.tracking import names
 from search.tracking.client import open_client
@@ -107,6 +108,19 @@ def test_a_page_bears_a_missing_study_json(original: Path, tmp_path: Path) -> No
     study.store.artifact(study.run, names.STUDY_JSON).unlink()
     page = reports.build(["joint"], workspace.tracking_uri, workspace.reports)
     assert "What this study was is not known in full" in page.read_text()
+
+
+def test_doctor_finds_a_moved_workspace_and_mends_it(original: Path, tmp_path: Path) -> None:
+    shutil.copytree(original, tmp_path / "copy")
+    workspace = Workspace(tmp_path / "copy")  # as it is found, before any command has corrected it
+
+    def found(fix: bool) -> set[str]:
+        return {one.verdict for one in examine(workspace, None, None, fix) if one.subject == "MLflow"}
+
+    assert found(fix=False) == {WRONG}
+    assert MENDED in found(fix=True)
+    assert WRONG not in found(fix=False)
+    assert all(address.startswith(workspace.artifacts.as_uri() + "/") for address in addresses(workspace))
 
 
 def test_records_without_their_artifacts_are_refused_by_what_writes(original: Path, tmp_path: Path) -> None:
