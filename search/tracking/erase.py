@@ -3,11 +3,11 @@
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from search.tracking import names
 from search.tracking.artifact_places import is_below, local_path
-from search.tracking.mlflow_schema import delete_for_good, deletes_for_good
+from search.tracking.mlflow_schema import artifact_store, delete_for_good, deletes_for_good
 from spaces.errors import UserError
 
 if TYPE_CHECKING:
@@ -78,13 +78,13 @@ def erase(
     for_good = True
     for model in models_of(client, experiment_id, run_ids):
         check_artifacts(model.artifact_location, model.model_id, root)
-        _artifacts(model.artifact_location).delete_artifacts()
+        artifact_store(model.artifact_location).delete_artifacts()
         client.delete_logged_model(model.model_id)
         delete_for_good(client, "logged_model", model.model_id)
     for run_id in run_ids:
         address = client.get_run(run_id).info.artifact_uri
         check_artifacts(address, run_id, root)
-        _artifacts(address).delete_artifacts()
+        artifact_store(address).delete_artifacts()
         if not deletes_for_good(client):  # else the next search of the study would restore it
             client.set_tag(run_id, names.STUDY, "removed")
         client.delete_run(run_id)
@@ -106,10 +106,4 @@ def unregister(client: "MlflowClient", versions: "Collection[ModelVersion]") -> 
 
 def drop_file(client: "MlflowClient", run_id: str, path: str) -> None:
     """Remove one artifact of a run."""
-    _artifacts(client.get_run(run_id).info.artifact_uri).delete_artifacts(path)
-
-
-def _artifacts(place: str) -> Any:
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-    return get_artifact_repository(place)
+    artifact_store(client.get_run(run_id).info.artifact_uri).delete_artifacts(path)

@@ -19,6 +19,7 @@ from search.tracking.artifact_places import ARTIFACTS, home_of, is_below, local_
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 #: Alembic versions of the schema for which the queries below were compared with MLflow's client.
 KNOWN_SCHEMAS: Final = frozenset({"dc11669786a5"})
@@ -263,6 +264,17 @@ def deletes_for_good(client: "MlflowClient") -> bool:
 
 def _store_of(client: "MlflowClient") -> object:
     return getattr(getattr(client, "_tracking_client", None), "store", None)
+
+
+def artifact_store(address: str) -> "ArtifactRepository":
+    """What deletes artifacts: MLflow's client only writes and reads them.
+
+    Args:
+        address: Of a run's or a model's artifacts.
+    """
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    return get_artifact_repository(address)
 
 
 def forget_artifact_places() -> None:

@@ -77,6 +77,14 @@ def test_a_run_is_deleted_for_good_by_the_store(database: Path) -> None:
         assert not connection.execute("SELECT 1 FROM runs WHERE run_uuid = ?", (run,)).fetchall()
 
 
+def test_artifacts_are_deleted_by_their_address(database: Path) -> None:
+    client = open_client(sqlite_url(database))
+    run = client.search_runs(["1"])[0].info
+    client.log_text(run.run_id, "text", "deleted.txt")
+    mlflow_schema.artifact_store(run.artifact_uri).delete_artifacts("deleted.txt")
+    assert "deleted.txt" not in [item.path for item in client.list_artifacts(run.run_id)], CHANGED
+
+
 def test_an_unknown_schema_is_left_to_the_client(database: Path, tmp_path: Path) -> None:
     copy = tmp_path / "mlflow.db"
     with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
