@@ -7,13 +7,14 @@ it was only marked as deleted, and trained again where it is gone.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from optuna.trial import FrozenTrial, TrialState
 
 from search.safety.secrets import masked
 from search.study._optuna_private import trial_id_of
-from search.study.storage import OWNER, SUSPECTS, Storage
+from search.study.storage import SUSPECTS, Storage
 from search.tracking import names
 from search.tracking.recorded import (
     experiment_of,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 #: digest of what the last look saw.
 TRACKING, LOOKS, SEEN = "tracking", "looks", "seen"
 _STAGES = (names.EXPLORE, names.CONFIRM)
+#: So long records may wait in the spool of another machine, or of another workspace on this one.
+_OVERDUE = timedelta(days=1)
 _OVER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -90,13 +93,15 @@ def reconcile(
     lost = [key for key in over if key not in recorded and key not in waiting]
     if lost:
         _refuse_elsewhere(study, storage, address, lost, len(over))
-    mine = [key for key in lost if not storage.shared or _is_here(over[key], storage)]
+    mine = [key for key in lost if not storage.shared or _is_overdue(over[key])]
     if mine:
         storage.reopen_trials([trial_id_of(over[key]) for key in mine])
         said.append(f"MLflow holds nothing of {_listed(mine)}: trained again")
     if len(lost) > len(mine):
         others = [key for key in lost if key not in mine]
-        said.append(f"MLflow does not yet hold {_listed(others)}, of other machines")
+        said.append(
+            f"MLflow does not yet hold {_listed(others)}, of which records may wait on other machines"
+        )
     return tuple(said)
 
 
@@ -178,9 +183,9 @@ def _is_recorded(trial: FrozenTrial) -> bool:
     return trial.state in _OVER and trial.user_attrs.get("state") in names.STATES
 
 
-def _is_here(trial: FrozenTrial, storage: Storage) -> bool:
-    host = str(trial.user_attrs.get(OWNER, "")).rsplit(":", 2)[0]
-    return host == storage.owner.rsplit(":", 2)[0]
+def _is_overdue(trial: FrozenTrial) -> bool:
+    """Whether a trial's records, which may wait in another workspace or machine, are not to be expected."""
+    return trial.datetime_complete is not None and datetime.now() - trial.datetime_complete > _OVERDUE
 
 
 def _refuse_unknown(study: StudyName, known: Collection[str], recorded: Collection[str]) -> None:

@@ -8,6 +8,7 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 from optuna.trial import TrialState
+from sqlalchemy import text
 
 from search.sqlite_files import sqlite_url
 from search.study.reconcile import Looks, StudyName, reconcile, remember_address
@@ -194,3 +195,20 @@ def test_what_failed_when_nothing_worked_is_tried_again(client: MlflowClient, st
     assert client.get_run(run).info.lifecycle_stage == "deleted"
     assert reconcile(STUDY, storage, client, address="") == ()
     assert states(storage) == expected
+
+
+def test_with_several_machines_records_may_wait_elsewhere_for_a_day(
+    client: MlflowClient, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of(client, KEYS[0])
+    client.delete_run(run)
+    assert delete_for_good(client, "run", run)
+    monkeypatch.setattr(storage, "shared", True)
+    (said,) = reconcile(STUDY, storage, client, address="")
+    assert "does not yet hold" in said
+    assert set(states(storage).values()) == {TrialState.COMPLETE}
+    with storage.engine.begin() as connection:
+        connection.execute(text("UPDATE trials SET datetime_complete = '2020-01-01 00:00:00.000000'"))
+    (said,) = reconcile(STUDY, storage, client, address="")
+    assert "trained again" in said
+    assert states(storage)[KEYS[0]] == TrialState.WAITING
