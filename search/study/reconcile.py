@@ -99,9 +99,7 @@ def reconcile(
         said.append(f"MLflow holds nothing of {_listed(mine)}: trained again")
     if len(lost) > len(mine):
         others = [key for key in lost if key not in mine]
-        said.append(
-            f"MLflow does not yet hold {_listed(others)}, of which records may wait on other machines"
-        )
+        said.append(f"MLflow lacks {_listed(others)}, whose records may wait on other machines")
     return tuple(said)
 
 
