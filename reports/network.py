@@ -34,7 +34,7 @@ SHORTCUT = "as it is"
 
 
 @dataclass(frozen=True)
-class Row:
+class LayerRow:
     """One step of the network: a block, or branches side by side that are merged at their end.
 
     branches: lines of text, one a block; merge: how branches become one, "" for a single block; after: what
@@ -59,7 +59,7 @@ class _Block:
     after: list[str] = field(default_factory=list)
 
 
-def rows(layers: Sequence[Mapping[str, Any]]) -> tuple[Row, ...]:
+def rows(layers: Sequence[Mapping[str, Any]]) -> tuple[LayerRow, ...]:
     """The rows of the diagram, from the image down. layers: what `spaces.outline` wrote.
 
     Between two blocks that every path runs through lie either nothing or branches: a block is one of those
@@ -127,16 +127,16 @@ def _on_every_path(blocks: Sequence[_Block]) -> Iterator[int]:
         reach = max(reach, end)
 
 
-def _row(blocks: Sequence[_Block], entry: int, place: int) -> Row:
+def _row(blocks: Sequence[_Block], entry: int, place: int) -> LayerRow:
     """The step that ends in the block at this place; entry: the end of the step before."""
     block, inside = blocks[place], range(entry + 1, place)
     branches = [tuple(blocks[at].title for at in branch) for branch in _branches(blocks, inside)]
     if not branches:
-        return Row(((block.title,),), "", ", ".join(block.after), block.shape, block.parameters)
+        return LayerRow(((block.title,),), "", ", ".join(block.after), block.shape, block.parameters)
     if entry in block.inputs:
         branches.append((SHORTCUT,))
     total = block.parameters + sum(blocks[at].parameters for at in inside)
-    return Row(tuple(branches), block.title, ", ".join(block.after), block.shape, total)
+    return LayerRow(tuple(branches), block.title, ", ".join(block.after), block.shape, total)
 
 
 def _branches(blocks: Sequence[_Block], inside: range) -> list[list[int]]:
@@ -149,7 +149,7 @@ def _branches(blocks: Sequence[_Block], inside: range) -> list[list[int]]:
     return sorted(found)
 
 
-def _folded(found: Sequence[Row]) -> Iterator[Row]:
+def _folded(found: Sequence[LayerRow]) -> Iterator[LayerRow]:
     """Equal rows that follow each other become one."""
     start = 0
     for at in range(1, len(found) + 1):

@@ -6,7 +6,7 @@ from reports.records.study import StudyRecords
 from search.tracking import names
 
 
-class Progress(NamedTuple):
+class StudyProgress(NamedTuple):
     """state is "running", "stopped" or "finished"; share is what is done, None where the total is unknown."""
 
     state: str
@@ -14,7 +14,7 @@ class Progress(NamedTuple):
     share: float | None
 
 
-def progress(study: StudyRecords) -> Progress:
+def progress(study: StudyRecords) -> StudyProgress:
     """How much of explore and confirm is done."""
     frame = study.evaluations
     counted = frame.state.isin(names.COUNTED)
@@ -31,7 +31,7 @@ def progress(study: StudyRecords) -> Progress:
     total = sum(total for _, total, _ in parts)
     share = min(1.0, sum(done for done, _, _ in parts) / total) if total and not rounds else None
     state = "running" if study.running else "finished" if study.run.status == "FINISHED" else "stopped"
-    return Progress(
+    return StudyProgress(
         state, f"{state}, {', '.join(told)}" if told else f"{state}, nothing evaluated yet", share
     )
 

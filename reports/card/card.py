@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from reports.analysis import Analysis, analyse
 from reports.card.content import content
 from reports.card.parts import (
+    CardSection,
     Content,
     Grid,
     ModelFile,
-    Section,
 )
 from reports.formats import in_cell, plain
 from reports.page.render import render
@@ -75,7 +75,7 @@ def _markdown(card: Content) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _section(section: Section) -> list[str]:
+def _section(section: CardSection) -> list[str]:
     lines = [f"## {section.title}", ""]
     for paragraph in section.paragraphs:
         lines += [plain(paragraph), ""]

@@ -8,10 +8,10 @@ import numpy as np
 from reports import columns, facts
 from reports.analysis import Analysis
 from reports.card.parts import (
+    CardSection,
     Content,
     Grid,
     ModelFile,
-    Section,
 )
 from reports.card.use import intended_use
 from reports.card.weaknesses import by_class, weaknesses
@@ -44,7 +44,7 @@ def content(analysis: Analysis, candidate: str | None = None, file: ModelFile | 
             _numbers(analysis, row),
             _concluded(analysis),
             _classes(analysis, row),
-            Section("Known weaknesses", points=weaknesses(analysis, row)),
+            CardSection("Known weaknesses", points=weaknesses(analysis, row)),
             intended_use(
                 analysis.classes,
                 tuple(study.data.get("image_shape") or ()),
@@ -91,7 +91,7 @@ def _warnings(analysis: Analysis, row: Row, file: ModelFile | None) -> Iterator[
         yield "What was logged disagrees with the stored predictions: do not trust the numbers yet."
 
 
-def _model(analysis: Analysis, row: Row, file: ModelFile | None) -> Section:
+def _model(analysis: Analysis, row: Row, file: ModelFile | None) -> CardSection:
     study = analysis.study
     run = analysis.runs_of(row.candidate).iloc[0]
     shape = study.data.get("image_shape") or ()
@@ -111,7 +111,7 @@ def _model(analysis: Analysis, row: Row, file: ModelFile | None) -> Section:
             "; ".join(f"{name.replace('_', ' ')} {_short(recipe[name])}" for name in ordered if recipe[name]),
         ),
     ]
-    return Section("The model", facts=tuple((name, value) for name, value in told if value))
+    return CardSection("The model", facts=tuple((name, value) for name, value in told if value))
 
 
 def _short(value: str) -> str:
@@ -139,10 +139,10 @@ def _file(row: Row, file: ModelFile | None, folds: int) -> str:
     )
 
 
-def _numbers(analysis: Analysis, row: Row) -> Section:
+def _numbers(analysis: Analysis, row: Row) -> CardSection:
     assert analysis.comparison is not None  # noqa: S101  there is a row
     level = f"{100 * analysis.comparison.confidence:g}% interval"
-    return Section(
+    return CardSection(
         "How good it is",
         paragraphs=(
             f"Means over {row.n_seeds} seeds, measured on {analysis.comparison.images:,} different "
@@ -162,9 +162,9 @@ def _images(analysis: Analysis) -> str:
     )
 
 
-def _concluded(analysis: Analysis) -> Section:
+def _concluded(analysis: Analysis) -> CardSection:
     told = [sentence for sentence in analysis.sentences if not sentence.startswith(("Asked: ", "Published"))]
-    return Section("What the study concluded", points=tuple(told))
+    return CardSection("What the study concluded", points=tuple(told))
 
 
 def _measures(analysis: Analysis, row: Row) -> Iterator[tuple[str, str, str]]:
@@ -204,7 +204,7 @@ def _tested(analysis: Analysis, row: Row) -> Iterator[tuple[str, str, str]]:
         yield f"Test accuracy (test set {facts.test_set(analysis.study) or 'unknown'})", columns.MISSING, ""
 
 
-def _classes(analysis: Analysis, row: Row) -> Section:
+def _classes(analysis: Analysis, row: Row) -> CardSection:
     assert analysis.comparison is not None  # noqa: S101  there is a row
     alpha = 1.0 - analysis.comparison.confidence
     found = by_class(analysis.evaluations_of(row.candidate), analysis.classes, alpha)
@@ -223,10 +223,10 @@ def _classes(analysis: Analysis, row: Row) -> Section:
     text = (
         "Recall: the share of a class's validation images that is recognised. Mean over seeds; worst first."
     )
-    return Section("Class by class", (text,), Grid(headings, rows, numeric=frozenset({1, 2, 3})))
+    return CardSection("Class by class", (text,), Grid(headings, rows, numeric=frozenset({1, 2, 3})))
 
 
-def _told(analysis: Analysis) -> Iterator[Section]:
+def _told(analysis: Analysis) -> Iterator[CardSection]:
     """What the report says of the study, under the headings of a card."""
     titles = {
         "Data": "Data, splits and leaks",
@@ -235,17 +235,17 @@ def _told(analysis: Analysis) -> Iterator[Section]:
         "Software": "Software and machines",
     }
     for title, found in facts.in_full(analysis):
-        yield Section(titles[title], facts=tuple(found))
+        yield CardSection(titles[title], facts=tuple(found))
 
 
-def _again(analysis: Analysis, row: Row, file: ModelFile | None) -> Section:
+def _again(analysis: Analysis, row: Row, file: ModelFile | None) -> CardSection:
     study = analysis.study
     runs = [file.run_id] if file and file.run_id else list(analysis.runs_of(row.candidate).run_id)
     commands = [f"candor reproduce {run}" for run in runs]
     commit = study.run.tags.get(names.GIT_COMMIT, "")
     at = f" at commit {commit[:12]}" if commit else ""
     each = "the networks of one seed" if study.folds else "one of the measured networks"
-    return Section(
+    return CardSection(
         "How to reproduce it",
         paragraphs=(
             f"With the same images (digests above), the same versions and this program{at}, the first "

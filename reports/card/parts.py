@@ -16,7 +16,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Section:
+class CardSection:
     """A heading and what stands under it, in this order; what is empty is left out."""
 
     title: str
@@ -44,4 +44,4 @@ class Content:
     title: str
     subtitle: str
     warnings: tuple[str, ...]
-    sections: tuple[Section, ...]
+    sections: tuple[CardSection, ...]

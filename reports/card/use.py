@@ -1,6 +1,6 @@
 """What a model may be used for, and what no accuracy on pictures can show."""
 
-from reports.card.parts import Section
+from reports.card.parts import CardSection
 
 #: Names that data sets of facial expressions give to their classes.
 _EMOTIONS = frozenset(
@@ -17,7 +17,7 @@ def are_emotions(classes: tuple[str, ...]) -> bool:
     return known >= 3 and len(classes) - known <= 1
 
 
-def intended_use(classes: tuple[str, ...], shape: tuple[int, ...], synthetic: bool) -> Section:
+def intended_use(classes: tuple[str, ...], shape: tuple[int, ...], synthetic: bool) -> CardSection:
     """For what the model is meant, and for what it is not."""
     emotions = are_emotions(classes)
     size = " × ".join(map(str, shape))
@@ -30,7 +30,7 @@ def intended_use(classes: tuple[str, ...], shape: tuple[int, ...], synthetic: bo
     if synthetic:
         meant = (*meant, "It has only ever seen drawn pictures: do not use it on photographs.")
     limits = (*_FACES, *_ANY) if emotions else _ANY
-    return Section("Intended use and its limits", paragraphs=meant, points=limits)
+    return CardSection("Intended use and its limits", paragraphs=meant, points=limits)
 
 
 _FACES = (

@@ -30,7 +30,7 @@ RESAMPLES = 400
 FEWEST = 10  # answers in a bin; fewer say nothing
 
 
-class Curve(NamedTuple):
+class ReliabilityCurve(NamedTuple):
     """One candidate: confidence, accuracy and share of the answers in each bin that is filled."""
 
     label: str
@@ -45,7 +45,7 @@ class Curve(NamedTuple):
 class Numbers(NamedTuple):
     """The first leaders."""
 
-    curves: tuple[Curve, ...]
+    curves: tuple[ReliabilityCurve, ...]
 
 
 def compute(analysis: Analysis) -> Numbers:
@@ -59,12 +59,12 @@ def compute(analysis: Analysis) -> Numbers:
     return Numbers(tuple(curves))
 
 
-def _curve(label: str, evaluations: list[Evaluation], alpha: float) -> Curve:
+def _curve(label: str, evaluations: list[Evaluation], alpha: float) -> ReliabilityCurve:
     confidence = np.concatenate([one.probabilities.max(axis=1) for one in evaluations]).astype(float)
     right = np.concatenate([one.probabilities.argmax(axis=1) == one.labels for one in evaluations])
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)
     filled = [b for b in range(BINS) if (place == b).sum() >= FEWEST]
-    return Curve(
+    return ReliabilityCurve(
         label,
         tuple(float(confidence[place == b].mean()) for b in filled),
         tuple(float(right[place == b].mean()) for b in filled),
@@ -113,12 +113,12 @@ def draw(numbers: Numbers) -> go.Figure:
     return figure
 
 
-def _name(curve: Curve) -> str:
+def _name(curve: ReliabilityCurve) -> str:
     interval = f"{curve.error_low:.3f} to {curve.error_high:.3f}"
     return f"{style.short(curve.label)} (ECE {curve.error:.3f}, {interval})"
 
 
-def _sizes(curve: Curve) -> list[float]:
+def _sizes(curve: ReliabilityCurve) -> list[float]:
     return [round(6 + 22 * share**0.5, 1) for share in curve.share]
 
 

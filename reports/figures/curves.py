@@ -27,7 +27,7 @@ MOST = 6
 MONITOR, TRAIN = "monitor_accuracy", "train_accuracy"
 
 
-class Curve(NamedTuple):
+class TrainingCurve(NamedTuple):
     """One candidate: per epoch (1..n) mean, lowest and highest over the seeds still training."""
 
     label: str
@@ -44,7 +44,7 @@ class Curve(NamedTuple):
 class Numbers(NamedTuple):
     """One curve per candidate, best first."""
 
-    curves: tuple[Curve, ...]
+    curves: tuple[TrainingCurve, ...]
 
 
 def compute(analysis: Analysis) -> Numbers:
@@ -71,7 +71,7 @@ def _explored(analysis: Analysis) -> list[tuple[str, pd.DataFrame]]:
     return [(row.candidate, frame[frame.run_id == row.run_id]) for row in each(best.head(MOST))]
 
 
-def _curve(label: str, runs: pd.DataFrame, history: pd.DataFrame) -> Curve | None:
+def _curve(label: str, runs: pd.DataFrame, history: pd.DataFrame) -> TrainingCurve | None:
     history = history.dropna(subset=[MONITOR])
     if history.empty:
         return None
@@ -82,7 +82,7 @@ def _curve(label: str, runs: pd.DataFrame, history: pd.DataFrame) -> Curve | Non
     train = history.groupby("epoch")[TRAIN].mean().loc[kept]
     best = float(runs[names.BEST_EPOCH].mean())
     at_best = float(np.interp(best, kept, monitor["mean"])) if np.isfinite(best) else np.nan
-    return Curve(
+    return TrainingCurve(
         label, tuple(int(epoch) for epoch in kept), tuple(monitor["mean"]), tuple(monitor["min"]),
         tuple(monitor["max"]), tuple(train), best, at_best, history.run_id.nunique(),
     )  # fmt: skip
@@ -101,7 +101,7 @@ def draw(numbers: Numbers) -> go.Figure:
     return figure
 
 
-def _traces(index: int, curve: Curve) -> list[go.Scatter]:
+def _traces(index: int, curve: TrainingCurve) -> list[go.Scatter]:
     colour, group = style.colour(index), f"candidate {index}"
     there_and_back = [*curve.epochs, *reversed(curve.epochs)]
     around = [*curve.monitor_high, *reversed(curve.monitor_low)]

@@ -27,7 +27,7 @@ SECTION = "sure"
 ORDER = 40
 
 
-class Line(NamedTuple):
+class EffectLine(NamedTuple):
     """One level against the first, in points of accuracy; how many settings were matched."""
 
     label: str
@@ -41,7 +41,7 @@ class Line(NamedTuple):
 class Numbers(NamedTuple):
     """Every matched comparison, factor by factor."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[EffectLine, ...]
 
 
 def compute(analysis: Analysis) -> Numbers:
@@ -99,15 +99,15 @@ def _parameter(factor: str) -> str:
     return factor if factor.startswith(names.RECIPE) else names.ARCH + factor
 
 
-def _line(effect: FactorEffect, proved: bool) -> Line:
+def _line(effect: FactorEffect, proved: bool) -> EffectLine:
     change, name = effect.difference, effect.factor.removeprefix("recipe.").replace("_", " ")
     label = f"{name}: {effect.level} against {effect.reference}"
-    return Line(
+    return EffectLine(
         label, 100 * change.estimate, 100 * change.low, 100 * change.high, effect.settings, bool(proved)
     )
 
 
-def _colour(line: Line) -> str:
+def _colour(line: EffectLine) -> str:
     return style.LIGHT.accent if line.proved else style.LIGHT.muted
 
 

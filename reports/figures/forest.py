@@ -24,7 +24,7 @@ ORDER = 10
 MOST = 40  # rows; more cannot be read
 
 
-class Line(NamedTuple):
+class ForestLine(NamedTuple):
     """One candidate: accuracies in shares of images, differences as the objective has them."""
 
     label: str
@@ -42,7 +42,7 @@ class Line(NamedTuple):
 class Numbers(NamedTuple):
     """Candidates, best first; the one-SE band of the best; the margin; in what differences are told."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[ForestLine, ...]
     band: tuple[float, float]
     margin: float
     left_out: int
@@ -62,7 +62,7 @@ def compute(analysis: Analysis) -> Numbers:
         spread = spread if np.isfinite(row.delta_ci_low) else 0.0
         seeds = analysis.runs_of(row.candidate).val_accuracy
         lines.append(
-            Line(
+            ForestLine(
                 analysis.labels[row.candidate],
                 analysis.word(row.candidate),
                 tuple(seeds.dropna()),
@@ -138,7 +138,7 @@ def draw(numbers: Numbers) -> go.Figure:
     return figure
 
 
-def _row(place: int, line: Line, unit: Unit) -> list[go.Scatter]:
+def _row(place: int, line: ForestLine, unit: Unit) -> list[go.Scatter]:
     colour = shade(line.word)
     told = (
         f"<b>{line.label}</b><br>{line.mean:.2%}, interval {line.low:.2%} to {line.high:.2%}"
@@ -174,7 +174,7 @@ def _row(place: int, line: Line, unit: Unit) -> list[go.Scatter]:
     return traces
 
 
-def _alone(line: Line) -> str:
+def _alone(line: ForestLine) -> str:
     """What stands in place of a difference with a spread."""
     if line.delta != 0:
         return "too few seeds"

@@ -33,7 +33,7 @@ ACROSS, DOWN = 8, 2
 TALL = 1.42
 
 
-class Tile(NamedTuple):
+class GalleryTile(NamedTuple):
     """One image: its pixels, what it is labelled, what it is taken for and how surely."""
 
     name: str
@@ -46,8 +46,8 @@ class Tile(NamedTuple):
 class Numbers(NamedTuple):
     """The two kinds of images, the worst first."""
 
-    wrong: tuple[Tile, ...]
-    confused: tuple[Tile, ...]
+    wrong: tuple[GalleryTile, ...]
+    confused: tuple[GalleryTile, ...]
 
 
 def compute(analysis: Analysis) -> Numbers:
@@ -64,10 +64,10 @@ def compute(analysis: Analysis) -> Numbers:
     wrong = kept & (said != first.labels)
     entropy = -(mean * np.log(np.clip(mean, 1e-12, 1.0))).sum(axis=1)
 
-    def tiles(order: NDArray[np.int64]) -> tuple[Tile, ...]:
+    def tiles(order: NDArray[np.int64]) -> tuple[GalleryTile, ...]:
         classes = analysis.classes
         return tuple(
-            Tile(str(first.ids[at]), pixels[str(first.ids[at])], classes[first.labels[at]],
+            GalleryTile(str(first.ids[at]), pixels[str(first.ids[at])], classes[first.labels[at]],
                  classes[said[at]], float(mean[at].max()))
             for at in order[: ACROSS * DOWN]
         )  # fmt: skip
@@ -96,12 +96,12 @@ def _ranked(values: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[np
     return places[np.argsort(-values[places], kind="stable")]
 
 
-def _groups(numbers: Numbers) -> list[tuple[str, tuple[Tile, ...]]]:
+def _groups(numbers: Numbers) -> list[tuple[str, tuple[GalleryTile, ...]]]:
     groups = [("most confidently wrong", numbers.wrong), ("most confused", numbers.confused)]
     return [group for group in groups if group[1]]
 
 
-def _places(numbers: Numbers) -> tuple[list[tuple[str, float]], list[tuple[Tile, int, float]], float]:
+def _places(numbers: Numbers) -> tuple[list[tuple[str, float]], list[tuple[GalleryTile, int, float]], float]:
     """Headings with their heights, tiles with column and top, and the height of all; in tiles, downwards."""
     headings, tiles, top = [], [], 0.0
     for title, group in _groups(numbers):
@@ -143,7 +143,7 @@ def draw(numbers: Numbers) -> go.Figure:
     return figure
 
 
-def _told(tile: Tile) -> tuple[str, str]:
+def _told(tile: GalleryTile) -> tuple[str, str]:
     label = "" if tile.said == tile.label else f"({style.short(tile.label, 14)})"
     return f"{style.short(tile.said, 12)} {tile.confidence:.0%}", label or "(right)"
 
@@ -170,7 +170,7 @@ def picture(numbers: Numbers) -> Figure:
     return figure
 
 
-def _paste(axes: Any, tile: Tile, at: int, top: float) -> None:
+def _paste(axes: Any, tile: GalleryTile, at: int, top: float) -> None:
     tall, wide = tile.pixels.shape[:2]
     height, width = 0.94 * tall / max(tall, wide), 0.94 * wide / max(tall, wide)
     edges = (at + 0.5 - width / 2, at + 0.5 + width / 2, top + height, top)

@@ -27,7 +27,7 @@ FEWEST = 30  # candidates; the best ten of fewer are no elite
 MOST = 12
 
 
-class Line(NamedTuple):
+class ImportanceLine(NamedTuple):
     """One setting: its divergence with its interval, and how far chance reaches."""
 
     name: str
@@ -40,7 +40,7 @@ class Line(NamedTuple):
 class Numbers(NamedTuple):
     """Settings, the most important first, and from how many candidates."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[ImportanceLine, ...]
     candidates: int
 
 
@@ -58,12 +58,12 @@ def compute(analysis: Analysis) -> Numbers:
     scores = done[metric].to_numpy(np.float64) * (-1 if lower else 1)
     codes = np.stack([levels(values) for values in varying.values()], axis=1).astype(np.int64)
     found = zip(varying, importance(codes, scores), strict=True)
-    lines = [Line(name, one.estimate, one.low, one.high, one.chance) for name, one in found]
+    lines = [ImportanceLine(name, one.estimate, one.low, one.high, one.chance) for name, one in found]
     lines.sort(key=lambda line: (-line.value, line.name))
     return Numbers(tuple(lines[:MOST]), len(done))
 
 
-def _colour(line: Line) -> str:
+def _colour(line: ImportanceLine) -> str:
     return style.LIGHT.accent if line.low > line.chance else style.LIGHT.muted
 
 

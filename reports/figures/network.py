@@ -12,7 +12,7 @@ from reports import style
 from reports.analysis import Analysis
 from reports.columns import size
 from reports.figures import NothingToDraw
-from reports.network import Row, rows
+from reports.network import LayerRow, rows
 from reports.records.frames import each
 from reports.records.store import MissingArtifactError
 from search.tracking import names
@@ -36,7 +36,7 @@ class Numbers(NamedTuple):
 
     label: str
     parameters: int
-    rows: tuple[Row, ...]
+    rows: tuple[LayerRow, ...]
 
 
 class Box(NamedTuple):
@@ -56,7 +56,7 @@ class Step(NamedTuple):
     below: str
     middle: float
     bottom: float
-    row: Row
+    row: LayerRow
 
 
 def compute(analysis: Analysis) -> Numbers:
@@ -88,7 +88,7 @@ def layout(numbers: Numbers) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _boxes(row: Row, top: float, bottom: float) -> Iterator[Box]:
+def _boxes(row: LayerRow, top: float, bottom: float) -> Iterator[Box]:
     """Branches share the width; what stands alone takes the middle and says in its box what follows."""
     count, space = len(row.branches), 0.012
     if count == 1 and not row.merge:
@@ -101,11 +101,11 @@ def _boxes(row: Row, top: float, bottom: float) -> Iterator[Box]:
         yield Box(left, left + width, top, bottom, lines)
 
 
-def _shape(row: Row) -> str:
+def _shape(row: LayerRow) -> str:
     return "×".join("?" if side is None else str(side) for side in row.shape)
 
 
-def _told(row: Row) -> str:
+def _told(row: LayerRow) -> str:
     return f"{size(row.parameters)}" if row.parameters else "–"
 
 

@@ -23,7 +23,7 @@ ORDER = 20
 LARGEST = 34  # pixels across
 
 
-class Point(NamedTuple):
+class OverfitPoint(NamedTuple):
     """One candidate; shares, except parameters."""
 
     label: str
@@ -42,7 +42,7 @@ class Point(NamedTuple):
 class Numbers(NamedTuple):
     """Candidates, best first; the limit tau."""
 
-    points: tuple[Point, ...]
+    points: tuple[OverfitPoint, ...]
     tau: float
 
 
@@ -54,7 +54,7 @@ def compute(analysis: Analysis) -> Numbers:
     # The table's front is that of the objective; this one is of what is drawn.
     best = pareto_front(np.array([[-row.val_accuracy, row.relative_overfit] for row in rows]))
     points = tuple(
-        Point(
+        OverfitPoint(
             analysis.labels[row.candidate],
             analysis.word(row.candidate),
             row.baseline,
@@ -72,18 +72,18 @@ def compute(analysis: Analysis) -> Numbers:
     return Numbers(points, analysis.rule.tau)
 
 
-def front(points: tuple[Point, ...]) -> list[Point]:
+def front(points: tuple[OverfitPoint, ...]) -> list[OverfitPoint]:
     """The Pareto front, from left to right."""
     return sorted((point for point in points if point.pareto), key=lambda point: point.overfit)
 
 
-def _across(points: tuple[Point, ...]) -> list[float]:
+def _across(points: tuple[OverfitPoint, ...]) -> list[float]:
     """Diameters: area in proportion to parameters."""
     largest = max(point.parameters for point in points) or 1
     return [8 + (LARGEST - 8) * (point.parameters / largest) ** 0.5 for point in points]
 
 
-def _colour(point: Point) -> str:
+def _colour(point: OverfitPoint) -> str:
     if point.word == "selected":
         return style.LIGHT.accent
     return style.LIGHT.warn if point.word == "overfit" else style.LIGHT.muted
@@ -124,7 +124,7 @@ def draw(numbers: Numbers) -> go.Figure:
     return figure
 
 
-def _title(point: Point) -> str:
+def _title(point: OverfitPoint) -> str:
     return style.short(point.label, 30) + (" (baseline)" if point.baseline else "")
 
 
@@ -134,7 +134,7 @@ def _span(numbers: Numbers) -> list[float]:
     return [min(0.0, *finite) - 0.01, max(numbers.tau * 1.12, *finite) + 0.02]
 
 
-def _circles(points: tuple[Point, ...]) -> go.Scatter:
+def _circles(points: tuple[OverfitPoint, ...]) -> go.Scatter:
     def arms(low: str, middle: str, high: str) -> dict[str, Any]:
         ends = [[getattr(point, name) for point in points] for name in (middle, low, high)]
         return style.whiskers(ends[0], ends[1], ends[2], style.LIGHT.muted, 1)

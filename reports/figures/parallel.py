@@ -29,7 +29,7 @@ MOST_AXES = 9
 FEW_LEVELS = 6  # numbers with so few values are shown as steps
 
 
-class Column(NamedTuple):
+class Axis(NamedTuple):
     """One axis: heights in 0..1 for every candidate, and what stands at some heights."""
 
     name: str
@@ -40,7 +40,7 @@ class Column(NamedTuple):
 class Numbers(NamedTuple):
     """Columns with one height per candidate, candidates best first; how many of them are in colour."""
 
-    columns: tuple[Column, ...]
+    columns: tuple[Axis, ...]
     labels: tuple[str, ...]
     best: int
 
@@ -65,7 +65,7 @@ def compute(analysis: Analysis) -> Numbers:
     return Numbers((*columns[: MOST_AXES - 1], score), labels, int((kept < best).sum()))
 
 
-def _column(name: str, values: "pd.Series[float]") -> Column | None:
+def _column(name: str, values: "pd.Series[float]") -> Axis | None:
     """None for more names than an axis can hold."""
     if pd.api.types.is_numeric_dtype(values) and values.nunique() > FEW_LEVELS:
         numbers = values.astype(float)
@@ -76,17 +76,17 @@ def _column(name: str, values: "pd.Series[float]") -> Column | None:
         return None
     at = {level: index / (len(levels) - 1) for index, level in enumerate(levels)}
     ticks = tuple((height, _told(level)) for level, height in at.items())
-    return Column(name, tuple(at[value] for value in values), ticks)
+    return Axis(name, tuple(at[value] for value in values), ticks)
 
 
-def _numeric(title: str, values: "pd.Series[float]", *, log: bool) -> Column | None:
+def _numeric(title: str, values: "pd.Series[float]", *, log: bool) -> Axis | None:
     scaled = np.log(values.to_numpy(float)) if log else values.to_numpy(float)
     low, high = float(scaled.min()), float(scaled.max())
     if low == high:
         return None
     ends = [low, (low + high) / 2, high]
     ticks = tuple(((end - low) / (high - low), _told(np.exp(end) if log else end)) for end in ends)
-    return Column(title, tuple(((scaled - low) / (high - low)).tolist()), ticks)
+    return Axis(title, tuple(((scaled - low) / (high - low)).tolist()), ticks)
 
 
 def _told(value: object) -> str:

@@ -24,7 +24,7 @@ ORDER = 20
 MOST = 3
 
 
-class Bar(NamedTuple):
+class RecallBar(NamedTuple):
     """One candidate's recall of every class, in shares; NaN the ends of a class that is one image's twins."""
 
     label: str
@@ -38,7 +38,7 @@ class Numbers(NamedTuple):
 
     classes: tuple[str, ...]
     images: tuple[int, ...]
-    bars: tuple[Bar, ...]
+    bars: tuple[RecallBar, ...]
 
 
 def compute(analysis: Analysis) -> Numbers:
@@ -55,18 +55,18 @@ def compute(analysis: Analysis) -> Numbers:
     return Numbers(
         tuple(analysis.classes[kind] for kind in kinds),
         tuple(int((labels == kind).sum()) for kind in kinds),
-        tuple(Bar(bar.label, *(tuple(part[i] for i in order) for part in bar[1:])) for bar in bars),
+        tuple(RecallBar(bar.label, *(tuple(part[i] for i in order) for part in bar[1:])) for bar in bars),
     )
 
 
-def _bar(label: str, evaluations: list[Evaluation], kinds: list[int], alpha: float) -> Bar:
+def _bar(label: str, evaluations: list[Evaluation], kinds: list[int], alpha: float) -> RecallBar:
     right = np.stack([one.probabilities.argmax(axis=1) == one.labels for one in evaluations]).astype(float)
     truth, groups = evaluations[0].labels, evaluations[0].groups
     found = [
         accuracy_interval(right[:, truth == kind], groups=groups[truth == kind], alpha=alpha)
         for kind in kinds
     ]
-    return Bar(
+    return RecallBar(
         label,
         tuple(one.estimate for one in found),
         tuple(one.low for one in found),

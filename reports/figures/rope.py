@@ -23,7 +23,7 @@ ORDER = 20
 MOST = 20
 
 
-class Bar(NamedTuple):
+class RopeBar(NamedTuple):
     """One candidate; the three probabilities sum to one."""
 
     label: str
@@ -36,7 +36,7 @@ class Bar(NamedTuple):
 class Numbers(NamedTuple):
     """Candidates, best first, and the margin in words."""
 
-    bars: tuple[Bar, ...]
+    bars: tuple[RopeBar, ...]
     margin: str
 
 
@@ -47,7 +47,7 @@ def compute(analysis: Analysis) -> Numbers:
         raise NothingToDraw("it takes two candidates with three seeds that count")
     unit = UNITS[analysis.rule.objective]
     bars = [
-        Bar(
+        RopeBar(
             analysis.labels[row.candidate],
             row.p_above,
             row.p_equal,

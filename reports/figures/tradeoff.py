@@ -26,7 +26,7 @@ ORDER = 15
 MOST = 2000  # marks; beyond, the front and an even choice of the others
 
 
-class Point(NamedTuple):
+class TradeoffPoint(NamedTuple):
     """One candidate."""
 
     label: str
@@ -39,7 +39,7 @@ class Point(NamedTuple):
 class Numbers(NamedTuple):
     """Points by size; what size and score are called; whether a lower score is better."""
 
-    points: tuple[Point, ...]
+    points: tuple[TradeoffPoint, ...]
     size: str
     score: str
     lower_is_better: bool
@@ -60,7 +60,7 @@ def compute(analysis: Analysis) -> Numbers:
     front = losses < before
     kept = front | np.isin(np.arange(len(done)), np.linspace(0, len(done) - 1, MOST).astype(int))
     points = tuple(
-        Point(analysis.labels[run.candidate], run.family or "unnamed", getattr(run, across),
+        TradeoffPoint(analysis.labels[run.candidate], run.family or "unnamed", getattr(run, across),
               getattr(run, metric), bool(best))
         for run, best, shown in zip(each(done), front, kept, strict=True)
         if shown
@@ -78,7 +78,7 @@ def _stairs(numbers: Numbers) -> tuple[list[float], list[float]]:
     return [*(p.size for p in front), largest], [*(p.score for p in front), front[-1].score]
 
 
-def _families(numbers: Numbers) -> list[tuple[str, list[Point]]]:
+def _families(numbers: Numbers) -> list[tuple[str, list[TradeoffPoint]]]:
     found = sorted({point.family for point in numbers.points})
     return [(name, [point for point in numbers.points if point.family == name]) for name in found]
 

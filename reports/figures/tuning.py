@@ -28,7 +28,7 @@ ORDER = 10
 LONGEST = 400  # points of one curve
 
 
-class Curve(NamedTuple):
+class TuningCurve(NamedTuple):
     """One family: number of trials, best score so far, 10%, 50% and 90% over random orders."""
 
     family: str
@@ -42,7 +42,7 @@ class Curve(NamedTuple):
 class Numbers(NamedTuple):
     """One curve a family; what the score is called; whether lower is better."""
 
-    curves: tuple[Curve, ...]
+    curves: tuple[TuningCurve, ...]
     score: str
     lower_is_better: bool
 
@@ -61,14 +61,14 @@ def compute(analysis: Analysis) -> Numbers:
     return Numbers(curves, f"best monitor {score} so far", lower)
 
 
-def _curve(family: str, scores: "pd.Series[float]", lower: bool) -> Curve:
+def _curve(family: str, scores: "pd.Series[float]", lower: bool) -> TuningCurve:
     sign = -1.0 if lower else 1.0
     values = np.asarray(sign * scores, np.float64)
     best = sign * np.maximum.accumulate(values)
     shown = np.unique(np.linspace(0, len(values) - 1, min(len(values), LONGEST)).astype(int))
     trials = tuple(int(at) + 1 for at in shown)
     low, middle, high = (sign * part for part in random_order(values, trials, (0.1, 0.5, 0.9)))
-    return Curve(
+    return TuningCurve(
         family, trials, tuple(best[shown].tolist()),
         *(tuple(part.tolist()) for part in ((high, middle, low) if lower else (low, middle, high))),
     )  # fmt: skip

@@ -21,7 +21,7 @@ SECTION = "test"
 ORDER = 20
 
 
-class Bar(NamedTuple):
+class AccuracyBar(NamedTuple):
     """One finding: what it is, pixel-identical images, further images, and of how many."""
 
     label: str
@@ -33,7 +33,7 @@ class Bar(NamedTuple):
 class Numbers(NamedTuple):
     """Findings that occur."""
 
-    bars: tuple[Bar, ...]
+    bars: tuple[AccuracyBar, ...]
 
 
 def compute(analysis: Analysis) -> Numbers:
@@ -41,7 +41,7 @@ def compute(analysis: Analysis) -> Numbers:
     audit = analysis.study.data.get("audit") or {}
     images, leaks = audit.get("images") or {}, audit.get("leaks") or {}
     bars = [
-        Bar(
+        AccuracyBar(
             _title(where),
             leak["exact"],
             leak["images"] - leak["exact"],
@@ -61,13 +61,13 @@ def _title(where: str) -> str:
     return f"{one} images with a twin in {other}"
 
 
-def _conflicts(audit: Mapping[str, Any], images: int) -> Bar:
+def _conflicts(audit: Mapping[str, Any], images: int) -> AccuracyBar:
     exact = int((audit.get("exact") or {}).get("conflicting_images", 0))
     every = int((audit.get("twins") or {}).get("conflicting_images", 0))
-    return Bar("twins with different labels", exact, max(every - exact, 0), images)
+    return AccuracyBar("twins with different labels", exact, max(every - exact, 0), images)
 
 
-def _share(bar: Bar) -> str:
+def _share(bar: AccuracyBar) -> str:
     count = bar.exact + bar.near
     return f"{count:,}" + (f" ({count / bar.of:.1%} of {bar.of:,})" if bar.of else "")
 

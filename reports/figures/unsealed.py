@@ -24,7 +24,7 @@ ORDER = 10
 KINDS = ("validation", "test", "test without twins")
 
 
-class Line(NamedTuple):
+class UnsealedLine(NamedTuple):
     """One candidate: accuracy, low and high for each of KINDS, NaN where unknown."""
 
     label: str
@@ -36,7 +36,7 @@ class Line(NamedTuple):
 class Numbers(NamedTuple):
     """Candidates whose test accuracy is known."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[UnsealedLine, ...]
 
 
 def compute(analysis: Analysis) -> Numbers:
@@ -50,7 +50,7 @@ def compute(analysis: Analysis) -> Numbers:
     nan = np.nan
     return Numbers(
         tuple(
-            Line(
+            UnsealedLine(
                 row["architecture"],
                 (row["val_accuracy"], row["test_accuracy"], row["test_accuracy_without_twins"]),
                 (row["val_accuracy_ci_low"], row["test_ci_low"], nan),

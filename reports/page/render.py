@@ -47,7 +47,7 @@ class Figures(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """A heading with its figures and tables."""
 
     name: str
@@ -162,9 +162,9 @@ def _published(analysis: Analysis) -> list[str]:
 
 def _sections(
     drawn: Sequence[tuple[str, views.FigureView]], shown: Sequence[tuple[str, views.TableView]]
-) -> list[Section]:
+) -> list[PageSection]:
     found = [
-        Section(
+        PageSection(
             name,
             title,
             [view for section, view in drawn if section == name],

@@ -37,7 +37,7 @@ class Seed:
 
 
 @dataclass(frozen=True)
-class Entry:
+class TableEntry:
     """One row: its values, where its numbers come from, the seeds behind it."""
 
     row: Mapping[str, Any]
@@ -75,7 +75,7 @@ class TableView:
 
     table: Table
     columns: list[Column]
-    entries: list[Entry]
+    entries: list[TableEntry]
     files: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -92,14 +92,14 @@ def table_view(analysis: Analysis, table: Table, links: Links, *, files: bool) -
     return TableView(table, table.described(shown), entries, held if files else ())
 
 
-def _entry(analysis: Analysis, row: Mapping[str, Any], links: Links) -> Entry:
+def _entry(analysis: Analysis, row: Mapping[str, Any], links: Links) -> TableEntry:
     tau = analysis.rule.tau
     if row["stage"] == names.CONFIRM and "candidate" in row:
         runs = analysis.study.confirmations
         own = runs[runs.group.isin(runs.group[runs.run_id == row["run_id"]])]
         seeds = tuple(_seed(run, links) for run in each(own))
-        return Entry(row, links.candidate(row["candidate"]) or links.run(row["run_id"]), seeds, tau)
-    return Entry(row, links.run(row.get("run_id", "")), tau=tau)
+        return TableEntry(row, links.candidate(row["candidate"]) or links.run(row["run_id"]), seeds, tau)
+    return TableEntry(row, links.run(row.get("run_id", "")), tau=tau)
 
 
 def _seed(run: Any, links: Links) -> Seed:

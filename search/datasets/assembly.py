@@ -19,7 +19,7 @@ from search.datasets.catalog import (
     VALIDATION,
     Catalogue,
 )
-from search.datasets.decode import Images
+from search.datasets.decode import DecodedImages
 from search.datasets.duplicates.groups import MOST, Duplicates, find_duplicates, grouped, pairs_of
 from search.datasets.duplicates.near import flat
 from search.datasets.given_groups import given_groups
@@ -49,7 +49,7 @@ class Ordered:
     source_digests: tuple[bytes, ...]  # of the pixels before conversion
 
     @classmethod
-    def of(cls, catalogue: Catalogue, decoded: Images) -> "Ordered":
+    def of(cls, catalogue: Catalogue, decoded: DecodedImages) -> "Ordered":
         """Give what was decoded its labels, ids and roles."""
         rows = decoded.rows.tolist()
         number = {name: index for index, name in enumerate(catalogue.class_names)}
@@ -67,7 +67,7 @@ class Ordered:
 
 def assemble(
     catalogue: Catalogue,
-    decoded: Images,
+    decoded: DecodedImages,
     folder: Path,
     source: str,
     seed: int,

@@ -39,7 +39,7 @@ Row = tuple[int, Decoded | str]  # the image, or why there is none
 
 
 @dataclass(frozen=True)
-class Images:
+class DecodedImages:
     """All images of a catalogue that could be decoded: `rows` of the catalogue, in the order of their ids.
 
     Attributes:
@@ -65,7 +65,7 @@ def decode(
     target: Path,
     image_size: tuple[int, int] | None,
     channels: int | None,
-) -> Images:
+) -> DecodedImages:
     """Decode images into a new array file.
 
     Args:
@@ -112,7 +112,7 @@ def _collect(
     rows: Sequence[int],
     pixels: NDArray[np.uint8],
     read: Callable[[Sequence[int], int], Iterator[Row]],
-) -> Images:
+) -> DecodedImages:
     """Put what was decoded where it belongs, and say what was broken or converted.
 
     `read(rows, bits)` decodes. Images of 16 bits are read again where all of them use fewer.
@@ -144,7 +144,7 @@ def _collect(
             pixels[index] = pixels[kept]
     height, width, channels = pixels.shape[1:]
     notes = leave_out(sorted(broken), len(rows), "images", catalogue.name)
-    return Images(
+    return DecodedImages(
         rows=np.asarray(rows, dtype=np.int64)[good],
         pixels=pixels[: len(good)],
         source_digests=tuple(digest for digest in digests if digest is not None),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reports.network import Row, rows
+from reports.network import LayerRow, rows
 
 
 def layer(kind: str, *inputs: int, shape: tuple[int, ...] = (4, 4, 8), **more: Any) -> dict[str, Any]:
@@ -25,7 +25,9 @@ def test_what_merely_follows_a_layer_stands_in_its_row() -> None:
             layer("Dropout", 3, rate=0.25),
         ]
     )
-    assert found[1] == Row((("conv 3×3, 8, stride 2",),), "", "batch norm, relu, dropout 0.25", (4, 4, 8), 14)
+    assert found[1] == LayerRow(
+        (("conv 3×3, 8, stride 2",),), "", "batch norm, relu, dropout 0.25", (4, 4, 8), 14
+    )
 
 
 def test_branches_stand_side_by_side_until_they_are_joined() -> None:

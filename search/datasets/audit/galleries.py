@@ -47,7 +47,7 @@ CONSTANT: Final = (
 
 
 @dataclass(frozen=True)
-class Tile:
+class AuditTile:
     """One picture: a data URI, where it is from, its class and its id."""
 
     picture: str
@@ -60,7 +60,7 @@ class Tile:
 class Group:
     """Pictures side by side, the number of those left out, and what is to be said about them."""
 
-    tiles: tuple[Tile, ...]
+    tiles: tuple[AuditTile, ...]
     more: int
     note: str
 
@@ -163,7 +163,7 @@ def _weakest(collection: Collection) -> dict[int, float]:
     return found
 
 
-def _tile(collection: Collection, row: int) -> Tile:
+def _tile(collection: Collection, row: int) -> AuditTile:
     pixels = collection.pixels(row)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     image.thumbnail((_LARGEST, _LARGEST))
@@ -171,4 +171,4 @@ def _tile(collection: Collection, row: int) -> Tile:
     image.save(file, "PNG", optimize=True)
     picture = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
     part = f"{TRAIN}, purged" if collection.parts[row] == PURGED else str(collection.parts[row])
-    return Tile(picture, part, collection.label(row), str(collection.ids[row]))
+    return AuditTile(picture, part, collection.label(row), str(collection.ids[row]))
