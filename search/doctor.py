@@ -67,7 +67,13 @@ class Checkup:
     fix: bool
 
     def mend(self, subject: str, detail: str, act: Callable[[], None]) -> Finding:
-        """The finding of something wrong, after mending it where that was asked for and is possible."""
+        """The finding of something wrong, after mending it where that was asked for and is possible.
+
+        Args:
+            subject: What was looked at.
+            detail: What is wrong.
+            act: Mends it.
+        """
         if not self.fix:
             return Finding(subject, WRONG, f"{detail}; --fix mends it")
         if not self.idle:
@@ -77,7 +83,17 @@ class Checkup:
 
 
 def examine(workspace: Workspace, storage: str | None, tracking: str | None, fix: bool) -> Iterator[Finding]:
-    """Every finding in its turn. Holds the workspace while it looks, if nobody else does."""
+    """Every finding in its turn. Holds the workspace while it looks, if nobody else does.
+
+    Args:
+        workspace: The workspace.
+        storage: Optuna's storage; None for the workspace's own.
+        tracking: MLflow's address; None for the workspace's own store.
+        fix: Mend what can be mended, while nobody works in the workspace.
+
+    Yields:
+        Findings, as soon as they are known.
+    """
     with contextlib.ExitStack() as stack:
         processes = _orphans(workspace, fix)
         holder, state = "", "nobody works here"
@@ -102,7 +118,11 @@ def examine(workspace: Workspace, storage: str | None, tracking: str | None, fix
 
 
 def waiting(workspace: Workspace) -> list[Path]:
-    """The records that wait for MLflow in the whole workspace."""
+    """The records that wait for MLflow in the whole workspace.
+
+    Args:
+        workspace: The workspace.
+    """
     return list(workspace.spool.glob("*/*.json"))
 
 

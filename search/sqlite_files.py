@@ -58,7 +58,11 @@ def sqlite_path(url: str) -> Path | None:
 
 
 def is_absent(url: str) -> bool:
-    """Whether an address names a SQLite file that does not exist: who only looks does not make one."""
+    """Whether an address names a SQLite file that does not exist: who only looks does not make one.
+
+    Args:
+        url: Any address; only that of a SQLite file can be absent.
+    """
     path = sqlite_path(url)
     return path is not None and not path.exists()
 
@@ -84,7 +88,11 @@ def reading(path: Path, seconds: float = 10) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def translated_errors(path: Path) -> Iterator[None]:
-    """Raise SQLite's errors as sentences that name the file. Raises UserError and UnavailableError."""
+    """Raise SQLite's errors as sentences that name the file. Raises UserError and UnavailableError.
+
+    Args:
+        path: The database file that is used meanwhile.
+    """
     try:
         yield
     except sqlite3.Error as error:

@@ -29,7 +29,14 @@ class Workspace:
 
     @classmethod
     def at(cls, folder: Path) -> "Workspace":
-        """The workspace in this folder, created when missing. Raises UserError when it is not writable."""
+        """The workspace in this folder, created when missing. Raises UserError when it is not writable.
+
+        Args:
+            folder: Created with its parents.
+
+        Returns:
+            The workspace; see `view` for one that was moved or copied.
+        """
         try:
             folder.mkdir(parents=True, exist_ok=True)
             probe = folder / f".probe-{os.getpid()}"
@@ -129,6 +136,15 @@ class Workspace:
 
         Gives the descriptor that is locked. Processes that inherit it hold the workspace too, so whoever gets
         the lock knows that the children of the last coordinator are gone as well.
+
+        Args:
+            wait_seconds: How long to wait for another process to end.
+
+        Yields:
+            The descriptor.
+
+        Raises:
+            UserError: Another process has the workspace.
         """
         with self.lock_file.open("a+") as file:
             end = time.monotonic() + wait_seconds

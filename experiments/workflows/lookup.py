@@ -39,7 +39,12 @@ class Recorded:
 
 
 def find_evaluation(text: str, tracking_uri: str) -> Recorded:
-    """The evaluation with this run id, or the beginning of one, or this key. Raises UserError."""
+    """The evaluation with this run id, or the beginning of one, or this key. Raises UserError.
+
+    Args:
+        text: As it was typed.
+        tracking_uri: MLflow's address.
+    """
     store = open_store(tracking_uri)
     for number in store.experiments().values():
         kinds = (names.EVALUATION_KIND, names.FINAL_KIND)
@@ -60,7 +65,12 @@ def find_evaluation(text: str, tracking_uri: str) -> Recorded:
 
 
 def newest_study(experiment: str, tracking_uri: str) -> Recorded:
-    """The newest study of an experiment. Raises UserError where there is none."""
+    """The newest study of an experiment. Raises UserError where there is none.
+
+    Args:
+        experiment: The experiment's name.
+        tracking_uri: MLflow's address.
+    """
     study = load_study(experiment, tracking_uri)
     return Recorded(study.run, study.run, study.store)
 
@@ -72,7 +82,11 @@ def _is_meant(run: Run, text: str) -> bool:
 
 
 def spec_of(recorded: Recorded) -> ExperimentConfig:
-    """The experiment as the study had it. Raises UserError where it was not kept."""
+    """The experiment as the study had it. Raises UserError where it was not kept.
+
+    Args:
+        recorded: A run and its study.
+    """
     try:
         path = recorded.store.artifact(recorded.parent, names.EXPERIMENT_TOML)
     except MissingArtifactError as error:
@@ -87,6 +101,12 @@ def images_of(
     """The very images of a study, from the cache or prepared again; `source`: where they lie now.
 
     Raises UserError where the images found are not the study's.
+
+    Args:
+        recorded: A run and its study.
+        workspace: Where prepared images lie.
+        source: Where the images lie now; None for where they lay.
+        say: Is told of progress.
     """
     tags = recorded.parent.tags
     found = cached(workspace, tags) if source is None else None
@@ -106,7 +126,12 @@ def images_of(
 
 
 def cached(workspace: Workspace, tags: Mapping[str, str]) -> Prepared | None:
-    """The prepared data with a study's digests, if the workspace still has them."""
+    """The prepared data with a study's digests, if the workspace still has them.
+
+    Args:
+        workspace: Where prepared images lie.
+        tags: Of the study's run.
+    """
     for manifest in sorted(workspace.cache.glob(f"**/{MANIFEST}")):
         data = Prepared.open(manifest.parent)
         known = (tags[names.DATA_DIGEST], tags[names.SPLIT_DIGEST])
@@ -116,7 +141,12 @@ def cached(workspace: Workspace, tags: Mapping[str, str]) -> Prepared | None:
 
 
 def validation_images(workspace: Workspace, tags: Mapping[str, str]) -> Part:
-    """The validation part of a study, by the tags of its run. Raises UserError where it is gone."""
+    """The validation part of a study, by the tags of its run. Raises UserError where it is gone.
+
+    Args:
+        workspace: Where prepared images lie.
+        tags: Of the study's run.
+    """
     data = cached(workspace, tags)
     if data is None:
         raise UserError(

@@ -29,7 +29,12 @@ from spaces.errors import UserError
 
 
 def registered(stored: StoredStudy, tracking_uri: str) -> list[str]:
-    """What of the registry a removal takes with it: "version 2 (champion)"."""
+    """What of the registry a removal takes with it: "version 2 (champion)".
+
+    Args:
+        stored: The study.
+        tracking_uri: MLflow's address.
+    """
     client = open_client(tracking_uri)
     versions = registered_from(client, stored.experiment, {run.run_id for run in stored.runs})
     aliases = client.get_registered_model(stored.experiment).aliases if versions else {}
@@ -42,7 +47,15 @@ def registered(stored: StoredStudy, tracking_uri: str) -> list[str]:
 
 @contextmanager
 def unused(stored: StoredStudy, context: RunContext) -> Iterator[Storage]:
-    """Optuna's storage, while nobody evaluates anything of the study. Raises UserError."""
+    """Optuna's storage, while nobody evaluates anything of the study. Raises UserError.
+
+    Args:
+        stored: The study.
+        context: The workspace and the stores.
+
+    Yields:
+        The storage, while the workspace is held.
+    """
     _check_paths(stored, context)
     lock = context.workspace.lock(0) if context.storage is None else contextlib.nullcontext()
     with lock:
@@ -74,6 +87,15 @@ def remove(stored: StoredStudy, context: RunContext, storage: Storage, say: Call
     """Remove a study from the workspace, Optuna and MLflow, and let the databases shrink.
 
     That its test set was opened is not forgotten: these runs stay, without the study.
+
+    Args:
+        stored: The study.
+        context: The workspace and the stores.
+        storage: As `unused` gives it.
+        say: Is told what stays.
+
+    Raises:
+        UserError: An address in the store leads to somebody else's files; nothing was removed.
     """
     client = open_client(context.tracking)
     root = context.workspace.folder if context.tracking_uri is None else None

@@ -52,7 +52,12 @@ class StoredStudy:
 
 
 def stored_studies(workspace: Workspace, tracking_uri: str) -> list[StoredStudy]:
-    """Every study that MLflow knows, by experiment, the one last worked on first."""
+    """Every study that MLflow knows, by experiment, the one last worked on first.
+
+    Args:
+        workspace: The workspace.
+        tracking_uri: MLflow's address.
+    """
     if is_absent(tracking_uri):
         return []
     store = open_store(tracking_uri)
@@ -64,7 +69,12 @@ def stored_studies(workspace: Workspace, tracking_uri: str) -> list[StoredStudy]
 
 
 def find_study(text: str, stored: Sequence[StoredStudy]) -> StoredStudy:
-    """The study of this id, or the only one of the experiment of this name. Raises UserError."""
+    """The study of this id, or the only one of the experiment of this name. Raises UserError.
+
+    Args:
+        text: An id, the beginning of one, or an experiment's name.
+        stored: The studies to choose from.
+    """
     own = [one for one in stored if one.experiment == text]
     if len(own) > 1:
         known = ", ".join(one.study for one in own)
@@ -104,14 +114,24 @@ def _sizes(
 
 
 def logged_models(workspace: Workspace, experiment: str, run_ids: set[str]) -> list[Path]:
-    """The folders of registered models that come from these runs. The experiment's name is checked."""
+    """The folders of registered models that come from these runs. The experiment's name is checked.
+
+    Args:
+        workspace: The workspace.
+        experiment: The experiment's name.
+        run_ids: The runs.
+    """
     checked_name(experiment, "experiment")
     files = (workspace.artifacts / experiment / "models").glob("*/artifacts/MLmodel")
     return [file.parent for file in files if set(_OF_RUN.findall(file.read_text())) & run_ids]
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder; 0 if it is gone."""
+    """Bytes of a file, or of all files in a folder; 0 if it is gone.
+
+    Args:
+        path: It need not exist.
+    """
     try:
         if path.is_file():
             return path.stat().st_size

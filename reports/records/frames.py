@@ -52,6 +52,12 @@ def evaluations(runs: Iterable[Run]) -> pd.DataFrame:
     """One row per evaluation, in the order of stage, trial, seed (columns: docs/reports.md).
 
     A key that was delivered twice keeps its complete run, or else the newest.
+
+    Args:
+        runs: MLflow's runs of evaluations.
+
+    Returns:
+        A frame with the columns and types of DTYPES.
     """
     frame = pd.DataFrame([_row(run) for run in runs], columns=[*DTYPES])
     frame = frame.astype(DTYPES)
@@ -70,6 +76,9 @@ def counted_once(frame: pd.DataFrame) -> pd.DataFrame:
 
     Of complete confirm evaluations with one candidate and seed the first stays so, the others become
     duplicates. Such a candidate is the baseline if one of its cells is.
+
+    Args:
+        frame: As `evaluations` gives it.
     """
     confirm = (frame.stage == names.CONFIRM) & (frame.candidate != "")
     complete = frame[confirm & (frame.state == names.COMPLETE)]
@@ -86,6 +95,9 @@ def confirmations(frame: pd.DataFrame) -> pd.DataFrame:
 
     A cell that cannot be built never becomes a candidate. A run that ended before its candidate was known
     belongs to the candidate of its slot.
+
+    Args:
+        frame: As `counted_once` gives it.
     """
     runs = frame[frame.stage == names.CONFIRM]
     of_slot = {slot: name for slot, name in zip(runs.trial, runs.candidate, strict=True) if name}
@@ -98,7 +110,11 @@ def confirmations(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def settings(runs: Iterable[Run]) -> pd.DataFrame:
-    """Parameters `arch.*` and `recipe.*`, one row per run_id; columns of numbers are numeric."""
+    """Parameters `arch.*` and `recipe.*`, one row per run_id; columns of numbers are numeric.
+
+    Args:
+        runs: MLflow's runs of evaluations.
+    """
     rows = {
         run.run_id: {
             key: value for key, value in run.params.items() if key.startswith((names.ARCH, names.RECIPE))

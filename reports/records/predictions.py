@@ -42,7 +42,11 @@ class Predictions:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read `predictions.npz`; raises MissingArtifactError when it is damaged. Nothing in it is executed."""
+    """Read `predictions.npz`; raises MissingArtifactError when it is damaged. Nothing in it is executed.
+
+    Args:
+        path: The file.
+    """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             return _checked({name: held[name] for name in held.files})

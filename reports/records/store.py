@@ -46,17 +46,40 @@ class Store(Protocol):
         """Name to id of every active experiment, sorted by name."""
 
     def runs(self, experiment_id: str, tags: Mapping[str, str]) -> list[Run]:
-        """Active runs that carry all of these tags, oldest first."""
+        """Active runs that carry all of these tags, oldest first.
+
+        Args:
+            experiment_id: MLflow's id.
+            tags: All of them.
+        """
 
     def history(self, run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
-        """Every logged point: columns HISTORY_COLUMNS, sorted by run, metric and step."""
+        """Every logged point: columns HISTORY_COLUMNS, sorted by run, metric and step.
+
+        Args:
+            run_ids: The runs.
+            metrics: Names of metrics.
+        """
 
     def artifact(self, run: Run, path: str) -> Path:
-        """A local file with this artifact; raises MissingArtifactError."""
+        """A local file with this artifact; raises MissingArtifactError.
+
+        Args:
+            run: The run.
+            path: The artifact's name.
+        """
 
 
 def open_store(tracking_uri: str) -> Store:
-    """The fastest reader that understands this store."""
+    """The fastest reader that understands this store.
+
+    Args:
+        tracking_uri: MLflow's address.
+
+    Raises:
+        UserError: It is the address of a file that is damaged.
+        UnavailableError: It is the address of a file that is locked.
+    """
     from reports.records.mlflow_client import ClientStore
     from reports.records.mlflow_sqlite import SqliteStore
 
@@ -105,12 +128,20 @@ def local_artifact(run: Run, path: str, home: Path | None = None) -> Path | None
 
 
 def in_order(runs: Sequence[Run]) -> list[Run]:
-    """Oldest first; the id breaks ties, so that the order never depends on the reader."""
+    """Oldest first; the id breaks ties, so that the order never depends on the reader.
+
+    Args:
+        runs: In any order.
+    """
     return sorted(runs, key=lambda run: (run.started or 0, run.run_id))
 
 
 def history_frame(points: Sequence[tuple[str, str, int, float]]) -> pd.DataFrame:
-    """Points (run, metric, step, value) as the frame that `Store.history` promises; no point twice."""
+    """Points (run, metric, step, value) as the frame that `Store.history` promises; no point twice.
+
+    Args:
+        points: In any order; a point may come twice.
+    """
     frame = pd.DataFrame(points, columns=list(HISTORY_COLUMNS))
     frame = frame.astype({"run_id": "str", "metric": "str", "step": "int64", "value": "float64"})
     frame = frame.drop_duplicates()

@@ -68,7 +68,12 @@ class StudyRecords:
     def history_of(
         self, run_ids: Sequence[str], metrics: Sequence[str] = names.EPOCH_METRICS
     ) -> pd.DataFrame:
-        """The epochs of these evaluations, one row per run and epoch, one column per metric."""
+        """The epochs of these evaluations, one row per run and epoch, one column per metric.
+
+        Args:
+            run_ids: The evaluations' runs.
+            metrics: Names of metrics by epoch.
+        """
         points = self.store.history(run_ids, metrics)
         points = points.drop_duplicates(["run_id", "metric", "step"], keep="last")
         wide = points.pivot(index=["run_id", "step"], columns="metric", values="value")
@@ -76,7 +81,11 @@ class StudyRecords:
         return wide.rename(columns={"step": "epoch"})
 
     def predictions(self, run_id: str) -> Predictions:
-        """Predictions of one evaluation on its ranking split; raises MissingArtifactError with the reason."""
+        """Predictions of one evaluation on its ranking split; raises MissingArtifactError with the reason.
+
+        Args:
+            run_id: The evaluation's run.
+        """
         return read_predictions(self.store.artifact(self.runs[run_id], names.PREDICTIONS_NPZ))
 
     @cached_property
@@ -144,7 +153,13 @@ class StudyRecords:
 
 
 def load_study(experiment: str, tracking_uri: str, study: str | None = None) -> StudyRecords:
-    """An experiment's study that was last worked on, or the one with this id. Raises UserError for none."""
+    """An experiment's study that was last worked on, or the one with this id. Raises UserError for none.
+
+    Args:
+        experiment: The experiment's name; in MLflow it may have been renamed.
+        tracking_uri: MLflow's address.
+        study: The study's id.
+    """
     store = open_store(tracking_uri)
     experiments = store.experiments()
     parents = _studies_of(store, experiments, experiment)
@@ -179,7 +194,12 @@ def _studies_of(store: Store, experiments: Mapping[str, str], experiment: str) -
 
 
 def studies(store: Store, experiment_id: str) -> list[Run]:
-    """The parent runs of an experiment's studies, the one that was last worked on first."""
+    """The parent runs of an experiment's studies, the one that was last worked on first.
+
+    Args:
+        store: The store.
+        experiment_id: MLflow's id of the experiment.
+    """
     parents = store.runs(experiment_id, {names.KIND: names.STUDY_KIND})[::-1]
     latest: dict[str, Run] = {}  # of two runs of one study, as a restored one leaves them
     for run in sorted(parents, key=lambda run: (names.VERDICT_HASH in run.tags, _resumed(run))):
@@ -193,7 +213,11 @@ def _resumed(run: Run) -> int:
 
 
 def experiments_with_studies(tracking_uri: str) -> list[str]:
-    """Names of the experiments that hold at least one study, sorted."""
+    """Names of the experiments that hold at least one study, sorted.
+
+    Args:
+        tracking_uri: MLflow's address.
+    """
     store = open_store(tracking_uri)
     found = {
         run.tags.get(names.EXPERIMENT, name)

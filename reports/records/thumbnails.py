@@ -14,7 +14,11 @@ Thumbnail = NDArray[np.uint8]  # (height, width) in gray or (height, width, 3)
 
 
 def read_gallery(path: Path) -> dict[str, Thumbnail]:
-    """Image id to its pixels; raises MissingArtifactError when the file is damaged."""
+    """Image id to its pixels; raises MissingArtifactError when the file is damaged.
+
+    Args:
+        path: The PNG.
+    """
     try:
         with Image.open(path, formats=("PNG",)) as sheet:
             about = json.loads(sheet.info[names.GALLERY_TEXT])

@@ -45,7 +45,11 @@ class StudyName:
     study_id: str
 
     def stage(self, name: str) -> str:
-        """What Optuna calls one of its stages."""
+        """What Optuna calls one of its stages.
+
+        Args:
+            name: Of the stage: see search.tracking.names.
+        """
         return f"{self.experiment}-{self.study_id}/{name}"
 
 

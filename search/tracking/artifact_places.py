@@ -26,7 +26,11 @@ class OutsideError(Exception):
 
 
 def home_of(database: Path) -> Path | None:
-    """The workspace whose own MLflow store this file is; None for a store of any other kind."""
+    """The workspace whose own MLflow store this file is; None for a store of any other kind.
+
+    Args:
+        database: A SQLite file; it need not exist.
+    """
     if database.name != STORE_NAME:
         return None
     folder = database.absolute().parent
@@ -72,7 +76,12 @@ def path_in(home: Path | None, address: str) -> Path | None:
 
 
 def is_below(path: Path, home: Path) -> bool:
-    """Whether a path lies in a folder; a folder `artifacts` that is a link to another disk belongs to it."""
+    """Whether a path lies in a folder; a folder `artifacts` that is a link to another disk belongs to it.
+
+    Args:
+        path: What is asked about; it need not exist.
+        home: The folder.
+    """
     plain = Path(os.path.normpath(path.absolute()))
     if plain.is_relative_to(home) and ".." not in path.parts:
         real = plain.resolve()

@@ -49,7 +49,14 @@ class Delivery:
         self._thread.start()
 
     def drain(self, seconds: float) -> int:
-        """Wait until all is delivered, the time is over, or there is trouble; how many still wait."""
+        """Wait until all is delivered, the time is over, or there is trouble; how many still wait.
+
+        Args:
+            seconds: How long to wait at most.
+
+        Returns:
+            The number of records that wait.
+        """
         waited = 0.0
         while (pending := len(self._spool.pending())) and waited < seconds and self._thread.is_alive():
             idle = min(waited, time.monotonic() - self._progress)
@@ -60,7 +67,14 @@ class Delivery:
         return pending
 
     def close(self, seconds: float = 60) -> int:
-        """Deliver what can be delivered and end; how many records still wait in the spool."""
+        """Deliver what can be delivered and end; how many records still wait in the spool.
+
+        Args:
+            seconds: How long to deliver at most.
+
+        Returns:
+            The number of records that wait.
+        """
         pending = self.drain(seconds)
         self._closing.set()
         with self._spool.appended:

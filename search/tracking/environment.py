@@ -32,7 +32,16 @@ def versions() -> dict[str, str]:
 
 
 def conditions(backend: str, precision: str, threads: int) -> dict[str, Any]:
-    """Under what an evaluation is trained: with all of it the same, the bits are to be the same."""
+    """Under what an evaluation is trained: with all of it the same, the bits are to be the same.
+
+    Args:
+        backend: Keras' backend.
+        precision: Keras' dtype policy.
+        threads: Of the process that trains.
+
+    Returns:
+        JSON-ready values by name; `versions` by package.
+    """
     return {
         "backend": backend,
         "precision": precision,
@@ -44,7 +53,15 @@ def conditions(backend: str, precision: str, threads: int) -> dict[str, Any]:
 
 
 def differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What is not as it was: "keras 3.14.0, now 3.15.1", in the order of `then`."""
+    """What is not as it was: "keras 3.14.0, now 3.15.1", in the order of `then`.
+
+    Args:
+        then: What `conditions` gave when the evaluation was recorded.
+        now: What it gives here.
+
+    Returns:
+        A phrase for each difference; none where nothing differs.
+    """
     flat_then, flat_now = _flat(then), _flat(now)
     keys = dict.fromkeys([*flat_then, *flat_now])
     return [

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 
 def registered_from(client: "MlflowClient", name: str, run_ids: Collection[str]) -> "list[ModelVersion]":
-    """The versions of a registered model that come from these runs."""
+    """The versions of a registered model that come from these runs.
+
+    Args:
+        client: MLflow's client.
+        name: The registered model.
+        run_ids: The runs.
+    """
     versions = client.search_model_versions(f"name = '{name}'")
     return [version for version in versions if version.run_id in run_ids]
 
@@ -54,7 +60,13 @@ def check_artifacts(address: str, owner: str, root: Path | None) -> None:
 
 
 def models_of(client: "MlflowClient", experiment_id: str, run_ids: Collection[str]) -> "list[LoggedModel]":
-    """The logged models that come from these runs."""
+    """The logged models that come from these runs.
+
+    Args:
+        client: MLflow's client.
+        experiment_id: MLflow's id of the experiment.
+        run_ids: The runs.
+    """
     return [one for one in client.search_logged_models([experiment_id]) if one.source_run_id in run_ids]
 
 
@@ -96,7 +108,12 @@ def erase(
 
 
 def unregister(client: "MlflowClient", versions: "Collection[ModelVersion]") -> None:
-    """Remove versions from the registry, and a registered model with its last version."""
+    """Remove versions from the registry, and a registered model with its last version.
+
+    Args:
+        client: MLflow's client.
+        versions: Of one model or of several.
+    """
     for version in versions:
         client.delete_model_version(version.name, version.version)
     for name in {version.name for version in versions}:
@@ -105,5 +122,11 @@ def unregister(client: "MlflowClient", versions: "Collection[ModelVersion]") -> 
 
 
 def drop_file(client: "MlflowClient", run_id: str, path: str) -> None:
-    """Remove one artifact of a run."""
+    """Remove one artifact of a run.
+
+    Args:
+        client: MLflow's client.
+        run_id: The run.
+        path: The artifact's name.
+    """
     artifact_store(client.get_run(run_id).info.artifact_uri).delete_artifacts(path)

@@ -111,7 +111,11 @@ def sentence_of(failure: Failure, error: Exception, tracking_uri: str) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """An error's type and its first line, without passwords, at most 200 letters."""
+    """An error's type and its first line, without passwords, at most 200 letters.
+
+    Args:
+        error: Of an ArtifactError the cause is shown.
+    """
     shown = error.__cause__ if isinstance(error, ArtifactError) and error.__cause__ else error
     first = (str(shown).splitlines() or [""])[0]
     return f"{type(shown).__name__}: {masked(first)[:200]}"

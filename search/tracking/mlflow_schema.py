@@ -135,7 +135,12 @@ class MlflowFile:
         ]
 
     def points(self, run_ids: Sequence[str], metrics: Sequence[str]) -> list[tuple[str, str, int, float]]:
-        """Every logged point of some metrics: run id, metric, step, value."""
+        """Every logged point of some metrics: run id, metric, step, value.
+
+        Args:
+            run_ids: The runs.
+            metrics: Names of metrics.
+        """
         wanted = ",".join("?" * len(metrics))
         query = (
             "SELECT run_uuid, key, step, CASE WHEN is_nan THEN NULL ELSE value END FROM metrics"  # noqa: S608
@@ -154,12 +159,23 @@ class MlflowFile:
         return found
 
     def model_address(self, name: str, version: str) -> str | None:
-        """The address of a version's files; None where the store does not know it."""
+        """The address of a version's files; None where the store does not know it.
+
+        Args:
+            name: The registered model.
+            version: Its version, a number.
+        """
         found = self._rows(_MODEL_FOLDER, (name, int(version)))
         return str(found[0][0]) if found else None
 
     def tag_of_version(self, name: str, version: str, tag: str) -> str:
-        """A tag of the run that a version's model comes from; "" where the run has none, or is gone."""
+        """A tag of the run that a version's model comes from; "" where the run has none, or is gone.
+
+        Args:
+            name: The registered model.
+            version: Its version, a number.
+            tag: The tag's name.
+        """
         found = self._rows(_TAG_OF_VERSION, (name, int(version), tag))
         return str(found[0][0]) if found else ""
 

@@ -121,7 +121,13 @@ def restore_all(client: "MlflowClient", study: str) -> list[str]:
 
 
 def study_is_there(client: "MlflowClient", experiment_id: str, study: str) -> bool:
-    """Whether the study's own run is in an experiment, and not deleted."""
+    """Whether the study's own run is in an experiment, and not deleted.
+
+    Args:
+        client: MLflow's client.
+        experiment_id: MLflow's id of the experiment.
+        study: The study's id.
+    """
     tags = {names.STUDY: study, names.KIND: names.STUDY_KIND}
     return bool(_search(client, [experiment_id], tags))
 

@@ -63,6 +63,13 @@ class Spool:
 
         server: the address that its records are for, without a password; None: the workspace's own store.
         That one gets nothing that waits for a server: it would never arrive there.
+
+        Args:
+            folder: The first folder to try; it need not exist.
+            server: See above.
+
+        Returns:
+            The spool, locked until it is closed.
         """
         mine = None
         for number in count():
@@ -97,7 +104,12 @@ class Spool:
         other.close()
 
     def append(self, kind: str, **content: Any) -> None:
-        """Add a record; on disk when this returns."""
+        """Add a record; on disk when this returns.
+
+        Args:
+            kind: A method of the writer, such as "begin" or "end".
+            **content: JSON-ready fields; `key` names the run, `parent` its study's.
+        """
         now = time.time_ns()
         with self._lock:
             self._last = max(self._last + 1, now)
@@ -107,7 +119,12 @@ class Spool:
             self.appended.notify_all()
 
     def keep_files(self, source: Path, key: str) -> str:
-        """Move a folder of artifacts here, to wait for delivery; its new path. Moved already: the same."""
+        """Move a folder of artifacts here, to wait for delivery; its new path. Moved already: the same.
+
+        Args:
+            source: The folder; it may be gone.
+            key: Of the evaluation.
+        """
         kept = below(self.files, key.replace("/", "-"))
         if source.exists():
             shutil.rmtree(kept, ignore_errors=True)
@@ -116,7 +133,13 @@ class Spool:
         return str(kept)
 
     def copy_files(self, source: Path, key: str, name: str) -> str:
-        """Copy a folder here under a name, to wait for delivery; the path of the folder that holds it."""
+        """Copy a folder here under a name, to wait for delivery; the path of the folder that holds it.
+
+        Args:
+            source: The folder; it may be missing.
+            key: Of the run.
+            name: What the copy is called among the run's artifacts.
+        """
         kept = below(self.files, key.replace("/", "-"))
         if source.exists():
             shutil.copytree(source, kept / name, dirs_exist_ok=True)
@@ -128,7 +151,18 @@ class Spool:
         return sorted(self.folder.glob("*.json"))
 
     def read(self, path: Path) -> Record:
-        """One record."""
+        """One record.
+
+        Args:
+            path: One of `pending`.
+
+        Returns:
+            The record; its files are looked for in this workspace, wherever it was when the record was made.
+
+        Raises:
+            ValueError: The file is no whole record.
+            UserError: Its files would lie outside of the spool.
+        """
         fields = json.loads(path.read_text())
         content: dict[str, Any] = _as_text(fields["content"])
         if files := content.get("files"):  # where the workspace lies now, which may have been moved
@@ -137,7 +171,11 @@ class Spool:
         return Record(path, fields["kind"], fields["time"], content)
 
     def remove(self, record: Record) -> None:
-        """Forget a delivered record and the files that went with it: these first, lest they stay for ever."""
+        """Forget a delivered record and the files that went with it: these first, lest they stay for ever.
+
+        Args:
+            record: As `read` gave it.
+        """
         if files := record.content.get("files"):
             shutil.rmtree(files, ignore_errors=True)
         record.path.unlink(missing_ok=True)
@@ -165,7 +203,12 @@ class Spool:
         return len(refused)
 
     def set_aside(self, record: Record, reason: str) -> None:
-        """Put a record that MLflow refuses for good out of the way, with the reason, and lose nothing."""
+        """Put a record that MLflow refuses for good out of the way, with the reason, and lose nothing.
+
+        Args:
+            record: As `read` gave it.
+            reason: MLflow's words.
+        """
         refused = self.folder / REFUSED
         refused.mkdir(exist_ok=True)
         (refused / f"{record.path.stem}.txt").write_text(reason)
@@ -173,13 +216,21 @@ class Spool:
 
 
 def waits_for(folder: Path) -> str:
-    """The server that a spool's records wait for; "" if none do, or for the workspace's own store."""
+    """The server that a spool's records wait for; "" if none do, or for the workspace's own store.
+
+    Args:
+        folder: Of the spool.
+    """
     told = folder / _SERVER
     return told.read_text() if told.exists() and any(folder.glob("*.json")) else ""
 
 
 def reasons_of(folder: Path) -> list[str]:
-    """Why records of a spool wait, the most frequent reason first; [] where they wait for their turn."""
+    """Why records of a spool wait, the most frequent reason first; [] where they wait for their turn.
+
+    Args:
+        folder: Of the spool.
+    """
     try:
         held = json.loads((folder / _REASONS).read_text())
     except (OSError, ValueError):

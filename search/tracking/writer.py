@@ -104,7 +104,15 @@ class Writer:
         self._steps: dict[str, set[int]] = {}  # epochs that the runs have already
 
     def write(self, record: Record) -> None:
-        """Apply one record. Raises what MLflow raises."""
+        """Apply one record. Raises what MLflow raises.
+
+        Args:
+            record: One of a spool.
+
+        Raises:
+            ArtifactError: The artifact store takes no files.
+            ConflictError: The record contradicts what MLflow holds.
+        """
         kinds: dict[str, Callable[[Record], None]] = {
             "sweep": self._sweep,
             "study": self._begin,
@@ -144,7 +152,14 @@ class Writer:
         return self._experiment
 
     def run_id(self, key: str) -> str | None:
-        """The run of this key, if there is one."""
+        """The run of this key, if there is one.
+
+        Args:
+            key: Of an evaluation or a study.
+
+        Returns:
+            MLflow's id.
+        """
         if key not in self._runs:
             found = self.client.search_runs(
                 [self.experiment_id()], filter_string=f"tags.`{names.KEY}` = '{key}'", max_results=1
@@ -293,7 +308,11 @@ class Writer:
 
 
 def process_is_gone(run: "Run") -> bool:
-    """Whether a process of this machine wrote the run, and is there no more."""
+    """Whether a process of this machine wrote the run, and is there no more.
+
+    Args:
+        run: One that says it is running.
+    """
     host, pid = run.data.tags.get(names.HOST), run.data.tags.get(names.PID, "")
     return host == socket.gethostname() and not Path(f"/proc/{pid}").exists()
 
@@ -302,6 +321,13 @@ def as_params(prefix: str, fields: Mapping[str, Any]) -> dict[str, str]:
     """Parameters as MLflow shows them: lists joined by dashes, tables flattened with dots.
 
     What MLflow refuses in a name becomes "_"; names that would then be one are numbered.
+
+    Args:
+        prefix: What every name begins with.
+        fields: Values by name; tables may be nested.
+
+    Returns:
+        Text by name.
     """
     flat = dict(_flattened(prefix, fields))
     params: dict[str, str] = {}

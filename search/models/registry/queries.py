@@ -26,11 +26,21 @@ class RegistryReader(Protocol):
         ...
 
     def folder(self, name: str, version: str) -> Path | None:
-        """The files of a version: where they lie, if that is on this machine, else a copy."""
+        """The files of a version: where they lie, if that is on this machine, else a copy.
+
+        Args:
+            name: The registered model.
+            version: Its version, a number.
+        """
         ...
 
     def family(self, name: str, version: str) -> str:
-        """What built the model of a version; "" if its run does not say, or is gone."""
+        """What built the model of a version; "" if its run does not say, or is gone.
+
+        Args:
+            name: The registered model.
+            version: Its version, a number.
+        """
         ...
 
 
