@@ -13,6 +13,7 @@ import typer
 
 import experiments.commands
 from experiments.failures import passing_reason
+from experiments.terminal import echo, safe_streams
 from search.safety.import_path import forget_current_folder
 from search.safety.secrets import masked
 from spaces.errors import UserError
@@ -50,8 +51,15 @@ for _name, _module in _commands():
 def main() -> None:
     """Run the command line: 0 done, 1 failed, 2 wrong usage or input, 130 stopped half-way."""
     forget_current_folder()
+    with safe_streams():
+        _run()
+
+
+def _run() -> None:
     try:
         app(standalone_mode=True)
+    except BrokenPipeError:
+        sys.exit(1)
     except UserError as error:
         _fail(str(error), 2)
     except Exception as error:
@@ -63,5 +71,5 @@ def main() -> None:
 
 def _fail(message: str, code: int) -> NoReturn:
     """Print a message without the secrets in it, and end the command."""
-    typer.echo(f"candor: {masked(message)}", err=True)
+    echo(f"candor: {masked(message)}", err=True)
     sys.exit(code)

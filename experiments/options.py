@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from experiments.terminal import echo
 from search.safety.secrets import masked_address, remember
 from spaces.errors import UserError
 
@@ -160,9 +161,9 @@ def remarks(finished: "Finished", workspace: Path) -> Iterator[str]:
 def _tell(finished: "Finished", workspace: Path, tracking_uri: str | None) -> None:
     """Say what came out, where it is, and how to go on."""
     for sentence in (*finished.sentences, *remarks(finished, workspace)):
-        typer.echo(sentence)
+        echo(sentence)
     if finished.report is not None:
-        typer.echo(f"Report: {finished.report}")
+        echo(f"Report: {finished.report}")
     place = "" if str(workspace) == "runs" else f" WORKSPACE={workspace}"
     shown = f"make ui{place} shows every run, and says at which address"
-    typer.echo(f"MLflow: {masked_address(tracking_uri) if tracking_uri else shown}")
+    echo(f"MLflow: {masked_address(tracking_uri) if tracking_uri else shown}")

@@ -6,6 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from search.safety.text import MESSAGE
+from search.safety.text import line as safe_line
+
 
 def print_table(
     console: Console, head: Sequence[str], rows: Sequence[Sequence[str | Text]], right: Collection[str] = ()
@@ -15,7 +18,7 @@ def print_table(
     Args:
         console: where to print.
         head: the headings.
-        rows: cells, as many as headings, printed as they are; a Text has colours on a terminal.
+        rows: cells, as many as headings, printed without control sequences; a Text has colours on a terminal.
         right: headings of the columns that are aligned to the right.
     """
     if console.is_terminal:
@@ -23,10 +26,12 @@ def print_table(
         for name in head:
             table.add_column(name, justify="right" if name in right else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+            table.add_row(
+                *(cell if isinstance(cell, Text) else Text(safe_line(cell, MESSAGE)) for cell in row)
+            )
         console.print(table)
         return
-    lines = [list(head), *([str(cell) for cell in row] for row in rows)]
+    lines = [list(head), *([safe_line(str(cell), MESSAGE) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in lines) for column in range(len(head))]
     for row in lines:
         cells = zip(row, widths, head, strict=True)

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from reports.records.frames import records
 from reports.tables import Table
+from search.safety.text import csv_cell, csv_file, markdown
 
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
@@ -19,8 +21,9 @@ _LATEX = {
 
 
 def to_csv(rows: pd.DataFrame) -> str:
-    """Every row, every column, full precision; missing values are empty."""
-    return rows.to_csv(index=False, lineterminator="\n")
+    """Every row, every column, full precision; missing values are empty. No cell is a formula."""
+    safe = rows.apply(lambda column: column if is_numeric_dtype(column) else column.map(csv_cell))
+    return csv_file(safe.to_csv(index=False, lineterminator="\n"))
 
 
 def to_markdown(table: Table) -> str:
@@ -76,8 +79,8 @@ def latex(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that Markdown shows as it is: of its signs, those that names of files and classes may hold."""
-    return text.replace("\\", "\\\\").replace("*", "\\*").replace("_", "\\_").replace("<", "&lt;")
+    """Text that Markdown shows as it is."""
+    return markdown(text)
 
 
 def in_cell(text: str) -> str:

@@ -12,6 +12,7 @@ from reports import statistics
 from reports.page.render import render
 from reports.records.predictions import Predictions
 from reports.statistics import Estimate
+from search.safety.text import csv_file, csv_row
 
 #: Images that the page shows.
 SHOWN = 120
@@ -139,8 +140,9 @@ def pair_csv(pair: Paired) -> str:
     with io.StringIO() as text:
         lines = csv.writer(text, lineterminator="\n")
         lines.writerow(_COLUMNS)
-        lines.writerows([getattr(one, column) for column in _COLUMNS] for one in pair.disagreements)
-        return text.getvalue()
+        rows = ([getattr(one, column) for column in _COLUMNS] for one in pair.disagreements)
+        lines.writerows(map(csv_row, rows))
+        return csv_file(text.getvalue())
 
 
 def pair_page(pair: Paired, pictures: Mapping[str, str]) -> str:

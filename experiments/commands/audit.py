@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from experiments.options import Force, Workspace
+from experiments.terminal import echo
 
 PANEL = "Workspace"
 
@@ -51,10 +52,10 @@ def command(
         data,
         place.cache,
         out or place.folder / "audit",
-        typer.echo,
+        echo,
         limit=limit,
         leaks=leaks,
         group=group,
         force=force or out is None,
     )
-    typer.echo(f"Audit: {page}")
+    echo(f"Audit: {page}")

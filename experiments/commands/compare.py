@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from experiments.options import Force, TrackingUri, Workspace
+from experiments.terminal import echo
 
 PANEL = "Models"
 _WHAT = "A run id, an evaluation's candor.key, a .keras file, or a registered model's alias."
@@ -48,9 +49,9 @@ def command(
     name = None if experiment is None else name_of(experiment)
     tracking = tracking_uri or place.tracking_uri
     with without_chatter():
-        pair, pictures = compare((a, b), place, tracking, data, name, typer.echo)
-    typer.echo(f"A: {pair.a}\nB: {pair.b}")
+        pair, pictures = compare((a, b), place, tracking, data, name, echo)
+    echo(f"A: {pair.a}\nB: {pair.b}")
     for sentence in (*pair.sentences, *pair.notes):
-        typer.echo(sentence)
+        echo(sentence)
     folder = out or place.reports / "comparisons" / folder_name(a, b)
-    typer.echo(f"Which images, with pictures: {write(pair, pictures, folder, force=force or out is None)}")
+    echo(f"Which images, with pictures: {write(pair, pictures, folder, force=force or out is None)}")

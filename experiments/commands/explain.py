@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from experiments.options import Force, ModelReference, TrackingUri, Workspace
+from experiments.terminal import echo
 
 PANEL = "Models"
 
@@ -61,4 +62,4 @@ def command(
     if path.name == names.EXPLANATIONS_PNG:
         client_of(tracking).log_artifact(origin.study_run_id, str(path))
         report([origin.experiment], tracking, place.reports)
-    typer.echo(f"{classifier.name}: {path}")
+    echo(f"{classifier.name}: {path}")

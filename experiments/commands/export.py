@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from experiments.options import Force, ModelReference, TrackingUri, Workspace
+from experiments.terminal import echo
 
 PANEL = "Models"
 
@@ -50,9 +51,9 @@ def command(
             random = np.random.default_rng(0)
             images, which = random.integers(0, 256, (256, *classifier.image_shape)).astype(np.uint8), "random"
         done = export(classifier, found.path, form, out, images, force=force)
-    typer.echo(f"{classifier.name} is in {done.path}, its class names are beside it.")
+    echo(f"{classifier.name} is in {done.path}, its class names are beside it.")
     changed = {0: "no label", 1: "1 label"}.get(done.changed_labels, f"{done.changed_labels} labels")
-    typer.echo(
+    echo(
         f"Checked against Keras on {done.images:,} {which} images: the largest difference of a probability "
         f"is {done.largest_difference:.1e}, and {changed} changed."
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.options import Force, ModelReference, TrackingUri, Workspace
+from experiments.terminal import echo
 
 if TYPE_CHECKING:
     from search.models.batches import LabelledPicture
@@ -89,7 +90,7 @@ def command(
     def notice(one: "LabelledPicture") -> None:
         if one.mistake:
             mistakes.append(one.mistake)
-            typer.echo(f"candor: {one.mistake}", err=True)
+            echo(f"candor: {one.mistake}", err=True)
         else:
             _save(one, _own_stem(one.picture.name, stems), classifier, saved, explained)
 

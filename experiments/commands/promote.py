@@ -4,9 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from experiments.options import ModelName, TrackingUri, Workspace
+from experiments.terminal import echo
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,7 +31,7 @@ def command(
 
     done = change(promote, name, workspace, tracking_uri)
     before = f"; version {done.before} was it until now" if done.before else ""
-    typer.echo(f"{name}: version {done.after} is champion{before}")
+    echo(f"{name}: version {done.after} is champion{before}")
 
 
 def change(

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from experiments.options import Force, TrackingUri, Workspace
+from experiments.terminal import echo
 
 PANEL = "Studies"
 
@@ -45,4 +46,4 @@ def command(
         ui_url=ui_url,
         force=force or out is None,
     )
-    typer.echo(f"Report: {page}")
+    echo(f"Report: {page}")

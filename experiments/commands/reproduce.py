@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from experiments.options import TrackingUri, Workspace
+from experiments.terminal import echo
 
 PANEL = "Models"
 
@@ -35,11 +36,11 @@ def command(
     from search.workspace import Workspace as Place
 
     place = Place.at(workspace)
-    done = reproduce(run, place, tracking_uri or place.tracking_uri, data, typer.echo)
-    typer.echo(f"{done.likeness.capitalize()}: {done.evidence}.")
+    done = reproduce(run, place, tracking_uri or place.tracking_uri, data, echo)
+    echo(f"{done.likeness.capitalize()}: {done.evidence}.")
     if done.differing:
-        typer.echo(f"Not as it was: {'; '.join(done.differing)}.")
+        echo(f"Not as it was: {'; '.join(done.differing)}.")
     elif done.likeness != "same to the bit":
-        typer.echo("Versions, backend, precision, threads and processor are as they were.")
+        echo("Versions, backend, precision, threads and processor are as they were.")
     if done.likeness == "not the same":
         raise typer.Exit(1)

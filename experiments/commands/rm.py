@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from experiments.options import Storage, TrackingUri, Workspace
+from experiments.terminal import echo
 
 PANEL = "Workspace"
 
@@ -39,12 +40,12 @@ def command(
     with unused(stored, context) as open_storage:
         models = registered(stored, context.tracking)
         also = f", registered models: {', '.join(models)}" if models else ""
-        typer.echo(
+        echo(
             f"Study {stored.study} of {stored.experiment}: {stored.state}, "
             f"{stored.evaluations:,} evaluations, {decimal(stored.size)}{also}."
         )
         if not yes and not typer.confirm("Remove it for good?"):
-            typer.echo("Nothing was removed.")
+            echo("Nothing was removed.")
             raise typer.Exit(1)
-        remove(stored, context, open_storage, typer.echo)
-    typer.echo(f"Removed. Prepared images stay in {place.cache}, for other studies.")
+        remove(stored, context, open_storage, echo)
+    echo(f"Removed. Prepared images stay in {place.cache}, for other studies.")

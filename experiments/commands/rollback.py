@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import typer
-
 from experiments.commands.promote import PANEL, change
 from experiments.options import ModelName, TrackingUri, Workspace
+from experiments.terminal import echo
 
 __all__ = ["PANEL", "command"]
 
@@ -26,4 +25,4 @@ def command(
 
     done = change(rollback, name, workspace, tracking_uri)
     after = f"; version {done.before} is challenger" if done.before else ""
-    typer.echo(f"{name}: version {done.after} is champion again{after}")
+    echo(f"{name}: version {done.after} is champion again{after}")

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import typer
-
 from experiments.options import TrackingUri, Workspace
+from experiments.terminal import echo
 
 PANEL = "Workspace"
 
@@ -50,4 +49,4 @@ def command(workspace: Workspace = Path("runs"), tracking_uri: TrackingUri = Non
         markup=False,
     )
     if stored:
-        typer.echo("`candor rm STUDY` removes one everywhere.")
+        echo("`candor rm STUDY` removes one everywhere.")

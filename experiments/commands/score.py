@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from experiments.options import Experiment, TrackingUri, Workspace
+from experiments.terminal import echo
 
 PANEL = "Models"
 
@@ -33,15 +34,15 @@ def command(
     place, name = Place.at(workspace), name_of(experiment)
     tracking = tracking_uri or place.tracking_uri
     with without_chatter():
-        found = score(file, name, place, tracking, typer.echo)
+        found = score(file, name, place, tracking, echo)
     known = "" if found.new else " (it is in the table already)"
     if found.replaced:
         known = " (this replaces its earlier row, for which the file was read in another way)"
-    typer.echo(
+    echo(
         f"{found.label}: validation accuracy {found.accuracy:.1%}, 95% interval {found.low:.1%} to "
         f"{found.high:.1%} over {found.images:,} images{known}."
     )
     for note in found.notes:
-        typer.echo(note)
-    typer.echo("One network is no procedure: the row is shown beside the study's and competes for nothing.")
-    typer.echo(f"Report: {report([name], tracking, place.reports)}")
+        echo(note)
+    echo("One network is no procedure: the row is shown beside the study's and competes for nothing.")
+    echo(f"Report: {report([name], tracking, place.reports)}")

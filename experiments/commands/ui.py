@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from experiments.options import Workspace
+from experiments.terminal import echo
 from spaces.errors import UserError
 
 PANEL = "Workspace"
@@ -50,10 +51,10 @@ def command(
             ) from error
     place = Place.at(workspace)
     prepare_store(place.tracking_uri, place.folder / "mlflow.lock")
-    typer.echo(f"MLflow: http://{host}:{port} (ready in some 10 seconds; Ctrl-C ends it)")
+    echo(f"MLflow: http://{host}:{port} (ready in some 10 seconds; Ctrl-C ends it)")
     for name, number in open_store(place.tracking_uri).experiments().items():
         if name != "Default":  # MLflow makes it in every store
-            typer.echo(f"  {name}: {runs_address(f'http://{host}:{port}', number)}")
+            echo(f"  {name}: {runs_address(f'http://{host}:{port}', number)}")
     light = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     where = ["--host", host, "--port", str(port), "--workers", "1"]
     where += ["--allowed-hosts", ",".join(allowed_hosts(host, port, allow_host or []))]

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import typer
-
 from experiments.options import Experiment, TrackingUri, Workspace
+from experiments.terminal import echo
 
 PANEL = "Studies"
 
@@ -29,8 +28,8 @@ def command(
 
     name = name_of(experiment)
     context = RunContext(Place.at(workspace), tracking_uri=tracking_uri)
-    opening = open_test_set(name, context, typer.echo)
+    opening = open_test_set(name, context, echo)
     for label, accuracies in opening.accuracies.items():
         mean = sum(accuracies) / len(accuracies)
-        typer.echo(f"{label}: test accuracy {mean:.4f} (mean of {len(accuracies)} seeds)")
-    typer.echo(f"Report: {write_report([name], context.tracking, context.workspace.reports)}")
+        echo(f"{label}: test accuracy {mean:.4f} (mean of {len(accuracies)} seeds)")
+    echo(f"Report: {write_report([name], context.tracking, context.workspace.reports)}")

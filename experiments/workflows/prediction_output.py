@@ -8,16 +8,17 @@ from typing import TextIO
 from search.models.batches import LabelledPicture
 from search.models.classifier import Classifier
 from search.models.drawing import Region
+from search.safety.text import MESSAGE, csv_row, line
 
 
 def for_people(labelled: Iterable[LabelledPicture], out: TextIO) -> None:
     """A line for each picture or face: the label, how sure, and the two next ones."""
     for one in labelled:
         if not one.regions and not one.mistake:
-            print(f"{one.picture.name}: no face found", file=out)
+            print(line(f"{one.picture.name}: no face found"), file=out)
         for number, region in enumerate(one.regions, start=1):
             place = f", face {number} at {region.face.left},{region.face.top}" if region.face else ""
-            print(f"{one.picture.name}{place}: {_ranked(region)}", file=out, flush=True)
+            print(line(f"{one.picture.name}{place}: {_ranked(region)}", MESSAGE), file=out, flush=True)
 
 
 def _ranked(region: Region) -> str:
@@ -33,8 +34,12 @@ def as_json(labelled: Iterable[LabelledPicture], out: TextIO, classifier: Classi
         for one in labelled
     ]
     known = {"model": classifier.name, "temperature": classifier.labels.temperature, "pictures": pictures}
-    json.dump(known, out, indent=1, ensure_ascii=False)
+    json.dump(known, out, indent=1, ensure_ascii=_encoding(out) != "utf-8")
     print(file=out)
+
+
+def _encoding(out: TextIO) -> str:
+    return (getattr(out, "encoding", None) or "utf-8").lower().replace("_", "-").replace("utf8", "utf-8")
 
 
 def _entry(one: LabelledPicture) -> dict[str, object]:
@@ -56,14 +61,15 @@ def _answer(region: Region) -> dict[str, object]:
 def as_csv(labelled: Iterable[LabelledPicture], out: TextIO, classifier: Classifier) -> None:
     """A row for each picture or face; box columns are empty for whole pictures."""
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(["picture", "left", "top", "side", "label", "confidence", *classifier.labels.class_names])
+    head = ["picture", "left", "top", "side", "label", "confidence", *classifier.labels.class_names]
+    table.writerow(csv_row(head))
     for one in labelled:
         for region in one.regions:
             face = region.face
             box = ["", "", ""] if face is None else [face.left, face.top, face.side]
             said = region.prediction
             table.writerow(
-                [one.picture.name, *box, said.label, said.confidence, *said.probabilities.values()]
+                csv_row([one.picture.name, *box, said.label, said.confidence, *said.probabilities.values()])
             )
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from experiments.workflows.notebook_display import live_in_notebook
 from search.execution.messages import Epoch, EvaluationResult
+from search.safety.text import line, terminal
 from search.study.evaluation import ActiveEvaluation
 from search.study.explore import Explore
 from search.study.refit import Refit
@@ -41,7 +42,7 @@ class Progress:
     def say(self, text: str, heading: str = "") -> None:
         """One line, above whatever is live; the heading before it is bold. Brackets are what they are."""
         if not self._quiet:
-            self._console.print(Text.assemble((heading, "bold"), text), soft_wrap=True)
+            self._console.print(Text.assemble((heading, "bold"), terminal(text)), soft_wrap=True)
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -127,7 +128,7 @@ class Progress:
             rows: list[RenderableType] = [self._bar(done, total), self._table(self._stage)]
             summary = ", ".join(f"{n} {state}" for state, n in sorted(self._states.items()))
             if self._best is not None:
-                summary += f"   best on monitor so far: {self._best[0]:.4f} ({self._best[1]})"
+                summary += f"   best on monitor so far: {self._best[0]:.4f} ({line(self._best[1])})"
             return Group(*rows, Text("  " + summary, style="dim"))
 
     def _bar(self, done: int, total: int) -> Table:
@@ -162,7 +163,9 @@ class Progress:
             )
             table.add_row(
                 f"  {place}",
-                Text(evaluation.built.label if evaluation.built is not None else "drawing and building"),
+                Text(
+                    line(evaluation.built.label) if evaluation.built is not None else "drawing and building"
+                ),
                 f"{latest.epoch} of {evaluation.task.epochs}" if latest else "",
                 f"{latest.metrics['train_accuracy']:.3f}" if latest else "",
                 f"{latest.metrics['monitor_accuracy']:.3f}" if latest else "",

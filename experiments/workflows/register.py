@@ -13,6 +13,7 @@ from search.models.registry.registry import (
     source_run,
     tag_versions,
 )
+from search.safety.text import markdown_line
 from search.tracking import names
 from spaces.errors import UserError
 
@@ -197,7 +198,7 @@ def describe(chosen: Selected, tags: Mapping[str, str], retrained: bool) -> str:
         )
     else:
         file = f"This file is the network of {tags[names.SOURCE_KEY]}, one of them."
-    return f"{chosen.label}, selected by study {chosen.study.study_id}. {numbers} {file}"
+    return f"{markdown_line(chosen.label)}, selected by study {chosen.study.study_id}. {numbers} {file}"
 
 
 def test_tags(study: "StudyRecords", candidate: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from reports.card.parts import (
 from reports.formats import in_cell, plain
 from reports.page.render import render
 from reports.records.study import load_study
+from search.safety.text import MESSAGE, line
 
 MARKDOWN, HTML = "model_card.md", "model_card.html"
 
@@ -87,7 +88,12 @@ def _section(section: CardSection) -> list[str]:
     ):
         lines += [*(f"- {item}" for item in items), *([""] if items else [])]
     if section.commands:
-        lines += ["```sh", *section.commands, "```", ""]
+        lines += [
+            "```sh",
+            *(line(command, MESSAGE).replace("```", "") for command in section.commands),
+            "```",
+            "",
+        ]
     return lines
 
 

@@ -25,6 +25,7 @@ from reports.page import views
 from reports.page.links import Links
 from reports.progress import progress
 from reports.tables import Table
+from search.safety.text import html
 from search.tracking import names
 
 HERE = Path(__file__).parent
@@ -192,7 +193,7 @@ def _json(value: Any) -> Markup:
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
+        lstrip_blocks=True, keep_trailing_newline=True, finalize=html,
     )  # fmt: skip
     environment.globals["missing"] = columns.MISSING
     return environment

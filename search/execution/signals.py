@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM, heard without interrupting whatever the main thread is doing."""
 
+import contextlib
 import queue
 import signal
 import threading
@@ -18,7 +19,8 @@ def hearing_signals(told: Callable[[], None]) -> Iterator[None]:
 
     def listen() -> None:
         while signals.get():
-            told()
+            with contextlib.suppress(OSError, ValueError):  # what `told` cannot print: the next one is heard
+                told()
 
     listener = threading.Thread(target=listen, name="signals", daemon=True)
     listener.start()

@@ -38,6 +38,7 @@ from search.execution.messages import (
     receive,
     send,
 )
+from search.safety.text import record
 from search.tracking import names
 from search.tracking.environment import conditions
 from search.training.fit import (
@@ -77,16 +78,18 @@ def run(pipe: Connection) -> None:
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the coordinator has hung up: nobody is left to tell
     except Diverged as error:
-        send(pipe, Failed("diverged", str(error)))
+        send(pipe, Failed("diverged", record(str(error))))
     except UserError as error:
-        send(pipe, Failed("user", str(error)))
+        send(pipe, Failed("user", record(str(error))))
     except ImportError as error:  # of this machine, whatever the candidate is
-        send(pipe, Failed("machine", f"{type(error).__name__}: {error}", traceback.format_exc()))
+        reason = record(f"{type(error).__name__}: {error}", 2_000)
+        send(pipe, Failed("machine", reason, record(traceback.format_exc())))
     except MemoryError as error:
-        send(pipe, Failed("memory", f"out of memory: {error}"))
+        send(pipe, Failed("memory", record(f"out of memory: {error}")))
     except Exception as error:
         kind = "disk" if disk_is_full(error) else "error"
-        send(pipe, Failed(kind, f"{type(error).__name__}: {error}", traceback.format_exc()))
+        reason = record(f"{type(error).__name__}: {error}", 2_000)
+        send(pipe, Failed(kind, reason, record(traceback.format_exc())))
 
 
 def _evaluate(pipe: Connection, task: Task) -> None:

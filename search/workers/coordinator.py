@@ -107,8 +107,11 @@ class Coordinator:
             raise self._errors[0]
 
     def _beat(self, stage: Stage, over: threading.Event) -> None:
-        while not over.wait(stage.storage.heartbeat_interval):
-            stage.beat()
+        try:
+            while not over.wait(stage.storage.heartbeat_interval):
+                stage.beat()
+        except BaseException as error:  # without a sign of life other machines take the evaluations over
+            self._break_off(error)
 
     def _work_on(self, stage: Stage, worker: int) -> None:
         environment = self._environments[worker % len(self._environments)]
@@ -130,7 +133,7 @@ class Coordinator:
                     self._take_turns(session, beside)
                 finally:
                     claims.give_back()
-        except Exception as error:
+        except BaseException as error:  # in this thread nothing else would hear of it
             self._break_off(error)
         finally:
             spare.end()
@@ -146,7 +149,9 @@ class Coordinator:
             else:
                 self._stopping.wait(_POLL_SECONDS)
 
-    def _break_off(self, error: Exception) -> None:
+    def _break_off(self, error: BaseException) -> None:
+        if not isinstance(error, Exception):  # SystemExit and its like would end the command without a word
+            error = BrokenStudy(f"a thread of the study ended ({type(error).__name__}: {error})")
         with self._lock:
             self._errors.append(error)
         self._stopping.set()
@@ -156,7 +161,7 @@ class Coordinator:
             observer.begun(evaluation)
         try:
             result = self._try(session, evaluation)
-        except Exception:
+        except BaseException:
             self._end(session.stage, evaluation, EvaluationResult(STOPPED))
             raise
         over = beside.submit(self._pass_on, session.stage, evaluation, result)
@@ -167,7 +172,7 @@ class Coordinator:
         try:
             self._end(stage, evaluation, result)
             self._count_failure(stage, evaluation, result)
-        except Exception as error:
+        except BaseException as error:
             self._break_off(error)
 
     def _end(self, stage: Stage, evaluation: ActiveEvaluation, result: EvaluationResult) -> None:

@@ -16,6 +16,7 @@ from search.execution.messages import (
     Epoch,
     EvaluationResult,
 )
+from search.safety.text import markdown_line
 from search.study.config import StudyConfig
 from search.study.evaluation import ActiveEvaluation
 from search.tracking import names
@@ -163,10 +164,11 @@ class Recorder:
         synthetic = (
             " (synthetic images: nothing here says anything about real ones)" if data.synthetic else ""
         )
+        name = markdown_line(data.name)
         return "\n\n".join(
             [
-                f"**{config.question}**",
-                f"One study of the experiment `{config.experiment}` on {data.name}{synthetic}. Its "
+                f"**{markdown_line(config.question)}**",
+                f"One study of the experiment `{config.experiment}` on {name}{synthetic}. Its "
                 "evaluations are the runs under this one: *explore* draws candidates and ranks them on the "
                 "monitor split, *confirm* trains the leaders on fresh seeds and measures them on validation. "
                 "The test set is sealed.",

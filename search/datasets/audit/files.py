@@ -15,6 +15,7 @@ from search.datasets.audit.galleries import galleries, overlap_gallery
 from search.datasets.audit.lists import write_lists, write_overlap
 from search.datasets.prepared import Prepared
 from search.safety.paths import below, file_name
+from search.safety.text import html
 
 PAGE: Final = "audit.html"
 _TEMPLATE: Final = Path(__file__).with_name("page.html")
@@ -57,7 +58,7 @@ def _page(collections: Sequence[Collection], pairs: Sequence[Overlap]) -> str:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=html
     )
     environment.filters["thousands"] = lambda number: f"{number:,}"
     environment.filters["percent"] = lambda share: f"{100 * share:.1f}%"

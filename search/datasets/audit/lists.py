@@ -1,6 +1,7 @@
 """The audit's findings as CSV files, one line for each image or pair, for whoever wants to clean the data."""
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from search.datasets.audit.collection import Collection
 from search.datasets.audit.findings import crossing, several
 from search.datasets.catalog import ROLES, TRAIN
 from search.datasets.duplicates.near import flat
+from search.safety.text import csv_file, csv_row
 
 Line = Sequence[object]
 
@@ -45,10 +47,11 @@ def write_overlap(overlap: Overlap, path: Path) -> None:
 
 
 def _write(path: Path, head: Sequence[str], lines: Iterable[Line]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(head)
-        writer.writerows(lines)
+    with io.StringIO() as text:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(csv_row(head))
+        writer.writerows(csv_row(line) for line in lines)
+        path.write_bytes(csv_file(text.getvalue()).encode())
 
 
 def _image(collection: Collection, row: int) -> tuple[str, str, str]:
