@@ -12,10 +12,11 @@ from typing import NoReturn
 import typer
 
 import experiments.commands
-from experiments.failures import passing_reason
-from experiments.terminal import echo, safe_streams
+from experiments.failures import passing_reason, path_mistake
+from experiments.terminal import safe_streams
 from search.safety.import_path import forget_current_folder
 from search.safety.secrets import masked
+from search.safety.text import record
 from spaces.errors import UserError
 
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # what MLflow says of its own tables is no news
@@ -64,6 +65,8 @@ def _run() -> None:
         _fail(str(error), 2)
     except Exception as error:
         reason = passing_reason(error)
+        if not reason and (mistake := path_mistake(error)):
+            _fail(mistake, 2)
         if not reason:
             _fail("".join(traceback.format_exception(error)), 1)
         _fail(f"{reason}. Everything finished is kept; the same command goes on.", 1)
@@ -71,5 +74,5 @@ def _run() -> None:
 
 def _fail(message: str, code: int) -> NoReturn:
     """Print a message without the secrets in it, and end the command."""
-    echo(f"candor: {masked(message)}", err=True)
+    typer.echo(record(masked(f"candor: {message}")), err=True)
     sys.exit(code)

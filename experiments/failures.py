@@ -1,6 +1,14 @@
 """Failures that are nobody's mistake, in a sentence: what to wait for or to mend before going on."""
 
+import errno
+import os
+
 from spaces.errors import UnavailableError
+
+#: Too long a name, links in a circle, a file in place of a folder or a folder in place of a file, no right.
+_PATH_ERRORS = (
+    errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS,
+)  # fmt: skip
 
 
 def passing_reason(error: Exception) -> str:
@@ -19,3 +27,19 @@ def passing_reason(error: Exception) -> str:
     if type(error).__name__ == "MlflowException" and "API request" in str(error):
         return "the MLflow server does not answer; see that it runs, and that --tracking-uri is its address"
     return passing(error)
+
+
+def path_mistake(error: Exception) -> str:
+    """What is wrong with a path that was given, where the system says no.
+
+    Args:
+        error: what a command raised.
+
+    Returns:
+        One sentence, "" for everything else.
+    """
+    if isinstance(error, OSError) and error.filename is not None and error.errno in _PATH_ERRORS:
+        return f"{os.fsdecode(error.filename)} cannot be used ({error.strerror}): name another path"
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):
+        return f"a path leads back to itself ({error}): name another"
+    return ""

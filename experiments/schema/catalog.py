@@ -7,8 +7,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from search.safety.sizes import read_file
 from spaces.errors import UserError
 
+#: Bytes of an experiment file, levels of nesting, and numbers in it.
+_LARGEST, _DEEPEST, _LARGEST_NUMBER = 2**24, 12, 10**18
 FOLDER = Path(__file__).parent.parent
 
 
@@ -60,11 +63,30 @@ def find(name_or_path: str | Path) -> Path:
 def read(path: Path) -> dict[str, Any]:
     """The parsed TOML of one file. Raises UserError if it cannot be read or is no TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{shown(path)} is not valid TOML: {error}.") from error
+        document = tomllib.loads(read_file(path, _LARGEST).decode("utf-8").replace("\r\n", "\n"))
+    except (ValueError, RecursionError) as error:  # tomllib.TOMLDecodeError and UnicodeDecodeError among them
+        raise UserError(
+            f"{shown(path)} is not valid TOML: {str(error) or 'it is nested too deeply'}."
+        ) from error
     except OSError as error:
         raise UserError(f"{shown(path)} cannot be read: {error.strerror}.") from error
+    check_document(document, shown(path))
+    return document
+
+
+def check_document(document: Any, where: str, depth: int = 0) -> None:
+    """Raise UserError for a document that is nested deeper, or has larger numbers, than any experiment needs."""
+    if depth > _DEEPEST:
+        raise UserError(f"{where} is nested more than {_DEEPEST} levels deep: no key of an experiment is.")
+    if isinstance(document, int) and abs(document) > _LARGEST_NUMBER:
+        raise UserError(
+            f"{where} has a whole number of more than 18 digits, which no key of an experiment takes."
+        )
+    within = (
+        document.values() if isinstance(document, dict) else document if isinstance(document, list) else ()
+    )
+    for value in within:
+        check_document(value, where, depth + 1)
 
 
 def shown(path: Path) -> str:

@@ -2,7 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from typing import Any
+from math import prod
+from typing import Any, Final
+
+from spaces.errors import UserError
+
+#: Each cell is trained, so that larger grids are mistakes.
+MOST_CELLS: Final = 10_000
 
 
 def is_recipe(name: str) -> bool:
@@ -29,11 +35,23 @@ def expand(settings: Mapping[str, Any], counts: Mapping[str, str]) -> dict[str, 
 def cells(
     tables: Sequence[Mapping[str, Sequence[Any]]], fix: Mapping[str, Any], counts: Mapping[str, str]
 ) -> tuple[dict[str, Any], ...]:
-    """Every cell of the united cross products, in the file's order, each once, with what is fixed in it."""
+    """Every cell of the united cross products, in the file's order, each once, with what is fixed in it.
+
+    Raises UserError for more than MOST_CELLS.
+    """
+    count = sum(prod(map(len, table.values())) for table in tables)
+    if count > MOST_CELLS:
+        raise UserError(
+            f"[grid] has {count:,} cells, and each is trained on every seed: {MOST_CELLS:,} are the most. "
+            "Take fewer values, or a [search]."
+        )
     unique: list[dict[str, Any]] = []
+    seen: set[str] = set()
     for cell in _combinations(tables):
         flat = expand({**fix, **cell}, counts)
-        if flat not in unique:
+        written = repr(sorted(flat.items()))
+        if written not in seen:
+            seen.add(written)
             unique.append(flat)
     return tuple(unique)
 

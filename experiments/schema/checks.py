@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
 from experiments.schema.catalog import nearest
-from experiments.schema.cells import is_recipe
+from experiments.schema.cells import MOST_CELLS, is_recipe
 from experiments.schema.sections import Range
 from search.protocol import is_own_class
 from search.training.recipe import Recipe
@@ -84,6 +84,12 @@ def _agreed(experiment: "ExperimentConfig") -> None:
             'sampler = "grid" tries every combination of the lists in [search]'
             + (f': "{ranges[0]}" is no list.' if ranges else ", and there is none.")
             + " Write a [grid] instead to train each cell on every seed at once."
+        )
+    count = math.prod(len(entry) for entry in experiment.search.values() if isinstance(entry, list))
+    if protocol.sampler == "grid" and count > MOST_CELLS:
+        raise UserError(
+            f'sampler = "grid" tries each of the {count:,} combinations of the lists in [search], and '
+            f"{MOST_CELLS:,} are the most: take fewer values, or another sampler."
         )
 
 

@@ -199,11 +199,14 @@ def parse_setting(text: str) -> tuple[str, Any]:
     if not key or not equals:
         raise UserError(f'--set takes key=value, such as protocol.epochs=3. Received: "{text}".')
     try:
-        return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        if not value or value[0] in "\"'[{":
-            raise UserError(f"--set {key}: {value or 'nothing'} is not a TOML value.") from None
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError of its own
+        wrong = not value or value[0] in "\"'[{" or not isinstance(error, tomllib.TOMLDecodeError)
+        if wrong:
+            raise UserError(f"--set {key}: {value[:60] or 'nothing'} is not a TOML value.") from None
         return key, value
+    catalog.check_document(parsed, f"--set {key}")
+    return key, parsed
 
 
 def _domain(entry: Sequence[Any] | Range) -> Domain:

@@ -1,6 +1,5 @@
 """What an evaluation said about each image, read from its artifact and checked."""
 
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.records.store import MissingArtifactError
+from search.safety.sizes import load_npz
+from spaces.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,8 @@ def read_predictions(path: Path) -> Predictions:
         path: The file.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
-            return _checked({name: held[name] for name in held.files})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        return _checked(dict(load_npz(path)))
+    except (UserError, ValueError, KeyError, IndexError) as error:
         raise MissingArtifactError(f"{path.name} cannot be read ({error})") from error
 
 

@@ -12,6 +12,7 @@ from search.datasets.find_reader import TABLES, only_file, reader_for
 from search.datasets.layout import class_names, digest_of, place
 from search.datasets.left_out import Listing
 from search.datasets.path_names import printable
+from search.safety.sizes import check_unpacked
 from spaces.errors import UserError
 
 #: Bytes of one member, unpacked, as its header declares them.
@@ -59,7 +60,7 @@ def checked(archive: Path, name: str, size: int, offset: int, checksum: int | No
         raise UserError(
             f"{archive} has a member whose path leaves its folder, {name!r}: refused, nothing was read."
         )
-    if size > (MAX_TABLE if path.lower().endswith(TABLES) else MAX_MEMBER):
+    if size < 0 or size > (MAX_TABLE if path.lower().endswith(TABLES) else MAX_MEMBER):
         raise UserError(
             f"{archive} has a member of {size / 2**20:,.0f} MiB unpacked, {name!r}: taken for a "
             f"decompression bomb, refused; nothing was read."
@@ -83,6 +84,7 @@ def catalogue_of(
     """
     if not members and not links:
         raise UserError(f"{archive} is empty: expected a folder for each class, with images.")
+    check_unpacked(archive, sum({member.offset: member.size for member in members}.values()))
     by_path = {member.path: member for member in members}
     table = only_file(by_path, TABLES)
     if table is not None:

@@ -40,7 +40,10 @@ def reader_for(source: Source) -> Reader:
 
 def stamp_of_file(source: Source) -> str:
     """Return a digest of a file's path, size and time. Raises UserError where there is no such file."""
-    path = path_of(source).resolve()
+    try:
+        path = path_of(source).resolve()
+    except (OSError, RuntimeError) as error:  # links in a circle
+        raise UserError(f"There is no data at {source}: {error}.") from error
     if not path.is_file():
         raise UserError(f"There is no data at {source}: the file does not exist.")
     status = path.stat()

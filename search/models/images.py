@@ -22,6 +22,7 @@ from search.datasets.image_file import (
 )
 from search.datasets.path_names import IMAGE_SUFFIXES, is_hidden, is_image, printable, suffix_of
 from search.datasets.pixel_range import depth_of
+from search.safety.sizes import MAX_PICTURE, read_file
 from spaces.errors import UserError
 
 _ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -188,7 +189,7 @@ def _matching(pattern: str, say: Callable[[str], None]) -> list[Path]:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError as error:
         if _ADDRESS.match(str(path).replace(":/", "://", 1)):
             raise UserError(_about_address(str(path).replace(":/", "://", 1))) from error
@@ -196,9 +197,11 @@ def _read(path: Path) -> bytes:
 
 
 def _standard_input() -> bytes:
-    raw = sys.stdin.buffer.read()
+    raw = sys.stdin.buffer.read(MAX_PICTURE + 1)
     if not raw:
         raise UserError("standard input is empty: pipe the bytes of one image file into it")
+    if len(raw) > MAX_PICTURE:
+        raise UserError(f"standard input has more than {MAX_PICTURE / 2**20:,.0f} MiB: it is no image file")
     return raw
 
 

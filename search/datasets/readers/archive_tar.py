@@ -10,6 +10,7 @@ from pathlib import Path
 from search.datasets.archives import Member, catalogue_of, checked
 from search.datasets.catalog import Catalogue, Raw, Source
 from search.datasets.find_reader import path_of, stamp_of_file
+from search.safety.sizes import open_tar
 from spaces.errors import UserError
 
 SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz")
@@ -30,7 +31,7 @@ def read(source: Source) -> Catalogue:
     members, infos, links = _members(path)
 
     def fetch(names: Sequence[str]) -> Iterator[Raw]:
-        with tarfile.open(path) as archive:
+        with open_tar(path) as archive:
             for info, linked in groupby(infos[name] for name in names):
                 raw = _member(archive, info)  # once: to go back, a tar.gz is unpacked from its beginning
                 yield from (raw for _ in linked)
@@ -47,7 +48,7 @@ def _members(path: Path) -> tuple[list[Member], dict[str, tarfile.TarInfo], dict
     infos: dict[str, tarfile.TarInfo] = {}
     links: dict[str, str] = {}
     try:
-        with tarfile.open(path) as archive:
+        with open_tar(path) as archive:
             for info in archive:
                 if info.isfile():
                     members.append(checked(path, info.name, info.size, info.offset))

@@ -1,7 +1,6 @@
 """Arrays: an .npz file with x_train, y_train, ..., or the same from Python, or one pair (images, labels)."""
 
 import hashlib
-import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from search.datasets.catalog import (
 from search.datasets.find_reader import stamp_of_file
 from search.datasets.layout import known_classes
 from search.datasets.pixel_range import as_bytes
+from search.safety.sizes import load_npz
 from spaces.errors import UserError
 
 SUFFIXES: Final = {
@@ -58,7 +58,7 @@ def stamp(source: Source) -> str:
 def read(source: Source) -> Catalogue:
     """List the images. Raises UserError where shapes, types or names are not as expected."""
     where = str(source) if isinstance(source, str | Path) else "the arrays"
-    arrays = _loaded(Path(source)) if isinstance(source, str | Path) else _named(source)
+    arrays = load_npz(Path(source)) if isinstance(source, str | Path) else _named(source)
     parts = [
         (role, *_part(arrays, suffix, where)) for suffix, role in SUFFIXES.items() if f"x_{suffix}" in arrays
     ]
@@ -121,18 +121,12 @@ def _array(values: object) -> NDArray[Any]:
     return np.asarray(array.tolist()) if array.dtype == object else array
 
 
-def _loaded(path: Path) -> Arrays:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be read as an npz file of plain arrays: {error}.") from error
-
-
 def _part(arrays: Arrays, suffix: str, where: str) -> tuple[NDArray[Any], Labels]:
     if f"y_{suffix}" not in arrays:
         raise UserError(f"{where} has x_{suffix} without y_{suffix}.")
     x, y = arrays[f"x_{suffix}"], arrays[f"y_{suffix}"]
+    if not x.size and x.ndim in (3, 4):
+        raise UserError(f"{where}: x_{suffix} holds no images. Received: an array of shape {x.shape}.")
     if x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[3] not in (1, 3)):
         raise UserError(
             f"{where}: x_{suffix} must have shape (n, h, w), (n, h, w, 1) or (n, h, w, 3). Received: "

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from search.datasets.archives import MAX_TABLE
 from search.datasets.catalog import (
     TEST,
     TRAIN,
@@ -21,6 +22,7 @@ from search.datasets.catalog import (
 from search.datasets.find_reader import path_of, stamp_of_file
 from search.datasets.layout import known_classes
 from search.datasets.unreadable import leave_out
+from search.safety.sizes import check_file
 from spaces.errors import UserError
 
 USAGES: Final = {"Training": TRAIN, "PublicTest": VALIDATION, "PrivateTest": TEST}
@@ -46,6 +48,7 @@ def read(source: Source) -> Catalogue:
     Raises UserError where columns are missing and where 1% of the rows or more are malformed.
     """
     path = path_of(source)
+    check_file(path, MAX_TABLE, "a table")
     csv.field_size_limit(_LONGEST_FIELD)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:

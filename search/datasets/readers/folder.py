@@ -15,6 +15,7 @@ from search.datasets.folder_files import files_of
 from search.datasets.layout import class_names, digest_of, place
 from search.datasets.left_out import Listing
 from search.datasets.readers.archive_tar import SUFFIXES as TARS
+from search.safety.sizes import read_file
 from spaces.errors import UserError
 
 DATA_SUFFIXES = (".zip", *TARS, *TABLES)
@@ -70,6 +71,6 @@ def read(source: Source) -> Catalogue:
 
 def _raw(path: Path) -> Raw:
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError as error:
         return error

@@ -22,8 +22,8 @@ from search.safety.text import (
 )
 
 HARMFUL = (
-    "\x1b[31mred\x1b[0m", "\x1b]8;;http://evil.example\x07link", "\x9b31m", "a\u202eb", "a\u2066b\u2069", "\x00",
-    "\x7f", "a\rb", "a\u2028b", "\ud800", "\ufeffa", "a\u200fb", "\U000e0041", "\x08\x08", "a\u200bb",
+    "\x1b[31mred\x1b[0m", "\x1b]8;;http://evil.example\x07link", "\x9b31m", "a\u202eb", "a\u2066b\u2069",
+    "\x00", "\x7f", "a\rb", "a\u2028b", "\ud800", "\ufeffa", "a\u200fb", "\U000e0041", "\x08\x08", "a\u200bb",
 )  # fmt: skip
 _BAD = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\U000e0041]"
@@ -90,7 +90,8 @@ def test_a_file_of_other_letters_bears_the_mark_of_utf_8() -> None:
 @pytest.mark.parametrize(
     "text",
     ["[x](http://evil.example)", "![x](http://evil.example/a.png)", "<script>alert(1)</script>",
-     "<img src=x>", "`code`", "*bold*", "_it_", "http://evil.example", "https://evil.example", "www.evil.example",
+     "<img src=x>", "`code`", "*bold*", "_it_", "http://evil.example", "https://evil.example",
+     "www.evil.example",
      "[x][y]", "[x]: y"],
 )  # fmt: skip
 def test_nothing_in_markdown_works(text: str) -> None:
