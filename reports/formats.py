@@ -7,7 +7,7 @@ from pandas.api.types import is_numeric_dtype
 
 from reports.records.frames import records
 from reports.tables import Table
-from search.safety.text import csv_cell, csv_file, markdown
+from search.safety.text import csv_cell, markdown
 
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
@@ -23,7 +23,7 @@ _LATEX = {
 def to_csv(rows: pd.DataFrame) -> str:
     """Every row, every column, full precision; missing values are empty. No cell is a formula."""
     safe = rows.apply(lambda column: column if is_numeric_dtype(column) else column.map(csv_cell))
-    return csv_file(safe.to_csv(index=False, lineterminator="\n"))
+    return str(safe.to_csv(index=False, lineterminator="\n"))
 
 
 def to_markdown(table: Table) -> str:

@@ -12,7 +12,7 @@ from reports import statistics
 from reports.page.render import render
 from reports.records.predictions import Predictions
 from reports.statistics import Estimate
-from search.safety.text import csv_file, csv_row
+from search.safety.text import csv_row
 
 #: Images that the page shows.
 SHOWN = 120
@@ -142,7 +142,7 @@ def pair_csv(pair: Paired) -> str:
         lines.writerow(_COLUMNS)
         rows = ([getattr(one, column) for column in _COLUMNS] for one in pair.disagreements)
         lines.writerows(map(csv_row, rows))
-        return csv_file(text.getvalue())
+        return text.getvalue()
 
 
 def pair_page(pair: Paired, pictures: Mapping[str, str]) -> str:

@@ -24,6 +24,7 @@ from reports.rows import comparison_rows
 from reports.tables import table_names, tables
 from search.safety.output import OutputFolder
 from search.safety.paths import below, checked_name
+from search.safety.text import csv_file
 from spaces.errors import UserError
 
 PLOTLY, AUDIT, INDEX = "plotly.min.js", "audit.html", "index.html"
@@ -102,7 +103,7 @@ def self_contained(experiment: str, tracking_uri: str, study: str | None = None)
 def _write(analysis: Analysis, name: str, files: OutputFolder, ui_url: str | None) -> None:
     rows = comparison_rows(analysis)
     shown, figures = tables(analysis, rows), compute_figures(analysis)
-    contents: dict[str, str | bytes] = {"comparison.csv": formats.to_csv(rows)}
+    contents: dict[str, str | bytes] = {"comparison.csv": csv_file(formats.to_csv(rows))}
     contents |= {f"{table.name}.md": formats.to_markdown(table) for _, table in shown}
     contents |= {f"{table.name}.tex": formats.to_latex(table) for _, table in shown}
     contents[INDEX] = study_page(analysis, shown, figures, ui_url=ui_url)

@@ -75,7 +75,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def check_document(document: Any, where: str, depth: int = 0) -> None:
-    """Raise UserError for a document that is nested deeper, or has larger numbers, than any experiment needs."""
+    """Raise UserError for a document that is nested deeper, or has larger numbers, than experiments need."""
     if depth > _DEEPEST:
         raise UserError(f"{where} is nested more than {_DEEPEST} levels deep: no key of an experiment is.")
     if isinstance(document, int) and abs(document) > _LARGEST_NUMBER:

@@ -30,6 +30,7 @@ from search.datasets.prepare import prepare
 from search.datasets.prepared import Part, Prepared
 from search.models.classifier import SUFFIX
 from search.safety.output import OutputFolder
+from search.safety.text import csv_file
 from search.tracking import names
 from search.workspace import Workspace
 from spaces.errors import UserError
@@ -164,5 +165,5 @@ def write(pair: Paired, pictures: Mapping[str, str], folder: Path, *, force: boo
     """Write the page and the list; the page's path. Raises UserError for a file of somebody else's."""
     with OutputFolder(folder, force=force) as files:
         files.check(("differences.csv", "index.html"))
-        files.write("differences.csv", pair_csv(pair))
+        files.write("differences.csv", csv_file(pair_csv(pair)))
         return files.write("index.html", pair_page(pair, pictures))
