@@ -34,8 +34,8 @@ def read_file(path: Path, limit: int = MAX_PICTURE) -> bytes:
     Raises:
         OSError: where it cannot be read, is larger, or is a device or a pipe.
     """
-    if not path.is_file():
-        raise OSError(None, "is no regular file" if path.exists() else "does not exist", str(path))
+    if path.exists() and not path.is_file():
+        raise OSError(None, "is no regular file", str(path))
     with path.open("rb") as file:
         raw = file.read(limit + 1) if path.stat().st_size <= limit else b""
     if len(raw) > limit or path.stat().st_size > limit:

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 
 def never_fail() -> None:
-    """Let this process's standard streams write what their encoding lacks as "\\xe9" and "\\u4e2d"."""
+    """Let this process's standard streams write the number of a letter that their encoding lacks."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -29,7 +29,7 @@ def clean(text: str, limit: int = MESSAGE) -> str:
 
     Args:
         text: from outside.
-        limit: letters. What is harmful counts as what is written in its place: "\\x1b" for an escape.
+        limit: letters. In place of what is harmful its number is written.
     """
     cut = text[:limit]
     shown = _HARMFUL.sub(lambda found: _escaped(found[0]), cut.replace("\r\n", "\n"))

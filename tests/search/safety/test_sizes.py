@@ -157,7 +157,7 @@ def test_a_sparse_file_is_as_large_as_it_says(tmp_path: Path, name: str) -> None
 def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     for path in (tmp_path, tmp_path / "loop", tmp_path / "none", Path("/dev/zero")):
-        with pytest.raises(OSError, match=r"is no regular file|does not exist"):
+        with pytest.raises(OSError, match=r"is no regular file|No such file|Too many levels"):
             read_file(path)
 
 
