@@ -42,7 +42,10 @@ def files_of(root: Path) -> tuple[dict[str, tuple[int, int]], dict[str, str]]:
 
 
 def _links_to_file_within(entry: "os.DirEntry[str]", root: Path) -> bool:
-    target = Path(entry.path).resolve()
+    try:
+        target = Path(entry.path).resolve()
+    except (OSError, RuntimeError):  # links in a circle
+        return False
     return target.is_file() and target.is_relative_to(root)
 
 
