@@ -36,3 +36,7 @@ class InfeasibleArchitecture(Exception):
         self.violation = violation
         self.parameters = parameters
         self.macs = macs
+
+
+class HypermodelError(Exception):
+    """A hypermodel's own code failed: one line with the file, the line and the cause."""

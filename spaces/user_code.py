@@ -6,7 +6,10 @@ an installed module hides is named.
 
 import importlib
 import importlib.util
+import re
 import sys
+import sysconfig
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -104,3 +107,44 @@ def _installed(name: str, here: Path) -> str:
     places = [] if found is None else [found.origin, *(found.submodule_search_locations or ())]
     where = next((place for place in places if place), None)
     return "" if where is None or Path(where).resolve().is_relative_to(here.resolve()) else where
+
+
+def described(error: BaseException) -> str:
+    """Say in one line what failed in the user's own code, and where.
+
+    Args:
+        error: what was raised.
+
+    Returns:
+        The type and the text, which Keras spreads over several lines; the error that it came from; the last
+        line of the user's own code that it passed.
+    """
+    said = _in_one_line(error)
+    if error.__cause__ is not None:
+        said += f", caused by {_in_one_line(error.__cause__)}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename)]
+    if not frames:
+        return said
+    last = frames[-1]
+    return f"{said} ({last.filename}, line {last.lineno}: {last.line})"
+
+
+def _in_one_line(error: BaseException) -> str:
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    text = " ".join(plain.partition("Arguments received by")[0].split())
+    return f"{type(error).__name__}: {text}"[:_LONGEST]
+
+
+def _is_own(filename: str) -> bool:
+    """Whether a file is neither Python's, nor a library's, nor Candor's."""
+    path = Path(filename)
+    installed = {"site-packages", "dist-packages"} & {*path.parts}
+    return path.is_file() and not installed and not any(path.is_relative_to(folder) for folder in _OTHERS)
+
+
+_LONGEST = 600
+_ROOT = Path(__file__).resolve().parent.parent
+_OTHERS = (
+    Path(sysconfig.get_path("stdlib")),
+    *(_ROOT / name for name in ("spaces", "search", "experiments", "reports")),
+)

@@ -169,7 +169,13 @@ class EvaluationResult:
 
 @dataclass(frozen=True)
 class Failed:
-    """The evaluation broke. kind: diverged, memory, disk, machine, user or error."""
+    """The evaluation broke.
+
+    Attributes:
+        kind: diverged, memory, disk, machine, user, hypermodel (the user's own code) or error.
+        message: what happened, in one line.
+        detail: the traceback, where there is one.
+    """
 
     kind: str
     message: str

@@ -59,12 +59,13 @@ from search.training.replicates import (
 from search.training.training_callback import OUTCOMES
 from search.training.worst_images import write_gallery
 from spaces.domains import Domain, domain_from_dict
-from spaces.errors import InfeasibleArchitecture, UserError
+from spaces.errors import HypermodelError, InfeasibleArchitecture, UserError
 from spaces.family import fingerprint
 from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
 from spaces.outline import outline
 from spaces.saving import require_saveable
 from spaces.space import BuiltArchitecture, Space
+from spaces.user_code import described
 
 
 def run(pipe: Connection) -> None:
@@ -86,10 +87,11 @@ def run(pipe: Connection) -> None:
         send(pipe, Failed("machine", reason, record(traceback.format_exc())))
     except MemoryError as error:
         send(pipe, Failed("memory", record(f"out of memory: {error}")))
+    except HypermodelError as error:
+        send(pipe, Failed("hypermodel", record(str(error), 2_000), record(traceback.format_exc())))
     except Exception as error:
         kind = "disk" if disk_is_full(error) else "error"
-        reason = record(f"{type(error).__name__}: {error}", 2_000)
-        send(pipe, Failed(kind, reason, record(traceback.format_exc())))
+        send(pipe, Failed(kind, record(described(error), 2_000), record(traceback.format_exc())))
 
 
 def _evaluate(pipe: Connection, task: Task) -> None:

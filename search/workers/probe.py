@@ -60,7 +60,7 @@ def probe(server: ForkServer, task: Task, choose: Callable[[str, Domain], Value]
                 case Infeasible(reason):
                     return Probed(domains, reason=reason)
                 case Failed(kind, message):
-                    raise UserError(message) if kind == "user" else BrokenStudy(message)
+                    raise UserError(message) if kind in ("user", "hypermodel") else BrokenStudy(message)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise BrokenStudy("a child that was to try the space died") from None
     finally:

@@ -13,14 +13,16 @@ import keras_tuner
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.errors import InfeasibleArchitecture, UserError
+from spaces.errors import HypermodelError, InfeasibleArchitecture, UserError
 from spaces.family import Family
 from spaces.input_range import takes_bytes
 from spaces.keras_tuner._isolation import isolated
 from spaces.keras_tuner.training_config import refuse_own_training
 from spaces.shapes import Shape
-from spaces.user_code import imported
+from spaces.user_code import described, imported
 
+#: What Keras says where a convolution or a pooling has more to take than there are pixels.
+_NO_PIXELS = "Computed output size would be"
 #: Probabilities of 16 bits add up to 1 within a hundredth.
 _TOLERANCE = 0.02
 
@@ -113,6 +115,7 @@ def built(
     Raises:
         InfeasibleArchitecture: If Keras finds no pixels left, or the hypermodel gives this trial up.
         UserError: If it is no Keras model, one for other images or classes, or one that trains its own way.
+        HypermodelError: If its own code fails.
     """
     try:
         with isolated(hypermodel.name or type(hypermodel).__name__):
@@ -122,11 +125,15 @@ def built(
                 model.build((None, *input_shape))
     except keras_tuner.errors.FailedTrialError as error:
         raise InfeasibleArchitecture(str(error), violation=1.0) from error
-    except ValueError as error:
-        if "negative" not in str(error).lower():
-            raise
-        reason = next(line for line in str(error).splitlines() if "negative" in line.lower())
-        raise InfeasibleArchitecture(reason, violation=1.0) from error
+    except (InfeasibleArchitecture, UserError, MemoryError, ImportError):  # the last: of this machine
+        raise
+    except Exception as error:
+        if isinstance(error, ValueError) and _NO_PIXELS in str(error):
+            reason = next(line for line in str(error).splitlines() if _NO_PIXELS in line)
+            raise InfeasibleArchitecture(reason, violation=1.0) from error
+        raise HypermodelError(
+            f"{hypermodel.name or type(hypermodel).__name__}: {described(error)}"
+        ) from error
     if not isinstance(model, keras.Model):
         raise UserError(f"build(hp) must return a Keras model. Received: {model!r}.")
     refuse_own_training(model)

@@ -376,3 +376,21 @@ def not_a_model(hp):
 
 
 tuned = OwnFit(CLASSES)
+
+
+def wrong_reshape(hp):
+    """Keras names the layer first and the cause some lines later."""
+    return keras.Sequential([keras.Input(SHAPE), layers.Reshape((7, 7)), layers.Dense(CLASSES)])
+
+
+def log_from_zero(hp):
+    """Keras Tuner says "negative values", and no size is meant."""
+    hp.Float("rate", 0.0, 1.0, sampling="log")
+    return build(hp)
+
+
+def a_chain_of_causes(hp):
+    try:
+        return {"small": 8}["large"]
+    except KeyError as error:
+        raise RuntimeError("no such size") from error

@@ -1,5 +1,7 @@
 """Any Keras Tuner hypermodel is a space, any family a hypermodel, and both sides see the same candidates."""
 
+import re
+
 import keras
 import keras_tuner
 import numpy as np
@@ -13,7 +15,7 @@ from spaces.domains import (
     Real,
     Value,
 )
-from spaces.errors import InfeasibleArchitecture, UserError
+from spaces.errors import HypermodelError, InfeasibleArchitecture, UserError
 from spaces.family import family_names, load_family
 from spaces.keras_tuner.hypermodels import FamilyHyperModel
 from spaces.keras_tuner.hyperparameters import DrawnHyperParameters, domain_of, path_of
@@ -271,6 +273,26 @@ def test_what_cannot_be_built_is_infeasible(name: str, reason: str) -> None:
     with pytest.raises(InfeasibleArchitecture, match=reason) as caught:
         built(name)
     assert caught.value.violation > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "cause", "code"),
+    [
+        ("wrong_reshape", "ValueError: .*total size of the tensor must be unchanged", r"Reshape\(\(7, 7\)\)"),
+        ("log_from_zero", "ValueError: .*does not support negative", r'hp\.Float\("rate"'),
+        (
+            "a_chain_of_causes",
+            "RuntimeError: no such size, caused by KeyError: 'large'",
+            "raise RuntimeError",
+        ),
+    ],
+)
+def test_an_error_of_its_own_code_keeps_cause_file_and_line(name: str, cause: str, code: str) -> None:
+    """In one line, and not taken for a candidate that is too large."""
+    with pytest.raises(HypermodelError, match=cause) as caught:
+        built(name)
+    assert re.search(rf"hypermodels_of_others\.py, line \d+: .*{code}", str(caught.value))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_hypermodel_that_compiles_is_counted_before_any_weight_is_allocated() -> None:
