@@ -126,8 +126,8 @@ def run_study(config: "ExperimentConfig", context: "RunContext", workspace: Path
         quiet: Whether progress is kept from the terminal.
 
     Raises:
-        typer.Exit: With 130, where the study was stopped before it was over; with 1, where records of it
-            wait for MLflow or were refused.
+        typer.Exit: With 130, where the study was stopped before it was over; with 1, where it came to no
+            verdict or MLflow lacks some of its records.
     """
     from rich.console import Console
 
@@ -138,7 +138,7 @@ def run_study(config: "ExperimentConfig", context: "RunContext", workspace: Path
     _tell(finished, workspace, context.tracking_uri)
     if not finished.over:
         raise typer.Exit(130)
-    if finished.waiting or finished.refused:
+    if not finished.concluded or finished.waiting or finished.refused:
         raise typer.Exit(1)
 
 

@@ -11,6 +11,7 @@ _EXPORTS = {
     "model_card": "reports.card.card",
     "verdict_of": "reports.analysis",
     "sentences_of": "reports.analysis",
+    "decision_of": "reports.analysis",
     "load_study": "reports.records.study",
 }
 

@@ -1,7 +1,7 @@
 """A study and what follows from it: comparison, verdict, sentences. Tables and figures show this, no more."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isclose, isfinite, isnan
 from typing import Any
 
@@ -105,6 +105,21 @@ def sentences_of(experiment: str, tracking_uri: str, study: str | None = None) -
     return analyse(load_study(experiment, tracking_uri, study)).sentences
 
 
+def decision_of(experiment: str, tracking_uri: str, study: str | None = None) -> RoundDecision | None:
+    """Decide after the last completed round of a study in rounds, as the report does.
+
+    Args:
+        experiment: the experiment's name.
+        tracking_uri: MLflow's address.
+        study: which study; None for the latest.
+
+    Returns:
+        The state of the decision; None where no candidate was built, or the seeds are a fixed number.
+    """
+    records = load_study(experiment, tracking_uri, study)
+    return _compared(records, _rule(records), _confirmed(records)[0])[1]
+
+
 def analyse(study: StudyRecords) -> Analysis:
     """Everything that follows from a study's evaluations.
 
@@ -154,6 +169,9 @@ def _compared(
             lost=lost,
             unread=_complete(study) - own,
         )
+        if study.run.tags.get(names.ROUNDS) == "hours" and not decision.finished:
+            decision = replace(decision, finished=True, reason="hours")
+            comparison = replace(comparison, decision=decision) if comparison else None
         return comparison, decision, "" if comparison else waiting(decision)
     if not confirmed:
         return None, None, ""
@@ -168,10 +186,14 @@ def _compared(
     return compare(confirmed, rule, study.looks, explored, lost=lost), None, ""
 
 
+#: States in which a confirm evaluation is over for good, and says nothing of any image.
+_WITHOUT_PREDICTIONS = (names.DIVERGED, names.FAILED, names.INFEASIBLE)
+
+
 def _lost(study: StudyRecords) -> set[tuple[str, int]]:
     """(candidate, seed) of the confirm stage that diverged or failed for good."""
     runs = study.confirmations
-    ended = runs[runs.state.isin((names.DIVERGED, names.FAILED)) & runs.seed.notna()]
+    ended = runs[runs.state.isin(_WITHOUT_PREDICTIONS) & runs.seed.notna()]
     pairs = {(str(group), int(seed)) for group, seed in zip(ended.group, ended.seed, strict=True)}
     return pairs - _complete(study)
 

@@ -27,6 +27,7 @@ TOTALS: Final = frozenset(
     {
         "trials",
         "seeds",
+        "max_seeds",
         "leaders",
         "hours",
         "keep_models",
@@ -41,6 +42,10 @@ TOTALS: Final = frozenset(
         "threads",
     }
 )
+
+#: Seeds of each candidate in the first round, and over all rounds in simulated studies on average.
+FIRST_ROUND: Final = 3
+TYPICAL_SEEDS: Final = 9
 
 _OWN_CLASS: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -77,7 +82,8 @@ class Protocol(Section):
 
     objective: Literal["val_accuracy", "macro_f1", "loss"] = "val_accuracy"
     trials: Count = 60  # total of explore
-    seeds: Count = 5  # confirm, for each leader or cell
+    seeds: Literal["auto"] | Count = "auto"  # of confirm, for each leader or cell; "auto": in rounds
+    max_seeds: Annotated[int, Field(ge=FIRST_ROUND)] = 20  # with "auto"
     leaders: Count = 5
     explore_seeds: Count = 1  # of a candidate in explore; their mean ranks it
     also_minimize: Literal["parameters", "macs"] | None = None  # a second objective of explore
@@ -105,6 +111,21 @@ class Protocol(Section):
     max_consecutive_failures: Count = 5
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     threads: Literal["auto"] | Count = "auto"  # of one child
+
+    @property
+    def in_rounds(self) -> bool:
+        """Whether the confirm stage adds seeds in rounds until the comparison is decided."""
+        return self.seeds == "auto"
+
+    @property
+    def first_seeds(self) -> int:
+        """Seeds of each candidate that the confirm stage begins with."""
+        return FIRST_ROUND if self.seeds == "auto" else self.seeds
+
+    @property
+    def expected_seeds(self) -> int:
+        """Seeds of each candidate that the confirm stage takes on average: what a budget keeps for it."""
+        return min(TYPICAL_SEEDS, self.max_seeds) if self.seeds == "auto" else self.seeds
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:

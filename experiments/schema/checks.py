@@ -63,10 +63,10 @@ def _agreed(experiment: "ExperimentConfig") -> None:
         raise UserError(
             "protocol.warm_start says what a search draws first, and a grid draws nothing: leave it out."
         )
-    if protocol.hours is not None and experiment.grid:
+    if protocol.hours is not None and experiment.grid and not protocol.in_rounds:
         raise UserError(
-            "protocol.hours is a budget of a search, and every cell of a [grid] is trained on every seed: "
-            "leave it out, and take fewer cells, seeds or epochs if it must be short."
+            f"protocol.hours cannot end a [grid] with seeds = {protocol.seeds}: every cell is trained on "
+            'every seed. Take seeds = "auto", fewer cells, seeds or epochs, or leave hours out.'
         )
     if experiment.data.folds and not experiment.grid:
         raise UserError(

@@ -1,7 +1,6 @@
 """The end of a study: its verdict frozen, its page kept, its champion registered."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,10 @@ from search.tracking.delivery import Delivery
 from search.workers.recorder import Recorder
 
 
+class NoVerdict(Exception):
+    """A study is over and nothing was confirmed: one sentence says why."""
+
+
 def conclude(
     experiment: ExperimentConfig,
     context: RunContext,
@@ -22,8 +25,6 @@ def conclude(
     looks: Looks,
 ) -> tuple[str, ...]:
     """Freeze the verdict of a study that is over, count the look and log the page.
-
-    A study in rounds that ended before its first round was complete has no verdict and takes no look.
 
     Args:
         experiment: The experiment.
@@ -34,18 +35,17 @@ def conclude(
 
     Returns:
         The verdict's sentences; none where MLflow goes away meanwhile, and the next search concludes.
+
+    Raises:
+        NoVerdict: Nothing was confirmed.
     """
     import reports
-    from reports.analysis import analyse
 
     own = (experiment.name, context.tracking, recorder.study_key)
     study = reports.load_study(*own)
     if not _confirmed(study).any():
-        return (_nothing(study),)
-    analysis = analyse(study)
-    if analysis.decision and not analysis.verdict:
-        return analysis.sentences
-    number, seen = _look(study, looks)
+        raise NoVerdict(_nothing(study))
+    number, seen = look_at(study, looks)
     looks.keep(number, seen)
     recorder.study_files({}, {names.LOOKS: str(number), names.SEEN: seen})
     if delivery.drain(60):  # the verdict is drawn at the level of this look
@@ -58,18 +58,9 @@ def conclude(
     )
     if delivery.drain(60):
         return ()
-    sentences = reports.sentences_of(*own)
-    recorder.study_files(
-        {names.REPORT_HTML: reports.self_contained(*own)}, {"mlflow.note.content": _note(sentences)}
-    )
+    recorder.study_files({names.REPORT_HTML: reports.self_contained(*own)})
     delivery.drain(60)
-    return (*sentences, *_trimmed(experiment, context, recorder.study_key, verdict))
-
-
-def _note(sentences: Sequence[str]) -> str:
-    """What MLflow shows of the study: the report's sentences, in Markdown."""
-    points = "\n".join(f"- {sentence}" for sentence in sentences)
-    return f"{points}\n\n`report.html` shows the tables and figures behind it."
+    return (*reports.sentences_of(*own), *_trimmed(experiment, context, recorder.study_key, verdict))
 
 
 def _trimmed(
@@ -89,7 +80,7 @@ def _trimmed(
     return (told,) if told else ()
 
 
-def _look(study: Any, looks: Looks) -> tuple[int, str]:
+def look_at(study: Any, looks: Looks) -> tuple[int, str]:
     """Which look at the validation results this is, and a digest of what is seen.
 
     Looking again at the same evaluations is no new look; one evaluation more is.
@@ -107,10 +98,14 @@ def _confirmed(study: Any) -> Any:
 
 
 def _nothing(study: Any) -> str:
-    """Why a study ends without a verdict."""
-    ended = study.evaluations.state.value_counts()
-    states = ", ".join(f"{count} {state}" for state, count in ended.items())
-    return f"No candidate could be confirmed, so there is no verdict ({states}): the report says why."
+    """Why a study ends without a verdict: what became of its evaluations, and the first cause."""
+    every = study.evaluations
+    if every.empty:
+        return "No evaluation is recorded, so there is no verdict."
+    states = ", ".join(f"{count} {state}" for state, count in every.state.value_counts().items())
+    causes = every[(every.reason.fillna("") != "") & (every.state != names.DUPLICATE)]
+    first = f" The first cause: {causes.reason.iloc[0].splitlines()[0]}" if len(causes) else ""
+    return f"No candidate could be confirmed, so there is no verdict ({states}).{first}"
 
 
 def report(experiments: list[str], tracking: str, out: Path, ui_url: str | None = None) -> Path:

@@ -154,17 +154,25 @@ def _values(domain: Domain) -> int:
 
 
 def _cost(config: StudyConfig, found: DryRun, workers: int) -> list[str]:
+    from reports.inference.rounds import expected_evaluations
+
     protocol = config.protocol
     stages = " and ".join(f"{count} in {stage}" for stage, count in found.evaluations)
+    if protocol.in_rounds:
+        rounds = expected_evaluations(found.confirmed, protocol.max_seeds)
+        explored = [f"{count} in explore" for stage, count in found.evaluations if stage == "explore"]
+        confirmed = f"{rounds.fewest} to {rounds.most} in confirm, some {rounds.typical} as a rule"
+        stages = " and ".join([*explored, confirmed])
     several = f", {config.folds} trainings each" if config.folds else ""
     if protocol.explore_seeds > 1:
         several = f", {protocol.explore_seeds} trainings each in explore"
     short = protocol.hours is not None and found.seconds > protocol.hours * 3600
     budget = f"; the budget of {protocol.hours:g} hours may end explore before" if short else ""
     return [
-        f"evaluations: at most {stages}{several}, of at most {protocol.epochs} epochs",
-        f"time: at most {duration(found.seconds)} with {workers} worker{'s' if workers > 1 else ''}, less "
-        f"what early stopping and pruning save{budget}",
+        f"evaluations: {'' if protocol.in_rounds else 'at most '}{stages}{several}, of at most "
+        f"{protocol.epochs} epochs",
+        f"time: {'some' if protocol.in_rounds else 'at most'} {duration(found.seconds)} with {workers} "
+        f"worker{'s' if workers > 1 else ''}, less what early stopping and pruning save{budget}",
         "Nothing was written but the cache of images and a log.",
     ]
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from experiments.workflows.notebook_display import live_in_notebook
 from search.execution.messages import Epoch, EvaluationResult
 from search.safety.text import line, terminal
+from search.study.confirm import Confirm
 from search.study.evaluation import ActiveEvaluation
 from search.study.explore import Explore
 from search.study.refit import Refit
@@ -73,7 +74,7 @@ class Progress:
         elif isinstance(stage, Refit):
             what = "final: the selected candidate, trained on train and monitor together"
         else:
-            what = f"confirm: {total} evaluations on fresh seeds, measured on validation"
+            what = f"{_confirming(stage)}: {total} evaluations on fresh seeds, measured on validation"
         if done >= total:
             self.say("; all of them are done already", what)
         else:
@@ -171,3 +172,11 @@ class Progress:
                 f"{latest.metrics['monitor_accuracy']:.3f}" if latest else "",
             )
         return table
+
+
+def _confirming(stage: Stage) -> str:
+    """What the confirm stage is called: with its round, where it is in rounds that go on."""
+    if not (isinstance(stage, Confirm) and stage.config.protocol.in_rounds):
+        return stage.name
+    rounds = stage.rounds()
+    return stage.name if rounds.finished else f"{stage.name}, round {len(rounds.decisions) + 1}"

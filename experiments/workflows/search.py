@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from experiments.schema.experiment import ExperimentConfig
-from experiments.workflows.conclude import conclude, report
+from experiments.workflows.conclude import NoVerdict, conclude, report
 from experiments.workflows.context import RunContext
 from experiments.workflows.progress import Progress
 from experiments.workflows.resolve import prepare_data, study_config, study_facts
+from experiments.workflows.rounds import Rounds, wait_until
 from search.datasets.part_checks import overview
 from search.datasets.prepare import Prepared
 from search.execution.devices import cores, environments, gpus
@@ -49,13 +50,22 @@ _BEGINNING = 600
 class Finished:
     """What a search command has to tell at its end.
 
-    waiting: records that MLflow has not taken yet; refused: those that it never will.
+    Attributes:
+        study: the study's id.
+        over: whether nothing of it is left to evaluate.
+        report: the page; None where there is none to be trusted.
+        sentences: the verdict, or why there is none.
+        concluded: whether there is a verdict, or another machine is going to draw it.
+        waiting: records that MLflow has not taken yet.
+        trouble: why it has not.
+        refused: records that it never will take.
     """
 
     study: str
     over: bool
     report: Path | None
     sentences: tuple[str, ...]
+    concluded: bool
     waiting: int
     trouble: str | None
     refused: int
@@ -109,24 +119,38 @@ def _search(
     if delivery.drain(20) and delivery.fault:  # better now than after hours of training
         delivery.close(0)
         raise UserError(delivery.fault)
+    looks = Looks(named, storage)
     over = False
     try:
         if not server.wait_until_ready(180):
             raise BrokenStudy(f"Keras could not be loaded: see {context.workspace.logs / 'children.log'}")
         with hearing_signals(_stopper(coordinator, progress)), progress.live():
-            over = study.run(coordinator, partial(_began, study, progress))
+            rounds = Rounds(
+                study,
+                context,
+                recorder,
+                delivery,
+                looks=looks,
+                missing=partial(undelivered, experiment.name, context, study),
+                wait=partial(wait_until, lambda: coordinator.stopped),
+                say=progress.say,
+            )
+            over = study.run(coordinator, partial(_began, study, progress), rounds.decide)
     finally:
         if over or _deserted(study):
             with suppress(OSError):  # without room for it the next start says so
                 recorder.study_ended(over)
         delivery.drain(60)
-    with storage.exclusive(f"{config.study_id}/verdict", _CONCLUDING):
+    with study.exclusive("verdict", _CONCLUDING):
         arrived = over and not delivery.drain(60)
-        missing = _missing(experiment, context, study) if arrived else Counter()
+        missing = _missing(experiment.name, context, study) if arrived else Counter()
         sentences: tuple[str, ...] = ()
+        nothing = ""
         if arrived and not missing:
-            looks = Looks(named, storage)
-            sentences = conclude(experiment, context, recorder, delivery, looks)
+            try:
+                sentences = conclude(experiment, context, recorder, delivery, looks)
+            except NoVerdict as reason:
+                nothing = str(reason)
     if sentences:
         sentences += _champion(experiment, context, study, coordinator, progress, delivery)
     if missing:
@@ -139,7 +163,8 @@ def _search(
         study=config.study_id,
         over=over and not coordinator.stopped,
         report=page,
-        sentences=sentences,
+        sentences=(nothing,) if nothing else sentences,
+        concluded=bool(sentences) and not nothing and (storage.shared or not missing),
         waiting=waiting,
         trouble=delivery.trouble,
         refused=delivery.refused,
@@ -193,22 +218,36 @@ def _champion(
     return (sentence,) if sentence else ()
 
 
-def _missing(experiment: ExperimentConfig, context: RunContext, study: Study) -> Counter[str]:
+def _missing(experiment: str, context: RunContext, study: Study) -> Counter[str]:
     """How many evaluations are over and not yet ended in MLflow, by the machines that they were on."""
     import reports
 
-    known = reports.load_study(experiment.name, context.tracking, study.config.study_id).evaluations
+    known = reports.load_study(experiment, context.tracking, study.config.study_id).evaluations
     delivered = set(known.key[known.state != names.RUNNING])
     return Counter(machine for key, machine in study.ended().items() if key not in delivered)
+
+
+def undelivered(experiment: str, context: RunContext, study: Study) -> str:
+    """Which evaluations that are over MLflow lacks still, in words; empty where it has all.
+
+    Raises BrokenStudy where nobody is going to deliver them: they were deleted.
+    """
+    missing = _missing(experiment, context, study)
+    if missing and context.storage is None:
+        raise BrokenStudy(_deleted(missing))
+    return f"evaluations are still on their way to MLflow: {_from(missing)}" if missing else ""
+
+
+def _from(missing: Counter[str]) -> str:
+    return ", ".join(f"{count} from {machine}" for machine, count in sorted(missing.items()))
 
 
 def _on_their_way(missing: Counter[str], context: RunContext) -> str:
     server = f" --tracking-uri {context.server}" if context.server else ""
     mend = f"candor doctor --fix --storage {masked_address(context.storage or '')}{server}"
-    where = ", ".join(f"{count} from {machine}" for machine, count in sorted(missing.items()))
     return (
-        f"Evaluations are still on their way to MLflow: {where}. The machine that ends last draws the "
-        f"verdict; if one of these is not at work any more, `{mend}` there delivers what it has."
+        f"Evaluations are still on their way to MLflow: {_from(missing)}. The machine that ends last draws "
+        f"the verdict; if one of these is not at work any more, `{mend}` there delivers what it has."
     )
 
 

@@ -21,7 +21,7 @@ from reports.inference.standings import FEWEST_SEEDS, Standing, standings
 from reports.inference.wording import Amount
 from reports.records.evaluation import Evaluation, Table, candidates_of
 
-Reason = Literal["open", "winner", "equal", "undecidable", "max_seeds"]
+Reason = Literal["open", "winner", "equal", "undecidable", "max_seeds", "hours"]
 
 MAX_SEEDS = 20
 #: The stage ends as undecidable if what is left has less than this chance of being decided, as a quantile.

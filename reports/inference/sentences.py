@@ -291,6 +291,7 @@ class _Account:
             ended = {
                 "undecidable": f"further seeds are unlikely to decide the rest: it takes more {images}",
                 "max_seeds": "the rounds ended with their last seed",
+                "hours": "the rounds ended with the study's hours",
             }
             yield f"{found}; {ended.get(decision.reason, 'the rounds are over')}."
         elif decision is not None:

@@ -118,7 +118,14 @@ class StudyRecords:
 
     @property
     def seen(self) -> str:
-        """Digest of the complete confirm evaluations: what a look at the validation results sees."""
+        """Digest of what a look at the validation results sees: the complete confirm evaluations.
+
+        All rounds of one confirm stage are one look. They are told by their candidates and their limit.
+        """
+        if self.protocol.get("seeds") == "auto":
+            candidates = sorted(set(self.confirmations.candidate) - {""})
+            text = "\n".join(["rounds", str(self.protocol.get("max_seeds")), *candidates])
+            return hashlib.sha256(text.encode()).hexdigest()[:16]
         done = self.evaluations
         keys = done.key[(done.stage == names.CONFIRM) & (done.state == names.COMPLETE)]
         return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:16]

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn, Protocol
 
@@ -14,6 +15,7 @@ from search.study.confirm import Confirm
 from search.study.explore import Explore
 from search.study.leaders import Leader, front, leaders
 from search.study.refit import Refit
+from search.study.rounds import RoundRecord
 from search.study.stage import FINISHED, Stage
 from search.study.storage import OWNER, Storage
 from search.study.tell import WALL_SECONDS
@@ -77,22 +79,79 @@ class Study:
         """The stages that the verdict is drawn from, in their order."""
         return (self.confirm,) if self.explore is None else (self.explore, self.confirm)
 
-    def run(self, runner: StageRunner, began: Callable[[Stage], None]) -> bool:
-        """Run what is left of both stages; whether the study is over (not stopped half-way)."""
+    def run(
+        self,
+        runner: StageRunner,
+        began: Callable[[Stage], None],
+        decide: Callable[[int], bool] | None = None,
+    ) -> bool:
+        """Run what is left of both stages.
+
+        Args:
+            runner: runs the evaluations of one stage.
+            began: told of each stage, and of each round, that begins.
+            decide: asked after each round of a confirm stage in rounds, with the number of decisions that
+                there were before it. It sees to it that there is one more, and says whether to stop instead.
+
+        Returns:
+            Whether the study is over (not stopped half-way).
+        """
         if self.explore is not None:
             began(self.explore)
             runner.run(self.explore)
             if runner.stopped:
                 return False
         self.plan_confirm()
-        began(self.confirm)
-        runner.run(self.confirm)
+        if self.config.protocol.in_rounds:
+            assert decide is not None  # noqa: S101  who asks for rounds says who decides
+            self._run_rounds(runner, began, decide)
+        else:
+            began(self.confirm)
+            runner.run(self.confirm)
         return not runner.stopped
+
+    def _run_rounds(
+        self, runner: StageRunner, began: Callable[[Stage], None], decide: Callable[[int], bool]
+    ) -> None:
+        """Run what is planned and have it decided, until a decision ends the stage or a stop is asked for."""
+        self._reopen()
+        while True:
+            known = len(self.confirm.rounds().decisions)
+            began(self.confirm)
+            runner.run(self.confirm)
+            if runner.stopped or self.confirm.rounds().finished:
+                return
+            if self.confirm.round_is_over() and decide(known):
+                return
+            self.plan_confirm()  # what another machine has decided, or was killed before planning, too
+            if self.confirm.rounds().finished:
+                return
+
+    def _reopen(self) -> None:
+        """Go on with rounds that ended for want of hours, where there are enough of them now."""
+        last = next(reversed(self.confirm.rounds().decisions), None)
+        if last is not None and last.reason == "hours" and self.round_fits(last):
+            self.confirm.reopen()
+
+    def round_fits(self, decision: RoundRecord) -> bool:
+        """Whether the round that a decision asks for would end within the study's hours."""
+        hours = self.config.protocol.hours
+        further = len(decision.active) * (decision.next_seeds - decision.seeds)
+        return hours is None or self.hours_of(further) <= hours
 
     def ended(self) -> dict[str, str]:
         """The keys of the evaluations that are over, and the machine that each was on."""
         trials = [trial.user_attrs for stage in self.stages for trial in stage.trials(*FINISHED)]
         return {own["key"]: own[OWNER].rsplit(":", 2)[0] for own in trials if OWNER in own}
+
+    def exclusive(self, what: str, seconds: int) -> AbstractContextManager[None]:
+        """Let one machine at a time do something about the study.
+
+        Args:
+            what: names it; whoever names something else does not wait.
+            seconds: so long it may take.
+        """
+        return self._storage.exclusive(f"{self.config.study_id}/{what}", seconds)
 
     def deserted(self) -> bool:
         """Whether no other process works on it now."""
@@ -147,8 +206,22 @@ class Study:
         whole = [time for own, time in zip(ended, seconds, strict=True) if own.get("state") == names.COMPLETE]
         if not whole:
             return hours
-        confirm = (self.config.protocol.leaders + 1) * self.config.protocol.seeds * sum(whole) / len(whole)
+        protocol = self.config.protocol
+        confirm = (protocol.leaders + 1) * protocol.expected_seeds * sum(whole) / len(whole)
         return hours - (sum(seconds) + confirm) / 3600
+
+    def hours_of(self, evaluations: int) -> float:
+        """Hours that the study has taken so far, and would with so many more confirm evaluations.
+
+        Args:
+            evaluations: further ones, each as long as those of the confirm stage on average.
+        """
+        ended = [trial.user_attrs for stage in self.stages for trial in stage.trials(*FINISHED)]
+        spent = sum(float(own.get(WALL_SECONDS, 0.0)) for own in ended)
+        confirmed = [trial.user_attrs for trial in self.confirm.trials(TrialState.COMPLETE)]
+        each = [float(own.get(WALL_SECONDS, 0.0)) for own in confirmed]
+        mean = sum(each) / len(each) if each else 0.0
+        return (spent + evaluations * mean) / 3600
 
     def _sweep(self) -> None:
         """Remove the folders of evaluations that ended; those of running ones are needed to go on.

@@ -52,7 +52,8 @@ class DryRun:
     domains: Mapping[str, Domain]
     candidates: tuple[Candidate, ...]
     infeasible: int
-    evaluations: tuple[tuple[str, int], ...]  # (stage, how many)
+    evaluations: tuple[tuple[str, int], ...]  # (stage, how many); in rounds, as many as it takes on average
+    confirmed: int  # candidates of the confirm stage, at most
     seconds: float
 
 
@@ -78,6 +79,7 @@ def try_candidates(server: ForkServer, config: StudyConfig, workers: int) -> Dry
         candidates=candidates,
         infeasible=len(tasks) - len(found),
         evaluations=stages,
+        confirmed=_confirmed(config),
         seconds=total / workers,
     )
 
@@ -214,8 +216,11 @@ def _candidate(config: StudyConfig, one: Probed, speeds: tuple[list[float], list
     return Candidate(built.label, built.recipe, built.parameters, built.macs, seconds)
 
 
+def _confirmed(config: StudyConfig) -> int:
+    return (len(config.cells) or config.protocol.leaders) + int(config.baseline is not None)
+
+
 def _evaluations(config: StudyConfig) -> tuple[tuple[str, int], ...]:
-    protocol, baseline = config.protocol, int(config.baseline is not None)
-    if config.cells:
-        return (("confirm", (len(config.cells) + baseline) * protocol.seeds),)
-    return (("explore", protocol.trials), ("confirm", (protocol.leaders + baseline) * protocol.seeds))
+    protocol = config.protocol
+    confirm = ("confirm", _confirmed(config) * protocol.expected_seeds)
+    return (confirm,) if config.cells else (("explore", protocol.trials), confirm)

@@ -40,7 +40,7 @@ def config_for(prepared: Prepared) -> Callable[..., StudyConfig]:
         }
         return StudyConfig(
             data=prepared,
-            protocol=Protocol(**{"trials": 6, "epochs": 2, **protocol}),
+            protocol=Protocol(**{"trials": 6, "seeds": 5, "epochs": 2, **protocol}),
             **(fields | (config or {})),
         )
 
@@ -50,6 +50,16 @@ def config_for(prepared: Prepared) -> Callable[..., StudyConfig]:
 @pytest.fixture
 def storage_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'studies.db'}"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """A fork server that has imported Keras."""
+    running = ForkServer(tmp_path_factory.mktemp("logs") / "children.log")
+    running.start()
+    assert running.wait_until_ready(240)
+    yield running
+    running.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,19 @@ Started by tests and benchmarks, which kill it, cut it off, or leave it alone:
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from experiments.workflows.context import RunContext
+from experiments.workflows.rounds import Rounds, wait_until
+from experiments.workflows.search import undelivered
 from search.datasets.prepared import Prepared
 from search.execution.fork_client import ForkServer
 from search.execution.signals import hearing_signals
 from search.protocol import Protocol
 from search.study.config import StudyConfig
+from search.study.reconcile import Looks, StudyName
 from search.study.storage import open_storage
 from search.study.study import Study
 from search.tracking.delivery import Delivery
@@ -53,7 +58,7 @@ def config(
         question="Does it hold?",
         space="plain_cnn",
         recipe={},
-        protocol=Protocol(**protocol),
+        protocol=Protocol(**{"seeds": 5, **protocol}),
         data=data,
         precision="float32",
         threads=1,
@@ -85,8 +90,20 @@ def run(
     spool = Spool.claim(workspace.spool / config.experiment)
     local = workspace.artifacts if tracking.startswith("sqlite") else None
     delivery = Delivery(spool, Writer(tracking, config.experiment, local, records.exclusive))
-    recorder = Recorder(spool, config, {}, "")
+    protocol = config.protocol.model_dump(mode="json")
+    recorder = Recorder(spool, config, {"protocol": protocol} if config.protocol.in_rounds else {}, "")
     coordinator = Coordinator(server, workers, [recorder, *observers], say)
+    context = RunContext(workspace, workers, storage, tracking)
+    rounds = Rounds(
+        study,
+        context,
+        recorder,
+        delivery,
+        looks=Looks(StudyName(config.experiment, config.study_id), records),
+        missing=partial(undelivered, config.experiment, context, study),
+        wait=partial(wait_until, lambda: coordinator.stopped),
+        say=say,
+    )
 
     def stop() -> None:
         coordinator.stop()
@@ -97,7 +114,7 @@ def run(
     over = False
     with hearing_signals(stop):
         try:
-            over = study.run(coordinator, lambda stage: None)
+            over = study.run(coordinator, lambda stage: None, rounds.decide)
         finally:
             recorder.study_ended(over)
             server.close()
@@ -116,6 +133,8 @@ def main(folder: str, description: str) -> None:
             workspace,
             config(fields.get("cells", ()), fields.get("fix"), **fields.get("protocol", {})),
             fields.get("workers", 2),
+            storage=fields.get("storage"),
+            tracking=fields.get("tracking"),
             lock=lock,
             say=lambda text: print(text, flush=True),
         )

@@ -26,6 +26,7 @@ import signal
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,8 @@ def _evaluate(pipe: Connection, task: Task) -> None:
     result = _train(pipe, task, behaviour, draws)
     if result.state != "stopped":
         _write_artifacts(folder / "artifacts", result)
+        if "accuracy" in behaviour:
+            np.savez(folder / "artifacts" / names.PREDICTIONS_NPZ, **_predictions(task, behaviour))
         write_whole(finished, json.dumps(dataclasses.asdict(result)))
     send(pipe, result)
 
@@ -127,6 +130,26 @@ def _metrics(task: Task, draws: list[float], epoch: int, seconds: float) -> dict
     text = json.dumps([dict(task.fix), *draws, task.candidate, task.seed, epoch], sort_keys=True)
     score = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) / 2**32
     return dict.fromkeys(names.EPOCH_METRICS, score) | {names.EPOCH_SECONDS: seconds}
+
+
+def _predictions(task: Task, behaviour: dict[str, Any]) -> dict[str, Any]:
+    """What a network of this accuracy says about as many images; hard images are hard for all networks."""
+    images, own = (
+        int(behaviour.get("images", 400)),
+        np.random.default_rng([int(behaviour["cell"]), task.seed]),
+    )
+    shared = np.random.default_rng(0).normal(size=images)
+    labels = np.arange(images) % 2
+    accuracy = float(behaviour["accuracy"]) + float(behaviour.get("spread", 0.0)) * own.normal()
+    ease = NormalDist().inv_cdf(min(max(accuracy, 0.01), 0.99))
+    right = 0.8 * shared + 0.6 * own.normal(size=images) < ease
+    said = np.where(right, labels, 1 - labels)
+    probabilities = np.where(np.arange(2) == said[:, None], 0.9, 0.1).astype("float32")
+    return {
+        "ids": np.array([f"{n:05d}" for n in range(images)]),
+        "labels": labels,
+        "probabilities": probabilities,
+    }
 
 
 def _misbehave(pipe: Connection, behaviour: dict[str, Any]) -> None:

@@ -40,7 +40,8 @@ def test_it_opens_with_its_question_its_command_and_its_cost(name: str) -> None:
 @every_experiment
 def test_it_asks_for_enough_seeds_to_tell_and_shows_published_numbers(name: str) -> None:
     spec = ExperimentConfig.load(name)
-    assert spec.protocol.seeds >= 5
+    assert spec.protocol.in_rounds or spec.protocol.first_seeds >= 5
+    assert spec.protocol.max_seeds >= 8
     assert "\n[verdict]" in (FOLDER / f"{name}.toml").read_text(encoding="utf-8")
     assert spec.published
 

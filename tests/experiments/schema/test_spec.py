@@ -27,7 +27,7 @@ def refusal(**sections: Any) -> str:
 def test_a_question_and_a_space_are_enough() -> None:
     spec = parse()
     assert (spec.space, spec.is_grid, spec.cells, spec.baseline_cell) == (("plain_cnn",), False, (), None)
-    assert (spec.protocol.seeds, spec.protocol.epochs, spec.data.source) == (5, 100, "synthetic")
+    assert (spec.protocol.seeds, spec.protocol.epochs, spec.data.source) == ("auto", 100, "synthetic")
 
 
 def test_nothing_can_be_set_afterwards() -> None:
@@ -152,7 +152,11 @@ def test_image_size_is_a_side_or_a_pair() -> None:
         ),
         (
             {"protocol": {"seeds": 0}},
-            "mine.toml: protocol.seeds must be greater than or equal to 1. Received: 0.",
+            "mine.toml: protocol.seeds must be 'auto' or must be greater than or equal to 1. Received: 0.",
+        ),
+        (
+            {"protocol": {"max_seeds": 2}},
+            "mine.toml: protocol.max_seeds must be greater than or equal to 3. Received: 2.",
         ),
         (
             {"protocol": {"objective": "accuracy"}},
@@ -331,6 +335,7 @@ def test_resolved_spells_the_recipe_out_except_for_what_varies() -> None:
     [
         {"protocol.trials": 500},
         {"protocol.seeds": 30},
+        {"protocol.seeds": "auto", "protocol.max_seeds": 12},
         {"protocol.leaders": 2},
         {"protocol.hours": 1.5},
         {"protocol.retries": 0},
