@@ -20,7 +20,7 @@ from scipy.optimize import brentq
 from scipy.special import owens_t
 
 from reports import statistics
-from reports.records.evaluation import Objective, Table
+from reports.records.evaluation import Objective, ScoreTable
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -71,7 +71,9 @@ class World:
         """The share of the commonest class."""
         return statistics.majority_share(self.labels())
 
-    def draw(self, accuracies: Floats, random: np.random.Generator, seeds: int = MAX_SEEDS) -> list[Table]:
+    def draw(
+        self, accuracies: Floats, random: np.random.Generator, seeds: int = MAX_SEEDS
+    ) -> list[ScoreTable]:
         """One table of scores for each candidate, the first the largest network.
 
         Args:
@@ -90,7 +92,7 @@ class World:
         for index in range(len(accuracies)):
             left = seeds - self.lacking if index == len(accuracies) - 1 else seeds
             found.append(
-                Table(
+                ScoreTable(
                     name=f"{index}",
                     label=f"network {index}",
                     parameters=1_000_000 - 50_000 * index,

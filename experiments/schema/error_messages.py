@@ -12,7 +12,7 @@ from experiments.schema.sections import (
     Images,
     Published,
     Range,
-    Verdict,
+    VerdictRule,
 )
 from search.protocol import Protocol
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 SECTIONS: Mapping[str, type[BaseModel]] = {
     "protocol": Protocol,
-    "verdict": Verdict,
+    "verdict": VerdictRule,
     "data": Images,
     "published": Published,
     "search": Range,

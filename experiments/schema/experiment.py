@@ -20,7 +20,7 @@ from experiments.schema.sections import (
     Images,
     Published,
     Range,
-    Verdict,
+    VerdictRule,
 )
 from search.protocol import TOTALS, Protocol, Section
 from search.safety.paths import NAME
@@ -96,7 +96,7 @@ class ExperimentConfig(Section):
     baseline: HyperparameterValues | None = None
     published: Annotated[tuple[Published, ...], BeforeValidator(_rows)] = ()
     protocol: Protocol = Protocol()
-    verdict: Verdict = Verdict()
+    verdict: VerdictRule = VerdictRule()
     data: Images = Images()
 
     @classmethod

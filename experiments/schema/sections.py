@@ -34,7 +34,7 @@ class Range(Section):
         return self
 
 
-class Verdict(Section):
+class VerdictRule(Section):
     """`[verdict]`: the rule, written before the search.
 
     Chosen is the smallest candidate within one standard error of the best whose relative overfit is not

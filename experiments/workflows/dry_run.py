@@ -18,7 +18,7 @@ from search.study.retry import BrokenStudy
 from search.study.samplers import require_usable
 from search.study.storage import open_storage
 from search.study.warm_start import nothing_there, warm_start_candidates
-from search.workers.dry_run import Candidate, DryRun, try_candidates
+from search.workers.dry_run import DryRun, DryRunCandidate, try_candidates
 from spaces.domains import Categorical, Domain, Integer
 
 _SHOWN = 12
@@ -108,7 +108,7 @@ def _varying(found: DryRun) -> list[str]:
     return [name for name in recipes[0] if any(recipe[name] != recipes[0][name] for recipe in recipes)]
 
 
-def _described(one: Candidate, varying: Sequence[str]) -> str:
+def _described(one: DryRunCandidate, varying: Sequence[str]) -> str:
     recipe = "".join(f", {name.replace('_', ' ')} {_value(one.recipe[name])}" for name in varying)
     return (
         f"  {one.label}{recipe}: {one.parameters:,} parameters, {one.macs / 1e6:,.1f} M multiply-adds, "

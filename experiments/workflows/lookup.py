@@ -25,7 +25,7 @@ _SHORTEST = 6
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedRun:
     """A run, and the study's run that it belongs to."""
 
     run: Run
@@ -38,7 +38,7 @@ class Recorded:
         return self.parent.tags[names.EXPERIMENT]
 
 
-def find_evaluation(text: str, tracking_uri: str) -> Recorded:
+def find_evaluation(text: str, tracking_uri: str) -> RecordedRun:
     """The evaluation with this run id, or the beginning of one, or this key. Raises UserError.
 
     Args:
@@ -57,14 +57,14 @@ def find_evaluation(text: str, tracking_uri: str) -> Recorded:
             parents = store.runs(number, {names.KIND: names.STUDY_KIND, names.STUDY: study})
             if not parents:
                 raise UserError(f"the study {study} of run {text} is no longer in MLflow")
-            return Recorded(found[0], parents[0], store)
+            return RecordedRun(found[0], parents[0], store)
     raise UserError(
         f"{masked_address(tracking_uri)} holds no evaluation {text}: give a run id from the report or from "
         f"MLflow, or a {names.KEY} such as 0123456789ab/confirm/1/2"
     )
 
 
-def newest_study(experiment: str, tracking_uri: str) -> Recorded:
+def newest_study(experiment: str, tracking_uri: str) -> RecordedRun:
     """The newest study of an experiment. Raises UserError where there is none.
 
     Args:
@@ -72,7 +72,7 @@ def newest_study(experiment: str, tracking_uri: str) -> Recorded:
         tracking_uri: MLflow's address.
     """
     study = load_study(experiment, tracking_uri)
-    return Recorded(study.run, study.run, study.store)
+    return RecordedRun(study.run, study.run, study.store)
 
 
 def _is_meant(run: Run, text: str) -> bool:
@@ -81,7 +81,7 @@ def _is_meant(run: Run, text: str) -> bool:
     return len(text) >= _SHORTEST and run.run_id.startswith(text)
 
 
-def spec_of(recorded: Recorded) -> ExperimentConfig:
+def spec_of(recorded: RecordedRun) -> ExperimentConfig:
     """The experiment as the study had it. Raises UserError where it was not kept.
 
     Args:
@@ -96,7 +96,7 @@ def spec_of(recorded: Recorded) -> ExperimentConfig:
 
 
 def images_of(
-    recorded: Recorded, workspace: Workspace, source: str | None, say: Callable[[str], None]
+    recorded: RecordedRun, workspace: Workspace, source: str | None, say: Callable[[str], None]
 ) -> Prepared:
     """The very images of a study, from the cache or prepared again; `source`: where they lie now.
 

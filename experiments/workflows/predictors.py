@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.workflows.lookup import Recorded, find_evaluation
+from experiments.workflows.lookup import RecordedRun, find_evaluation
 from reports.records.predictions import Predictions, read_predictions
 from reports.records.store import MissingArtifactError
 from search.datasets.prepared import Part, Prepared
@@ -32,7 +32,7 @@ class Side:
     """One of the two: an evaluation in MLflow, or a file with its name."""
 
     text: str
-    recorded: Recorded | None
+    recorded: RecordedRun | None
     located: Located | None
 
     @classmethod
@@ -78,17 +78,17 @@ class Side:
         return open_file(path, Labels(classes) if classes else None, self.name)
 
 
-def class_names(recorded: Recorded) -> tuple[str, ...]:
+def class_names(recorded: RecordedRun) -> tuple[str, ...]:
     """The classes of a study, in the order of its networks' outputs; none where that was not kept."""
     return tuple(_data_of(recorded).get("class_names", ()))
 
 
-def folded(recorded: Recorded) -> bool:
+def folded(recorded: RecordedRun) -> bool:
     """Whether a study judges over folds of train and validation together."""
     return bool(_data_of(recorded).get("folds"))
 
 
-def _data_of(recorded: Recorded) -> dict[str, Any]:
+def _data_of(recorded: RecordedRun) -> dict[str, Any]:
     try:
         text = recorded.store.artifact(recorded.parent, names.STUDY_JSON).read_text(encoding="utf-8")
     except MissingArtifactError:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from experiments.workflows.lookup import Recorded, find_evaluation, images_of
+from experiments.workflows.lookup import RecordedRun, find_evaluation, images_of
 from reports import statistics
 from reports.inference.wording import many
 from reports.records.predictions import Predictions, read_predictions
@@ -78,7 +78,7 @@ def reproduce(
         server.close()
 
 
-def _record(recorded: Recorded) -> dict[str, Any]:
+def _record(recorded: RecordedRun) -> dict[str, Any]:
     state = recorded.run.tags.get(names.STATE, "")
     if state not in TRAINED:
         raise UserError(
@@ -108,7 +108,9 @@ def _told(record: dict[str, Any]) -> str:
     return f"seed {record['seed']}, {conditions['backend']}, {conditions['precision']}, {threads}"
 
 
-def _again(server: ForkServer, recorded: Recorded, task: Any, say: Callable[[str], None]) -> EvaluationResult:
+def _again(
+    server: ForkServer, recorded: RecordedRun, task: Any, say: Callable[[str], None]
+) -> EvaluationResult:
     last = None
     if recorded.run.tags[names.STATE] == names.PRUNED:
         last = len(_history(recorded.store.artifact(recorded.run, names.HISTORY_CSV)))
@@ -120,14 +122,14 @@ def _again(server: ForkServer, recorded: Recorded, task: Any, say: Callable[[str
 
 
 def _compared(
-    recorded: Recorded, record: dict[str, Any], result: EvaluationResult, artifacts: Path
+    recorded: RecordedRun, record: dict[str, Any], result: EvaluationResult, artifacts: Path
 ) -> Reproduction:
     new = json.loads((artifacts / names.EVALUATION_JSON).read_text())
     likeness, evidence = _likeness(recorded, result, artifacts)
     return Reproduction(likeness, evidence, tuple(differing(record["conditions"], new["conditions"])))
 
 
-def _likeness(recorded: Recorded, result: EvaluationResult, artifacts: Path) -> tuple[Likeness, str]:
+def _likeness(recorded: RecordedRun, result: EvaluationResult, artifacts: Path) -> tuple[Likeness, str]:
     state = recorded.run.tags[names.STATE]
     if result.state != state:
         return "not the same", f"it was {state} and is {result.state} now"

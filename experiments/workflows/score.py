@@ -24,7 +24,7 @@ from spaces.errors import UserError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from experiments.workflows.lookup import Recorded
+    from experiments.workflows.lookup import RecordedRun
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _identity(digest: str, classifier: Classifier) -> str:
 
 def _record(
     client: "MlflowClient",
-    recorded: "Recorded",
+    recorded: "RecordedRun",
     tags: dict[str, str],
     answers: Predictions,
     counts: dict[str, float],
@@ -135,7 +135,9 @@ def _record(
     return not found
 
 
-def _remove_other_readings(client: "MlflowClient", recorded: "Recorded", digest: str, identity: str) -> bool:
+def _remove_other_readings(
+    client: "MlflowClient", recorded: "RecordedRun", digest: str, identity: str
+) -> bool:
     """Delete the rows of the same file that were read in another way; whether there were any."""
     experiment = client.get_run(recorded.parent.run_id).info.experiment_id
     wanted = {
@@ -154,7 +156,7 @@ def _remove_other_readings(client: "MlflowClient", recorded: "Recorded", digest:
     return bool(others)
 
 
-def _tags(recorded: "Recorded", file: Path, digest: str, identity: str) -> dict[str, str]:
+def _tags(recorded: "RecordedRun", file: Path, digest: str, identity: str) -> dict[str, str]:
     study = recorded.parent.tags[names.STUDY]
     return {
         names.KIND: names.EVALUATION_KIND,

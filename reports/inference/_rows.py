@@ -10,7 +10,7 @@ import numpy as np
 from reports import statistics
 from reports.inference.rule import Rule
 from reports.inference.standings import Relation, Standing, near_best
-from reports.records.evaluation import Candidate, Objective, Table
+from reports.records.evaluation import Candidate, Objective, ScoreTable
 from reports.statistics import Difference
 
 
@@ -119,7 +119,7 @@ def pairs_of(placed: Sequence[Standing], level: float) -> dict[tuple[str, str], 
     return found
 
 
-def _won(a: Table, b: Table) -> tuple[float, int]:
+def _won(a: ScoreTable, b: ScoreTable) -> tuple[float, int]:
     """Shared seeds in which a has the higher score, ties counted half, and how many are shared."""
     shared = sorted(set(a.seeds) & set(b.seeds))
     ours, theirs = (one.on(shared).scores.mean(axis=1) for one in (a, b))
@@ -136,6 +136,19 @@ def rows_of(
     explored: Mapping[str, float],
     lost: Collection[tuple[str, int]],
 ) -> Iterator[Row]:
+    """The rows of a comparison, in the order of the candidates' places.
+
+    Args:
+        placed: The candidates, the best first.
+        candidates: Their evaluations, by name.
+        pairs: Paired differences, by the two names.
+        rule: The rule of the verdict.
+        alpha: What the intervals of accuracy leave out, in (0, 1).
+        level: The error of this look's tests, in (0, 1).
+        explored: The monitor score that explore gave each candidate.
+        lost: Evaluations that ended for good without predictions (diverged or failed), as (candidate,
+            seed).
+    """
     own = [candidates[one.name] for one in placed]
     accuracies = [
         statistics.accuracy_interval(one.accuracies[standing.counted], alpha=alpha)

@@ -16,7 +16,7 @@ from reports.inference._rows import Pair, Row, pairs_of, rows_of
 from reports.inference.rounds import RoundDecision, replay
 from reports.inference.rule import Rule
 from reports.inference.standings import FEWEST_SEEDS, Standing, standings
-from reports.records.evaluation import Evaluation, Objective, Table, candidates_of
+from reports.records.evaluation import Evaluation, Objective, ScoreTable, candidates_of
 from reports.statistics import Optimism
 
 __all__ = [
@@ -176,7 +176,7 @@ def _selection(placed: Sequence[Standing]) -> Optimism | None:
 
     Candidates are taken in best first: a poor one that hardly ran must not cost the others their seeds.
     """
-    members: list[tuple[Table, set[int]]] = []
+    members: list[tuple[ScoreTable, set[int]]] = []
     common: set[int] | None = None
     for one in placed:
         own = {seed for seed, kept in zip(one.table.seeds, one.counted, strict=True) if kept}

@@ -19,7 +19,7 @@ from reports import statistics
 from reports.inference.rule import Rule
 from reports.inference.standings import FEWEST_SEEDS, Standing, standings
 from reports.inference.wording import Amount
-from reports.records.evaluation import Evaluation, Table, candidates_of
+from reports.records.evaluation import Evaluation, ScoreTable, candidates_of
 
 Reason = Literal["open", "winner", "equal", "undecidable", "max_seeds", "hours"]
 
@@ -138,7 +138,17 @@ def replay(
     over: Collection[tuple[str, int]] = (),
     look: int = 1,
 ) -> Replay:
-    """The same as `decide_round`, with the level and the evaluations that the decision rests on."""
+    """The same as `decide_round`, with the level and the evaluations that the decision rests on.
+
+    Args:
+        evaluations: The confirmed evaluations so far.
+        rule: The rule of the verdict.
+        max_seeds: The largest number of seeds of a candidate.
+        candidates: All candidates that were planned.
+        over: Evaluations that ended for good without predictions (diverged or failed), as (candidate,
+            seed).
+        look: Which look at the study this stage is, from 1; all of its rounds are one.
+    """
     tables = [one.table for one in candidates_of(evaluations, rule.objective)] if evaluations else []
     majority = statistics.majority_share(evaluations[0].labels) if evaluations else math.nan
     planned = {*candidates, *(one.name for one in tables), *(name for name, _ in over)}
@@ -147,7 +157,7 @@ def replay(
 
 
 def replay_tables(
-    tables: Sequence[Table],
+    tables: Sequence[ScoreTable],
     majority: float,
     rule: Rule,
     max_seeds: int = MAX_SEEDS,

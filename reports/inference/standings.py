@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports import statistics
-from reports.records.evaluation import Table
+from reports.records.evaluation import ScoreTable
 from reports.statistics import Difference, Sample
 
 Bools = NDArray[np.bool_]
@@ -36,7 +36,7 @@ FEWEST_SEEDS = 3
 class Standing:
     """One candidate beside the best. Differences are advantages over the best: minus is worse."""
 
-    table: Table
+    table: ScoreTable
     failed: Bools  # (seeds,), which seeds failed to learn
     counted: Bools  # (seeds,), which seeds its mean is made of
     sample: Sample
@@ -59,7 +59,7 @@ class Standing:
 
 
 def standings(
-    tables: Sequence[Table], majority: float, level: float, margin: float, near_chance: float = 0.1
+    tables: Sequence[ScoreTable], majority: float, level: float, margin: float, near_chance: float = 0.1
 ) -> tuple[Standing, ...]:
     """Compare candidates with the best of them.
 
@@ -132,14 +132,14 @@ def _of_best(others: Sequence[Relation]) -> Relation:
     return "tied" if relations in ({"tied"}, {"tied", "worse"}) else "underpowered"
 
 
-def _entry(table: Table, failed: Bools) -> tuple[Table, Bools, Sample]:
+def _entry(table: ScoreTable, failed: Bools) -> tuple[ScoreTable, Bools, Sample]:
     """A candidate with the seeds that count: those that learned, or all where most failed."""
     most_failed = 2 * int(failed.sum()) > len(failed)
     counted = np.ones_like(failed) if most_failed else ~failed
     return table, counted, statistics.sample(table.scores[counted])
 
 
-def _rank(entry: tuple[Table, Bools, Sample]) -> tuple[bool, float, int, str]:
+def _rank(entry: tuple[ScoreTable, Bools, Sample]) -> tuple[bool, float, int, str]:
     table, _, sample = entry
     return sample.seeds < FEWEST_SEEDS, -sample.mean, table.parameters, table.name
 

@@ -44,7 +44,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class ScoreTable:
     """The scores of one candidate: what a comparison needs of it.
 
     seeds rise; scores (seeds, different images), higher is better, their mean is the objective; accuracy
@@ -58,7 +58,7 @@ class Table:
     scores: Floats
     accuracy: Floats
 
-    def on(self, seeds: Collection[int]) -> "Table":
+    def on(self, seeds: Collection[int]) -> "ScoreTable":
         """The rows that belong to these seeds."""
         kept = [index for index, seed in enumerate(self.seeds) if seed in seeds]
         return replace(
@@ -74,7 +74,7 @@ class Candidate:
     """One candidate's evaluations, seeds in rising order, and the tables made from them."""
 
     evaluations: tuple[Evaluation, ...]
-    table: Table
+    table: ScoreTable
     accuracies: Floats  # (seeds, different images)
 
     @property
@@ -151,7 +151,7 @@ def _tables(own: tuple[Evaluation, ...], seeds: tuple[int, ...], objective: Obje
     labels, groups = own[0].labels, own[0].groups
     predictions = np.stack([one.probabilities.argmax(axis=1) for one in own])
     accuracies = np.asarray(predictions == labels, dtype=np.float64)
-    table = Table(
+    table = ScoreTable(
         name=own[0].candidate,
         label=own[0].label,
         parameters=own[0].parameters,

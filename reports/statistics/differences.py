@@ -221,10 +221,20 @@ MOST_SEEDS = 1000
 def seeds_needed(
     one: Difference, wanted: float, level: float, pairs: int = 1, power: float = 0.8
 ) -> int | None:
-    """How many seeds of each would find a true difference of `wanted`; None if only more images could.
+    """How many seeds of each candidate would find a true difference.
 
     More seeds shrink the seeds' part of the variance alone; the images' part stays. Two quantiles make the
     usual formula (Cohen 1988).
+
+    Args:
+        one: The difference that was measured.
+        wanted: The true difference to find, in the same unit.
+        level: The significance level, in (0, 1).
+        pairs: The number of pairs that share the level.
+        power: The probability of finding it, in (0, 1).
+
+    Returns:
+        The number of seeds; None if only more images could.
     """
     if math.isnan(one.se):
         return None

@@ -27,7 +27,7 @@ from spaces.errors import UserError
 
 
 @dataclass(frozen=True)
-class Difference:
+class ConfigDifference:
     """An earlier study of the same experiment, and in what it differs."""
 
     study: str
@@ -286,13 +286,13 @@ def _computing_as(config: StudyConfig, study: str, precision: str, threads: int)
     return replace(config, precision=precision, threads=threads)
 
 
-def _differences(storage: Storage, config: StudyConfig) -> tuple[Difference, ...]:
+def _differences(storage: Storage, config: StudyConfig) -> tuple[ConfigDifference, ...]:
     """Earlier studies of this experiment, none if this one is not new."""
     mine = config.identified_by()
     found = dict(identities(storage, config.experiment))
     if config.study_id in found:
         return ()
-    return tuple(Difference(study, tuple(sorted(_changed(old, mine)))) for study, old in found.items())
+    return tuple(ConfigDifference(study, tuple(sorted(_changed(old, mine)))) for study, old in found.items())
 
 
 def _changed(old: Any, new: Any, path: str = "") -> list[str]:

@@ -35,7 +35,7 @@ _FORWARD = 1 / 3
 
 
 @dataclass(frozen=True)
-class Candidate:
+class DryRunCandidate:
     """One that was built. seconds: of its evaluation at most, on this machine with all workers busy."""
 
     label: str
@@ -50,7 +50,7 @@ class DryRun:
     """What was found. infeasible: of all that were tried; seconds: of the study on all workers, at most."""
 
     domains: Mapping[str, Domain]
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[DryRunCandidate, ...]
     infeasible: int
     evaluations: tuple[tuple[str, int], ...]  # (stage, how many); in rounds, as many as it takes on average
     confirmed: int  # candidates of the confirm stage, at most
@@ -204,7 +204,7 @@ def _seconds_an_image(server: ForkServer, config: StudyConfig, one: Probed, work
         return float(np.mean(list(children.map(calibrate, range(workers)))))
 
 
-def _candidate(config: StudyConfig, one: Probed, speeds: tuple[list[float], list[float]]) -> Candidate:
+def _candidate(config: StudyConfig, one: Probed, speeds: tuple[list[float], list[float]]) -> DryRunCandidate:
     built = one.built
     assert built is not None  # noqa: S101
     an_image = float(np.interp(built.macs, *speeds))
@@ -213,7 +213,7 @@ def _candidate(config: StudyConfig, one: Probed, speeds: tuple[list[float], list
     epoch = counts["train"] - monitor + _FORWARD * monitor
     final = _FORWARD * 2 * counts["validation"]
     seconds = _OVERHEAD + an_image * (protocol.epochs * epoch + final)
-    return Candidate(built.label, built.recipe, built.parameters, built.macs, seconds)
+    return DryRunCandidate(built.label, built.recipe, built.parameters, built.macs, seconds)
 
 
 def _confirmed(config: StudyConfig) -> int:

@@ -67,7 +67,7 @@ def toml_keys() -> dict[str, Any]:
     models = {
         "": ExperimentConfig,
         "protocol": Protocol,
-        "verdict": sections.Verdict,
+        "verdict": sections.VerdictRule,
         "data": sections.Images,
         "published": sections.Published,
         "search.range": sections.Range,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reports.records.evaluation import Table
+from reports.records.evaluation import ScoreTable
 
 MAJORITY = 0.25
 
@@ -20,7 +20,7 @@ def table(
     difficulty: int = 0,
     parameters: int = 1000,
     random_seed: int = 0,
-) -> Table:
+) -> ScoreTable:
     """One candidate whose seeds differ by `spread`; those in `failed` answer the commonest class alone."""
     shared = np.random.default_rng(difficulty).random(images)
     rows = []
@@ -34,9 +34,9 @@ def table(
             right = np.arange(images) < MAJORITY * images
         rows.append(right.astype(float))
     scores = np.stack(rows)
-    return Table(name, name, parameters, tuple(seeds), scores, scores.mean(axis=1))
+    return ScoreTable(name, name, parameters, tuple(seeds), scores, scores.mean(axis=1))
 
 
-def tables(accuracies: Mapping[str, float], **more) -> list[Table]:
+def tables(accuracies: Mapping[str, float], **more) -> list[ScoreTable]:
     """One candidate for each name."""
     return [table(name, accuracy, **more) for name, accuracy in accuracies.items()]
