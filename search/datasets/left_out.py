@@ -5,7 +5,7 @@ Sentences that begin with WARNING say what may have been meant to take part.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,13 +32,14 @@ OTHER_IMAGES: Final = frozenset(
     }
 )
 ARCHIVES: Final = frozenset({".zip", ".tar", ".tgz", ".gz", ".xz", ".txz", ".bz2", ".tbz2", ".7z", ".rar"})
-#: What people call a validation or a test part besides `ROLE_FOLDERS`.
-_SPLIT_LIKE: Final = frozenset(
-    {
-        *("dev", "devel", "development", "eval", "evaluate", "evaluation", "holdout", "heldout", "validate"),
-        *("tst", "trn", "vld", "trainset", "trainingset", "testset", "validset", "valset", "validationset"),
-    }
-)
+#: What people call splits besides `ROLE_FOLDERS`.
+_CUSTOMS: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("dev", "devel", "development", "validate", "vld"), (VALIDATION,)),
+    **dict.fromkeys(("validset", "valset", "validationset"), (VALIDATION,)),
+    **dict.fromkeys(("eval", "evaluate", "evaluation", "holdout", "heldout"), (VALIDATION, TEST)),
+    **dict.fromkeys(("tst", "testset"), (TEST,)),
+    **dict.fromkeys(("trn", "trainset", "trainingset"), (TRAIN,)),
+}
 _SHOWN: Final = 5
 
 
@@ -80,24 +81,21 @@ def ask_about_splits(images: Iterable[str], placed: Sequence[Placed], where: str
     roots = {tuple(image.root.split("/")) for image in placed if image.root}
     around = {root[: depth + 1] for root in roots for depth in range(len(root))}
     missing = set(ROLES) - {image.role for image in placed}
-    beside: dict[str, str] = {}
+    beside: dict[str, tuple[str, set[str]]] = {}
     for path in images:
         parts = tuple(printable(path).split("/"))
         for root in roots:
             depth = len(root) - 1
             inside = [folder for folder in parts[depth + 1 : -1] if folder != parts[depth]]  # no wrappers
-            if (
-                parts[:depth] == root[:depth]
-                and inside
-                and parts[: depth + 1] not in around
-                and _may_be(parts[depth], missing)
-            ):
-                beside.setdefault(parts[depth], root[-1])
+            if parts[:depth] == root[:depth] and inside and parts[: depth + 1] not in around:
+                meant = _meant_by(parts[depth]) & missing
+                if meant:
+                    beside.setdefault(parts[depth], (root[-1], meant))
     if beside:
-        name, known = min(beside.items())
+        name, (known, meant) = min(beside.items(), key=lambda item: item[0])
         raise UserError(
-            f"{where} has a folder {name!r} beside {known!r}, and no {' and no '.join(sorted(missing))} "
-            f"part: is it that? Call it {' or '.join(sorted(missing))} then, or else move it away."
+            f"{where} has a folder {name!r} beside {known!r}, and no {' and no '.join(sorted(meant))} part: is "
+            f"it that? Call it {' or '.join(sorted(meant))} then, or else move it away."
         )
 
 
@@ -173,15 +171,17 @@ def _lost_classes(listing: Listing, placed: Sequence[Placed]) -> list[str]:
     return said
 
 
-def _may_be(name: str, missing: Container[str]) -> bool:
-    """Say whether a folder's name is that of a missing split, but for a word, a slip or a custom."""
-    if role_of(name) is not None:
-        return role_of(name) in missing
+def _meant_by(name: str) -> set[str]:
+    """Return the splits that a folder's name may mean, but for a word, a slip or a custom."""
+    known = role_of(name)
+    if known is not None:
+        return {known}
     words = [word for word in re.split(r"[-_. ]+", name.lower()) if word]
-    if "".join(words) in _SPLIT_LIKE or not _SPLIT_LIKE.isdisjoint(words):
-        return VALIDATION in missing or TEST in missing or TRAIN in missing
-    slips = {role for word in words for known, role in ROLE_FOLDERS.items() if _is_slip(word, known)}
-    return any(role in missing for role in slips)
+    slips = {role for word in words for folder, role in ROLE_FOLDERS.items() if _is_slip(word, folder)}
+    if slips:
+        return slips
+    customs = [role for word in ("".join(words), *words) for role in _CUSTOMS.get(word, ())]
+    return set(customs)
 
 
 def _is_slip(word: str, known: str) -> bool:

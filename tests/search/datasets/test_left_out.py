@@ -106,9 +106,11 @@ def test_what_is_there_in_place_of_images_is_named(tmp_path: Path) -> None:
         (("train", "test"), "validaton", "validation"),
         (("train", "test"), "val_set", "validation"),
         (("train", "test"), "eval", "validation"),
-        (("train",), "tset", "test or validation"),
-        (("images/train",), "images/tests", "test or validation"),
+        (("train",), "tset", "test"),
+        (("images/train",), "images/tests", "test"),
         (("train", "val"), "holdout", "test"),
+        (("train",), "eval", "test or validation"),
+        (("val", "test"), "trainset", "train"),
         (("Trian", "val"), "test", "train"),
     ],
 )
