@@ -10,7 +10,7 @@ from typing import Final
 
 import search.datasets.readers as package
 from search.datasets.catalog import Reader, Source, as_reader
-from search.datasets.path_names import is_hidden, is_image
+from search.datasets.listing.path_names import is_hidden, is_image
 from spaces.errors import UserError
 
 #: How files end that hold a whole set and are read at once.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.datasets.catalog import ROLES, TEST, TRAIN, VALIDATION
-from search.datasets.left_out import WARNING
+from search.datasets.listing.left_out import WARNING
 from search.datasets.pixel_range import DARKEST
 from search.datasets.prepared import PURGED
 from spaces.errors import UserError

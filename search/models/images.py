@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from search.datasets.folder_files import files_of
 from search.datasets.image_file import (
     FORMATS,
     BrokenImageError,
@@ -20,7 +19,8 @@ from search.datasets.image_file import (
     size_of,
     upright,
 )
-from search.datasets.path_names import IMAGE_SUFFIXES, is_hidden, is_image, printable, suffix_of
+from search.datasets.listing.folder_files import files_of
+from search.datasets.listing.path_names import IMAGE_SUFFIXES, is_hidden, is_image, printable, suffix_of
 from search.datasets.pixel_range import depth_of
 from search.safety.sizes import MAX_PICTURE, read_file
 from spaces.errors import UserError

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from search.datasets.archives import Member, catalogue_of, checked
 from search.datasets.catalog import Catalogue, Raw, Source
 from search.datasets.find_reader import path_of, stamp_of_file
+from search.datasets.listing.archives import Member, catalogue_of, checked
 from search.safety.sizes import open_tar
 from spaces.errors import UserError
 

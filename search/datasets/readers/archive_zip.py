@@ -6,9 +6,9 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from search.datasets.archives import Member, catalogue_of, checked
 from search.datasets.catalog import Catalogue, Raw, Source
 from search.datasets.find_reader import path_of, stamp_of_file
+from search.datasets.listing.archives import Member, catalogue_of, checked
 from spaces.errors import UserError
 
 _ENCRYPTED = 0x1

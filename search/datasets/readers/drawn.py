@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from search.datasets.catalog import Catalogue, Raw, Source
-from search.datasets.layout import known_classes
+from search.datasets.listing.layout import known_classes
 from spaces.errors import UserError
 
 NAME: Final = "synthetic"

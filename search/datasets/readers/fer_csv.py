@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from search.datasets.archives import MAX_TABLE
 from search.datasets.catalog import (
     TEST,
     TRAIN,
@@ -20,7 +19,8 @@ from search.datasets.catalog import (
     Source,
 )
 from search.datasets.find_reader import path_of, stamp_of_file
-from search.datasets.layout import known_classes
+from search.datasets.listing.archives import MAX_TABLE
+from search.datasets.listing.layout import known_classes
 from search.datasets.unreadable import leave_out
 from search.safety.sizes import check_file
 from spaces.errors import UserError

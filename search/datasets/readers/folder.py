@@ -11,9 +11,9 @@ from search.datasets.find_reader import (
     path_of,
     reader_for,
 )
-from search.datasets.folder_files import files_of
-from search.datasets.layout import class_names, digest_of, place
-from search.datasets.left_out import Listing
+from search.datasets.listing.folder_files import files_of
+from search.datasets.listing.layout import class_names, digest_of, place
+from search.datasets.listing.left_out import Listing
 from search.datasets.readers.archive_tar import SUFFIXES as TARS
 from search.safety.sizes import read_file
 from spaces.errors import UserError

@@ -208,7 +208,7 @@ def test_decompression_bombs_are_refused_by_their_header(side: int, tmp_path: Pa
 def test_members_that_unpack_to_absurd_sizes_are_refused_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.datasets.archives.MAX_MEMBER", 1000)
+    monkeypatch.setattr("search.datasets.listing.archives.MAX_MEMBER", 1000)
     with zipfile.ZipFile(tmp_path / "data.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("train/cat/1.png", bytes(10_000))
     refused(tmp_path / "data.zip", tmp_path, "MiB unpacked")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from search.datasets.folder_files import files_of
-from search.datasets.left_out import _one_slip_apart
+from search.datasets.listing.folder_files import files_of
+from search.datasets.listing.left_out import _one_slip_apart
 from search.datasets.part_checks import overview
 from search.datasets.prepare import Prepared, prepare
 from spaces.errors import UserError

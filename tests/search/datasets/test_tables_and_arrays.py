@@ -63,7 +63,7 @@ def test_a_download_of_one_archive_is_read_whatever_else_macos_put_there(name: s
 def test_a_table_alone_in_an_archive_is_read_as_that(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.datasets.archives.MAX_MEMBER", 1000)  # of one image: a table has many
+    monkeypatch.setattr("search.datasets.listing.archives.MAX_MEMBER", 1000)  # of one image: a table has many
     table = fer_csv(tmp_path / "fer2013.csv")
     files = {
         "fer2013/README": b"x",

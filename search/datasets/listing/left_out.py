@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from search.datasets.catalog import ROLES, TEST, TRAIN, VALIDATION
-from search.datasets.path_names import (
+from search.datasets.listing.path_names import (
     IMAGE_SUFFIXES,
     ROLE_FOLDERS,
     Placed,

@@ -1,6 +1,6 @@
 """From the paths in a folder or an archive to roles, classes and ids: the layouts that people have.
 
-What folders say, `search.datasets.path_names` reads. File names that begin with `Training_`, `PublicTest_` or
+What folders say, `search.datasets.listing.path_names` reads. File names that begin with `Training_`, `PublicTest_` or
 `PrivateTest_` (FER-2013) say the role themselves and overrule the folder.
 """
 
@@ -17,8 +17,8 @@ from search.datasets.catalog import (
     VALIDATION,
     Raw,
 )
-from search.datasets.left_out import Listing, ask_about_splits, require_images, say_left_out
-from search.datasets.path_names import (
+from search.datasets.listing.left_out import Listing, ask_about_splits, require_images, say_left_out
+from search.datasets.listing.path_names import (
     Placed,
     by_class_folder,
     by_role_folder,

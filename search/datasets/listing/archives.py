@@ -9,9 +9,9 @@ from typing import Final
 
 from search.datasets.catalog import Catalogue, Raw
 from search.datasets.find_reader import TABLES, only_file, reader_for
-from search.datasets.layout import class_names, digest_of, place
-from search.datasets.left_out import Listing
-from search.datasets.path_names import printable
+from search.datasets.listing.layout import class_names, digest_of, place
+from search.datasets.listing.left_out import Listing
+from search.datasets.listing.path_names import printable
 from search.safety.sizes import check_unpacked
 from spaces.errors import UserError
 
