@@ -1,7 +1,7 @@
 """From the paths in a folder or an archive to roles, classes and ids: the layouts that people have.
 
-What folders say, `search.datasets.listing.path_names` reads. File names that begin with `Training_`, `PublicTest_` or
-`PrivateTest_` (FER-2013) say the role themselves and overrule the folder.
+What folders say, `search.datasets.listing.path_names` reads. File names that begin with `Training_`,
+`PublicTest_` or `PrivateTest_` (FER-2013) say the role themselves and overrule the folder.
 """
 
 import hashlib

@@ -94,8 +94,8 @@ def ask_about_splits(images: Iterable[str], placed: Sequence[Placed], where: str
     if beside:
         name, (known, meant) = min(beside.items(), key=lambda item: item[0])
         raise UserError(
-            f"{where} has a folder {name!r} beside {known!r}, and no {' and no '.join(sorted(meant))} part: is "
-            f"it that? Call it {' or '.join(sorted(meant))} then, or else move it away."
+            f"{where} has a folder {name!r} beside {known!r}, and no {' and no '.join(sorted(meant))} part: "
+            f"is it that? Call it {' or '.join(sorted(meant))} then, or else move it away."
         )
 
 
