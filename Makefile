@@ -22,7 +22,7 @@ help:
 	@echo "make test      all tests     PROCESSES=$(PROCESSES) ARGS="
 	@echo "make check     formatting, lint, types, layers, and the tests"
 	@echo "make bench     the benchmarks, as tables"
-	@echo "make lock      write both lock files anew from pyproject.toml"
+	@echo "make lock      write the lock files anew from pyproject.toml"
 	@echo "make clean     remove the environment and every cache; WORKSPACE stays"
 	@echo "DATA is a folder, a zip or a csv of labelled images; without it, the experiment's own choice."
 
@@ -96,6 +96,7 @@ lock:
 	@build/lock/bin/python -m pip --quiet --disable-pip-version-check install uv
 	@$(call compile,requirements.lock)
 	@$(call compile,requirements-dev.lock --extra dev -c requirements.lock)
+	@$(call compile,deploy/requirements.lock --extra postgres -c requirements.lock)
 	@rm -rf build/lock
 
 compile = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
