@@ -74,7 +74,7 @@ class Plan:
 
 def rule_of(world: World) -> Rule:
     """The rule that a study of this world is judged by."""
-    return Rule(objective=world.objective, margin=0.03 if world.objective == "loss" else 0.01)
+    return Rule(objective=world.objective, margin=0.02 if world.objective == "loss" else 0.01)
 
 
 def one_study(plan: Plan, random: np.random.Generator) -> tuple[Floats, Floats]:

@@ -4,8 +4,11 @@
 """
 
 import os
+from collections.abc import Iterator
 
 import pytest
+
+from search.execution.fork_client import ForkServer
 
 if os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # two processes on two cores
@@ -27,7 +30,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.slow)
         if parallel:
             shared = [name for name in SHARED if name in fixtures]
-            folder = item.path.parent.name
-            item.add_marker(pytest.mark.xdist_group(f"{folder}:{shared[0]}" if shared else item.path.stem))
+            item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.path.stem))
     if parallel:  # what takes long first, so that neither process waits for the other in the end
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """A fork server that has imported Keras."""
+    running = ForkServer(tmp_path_factory.mktemp("logs") / "children.log")
+    running.start()
+    assert running.wait_until_ready(240)
+    yield running
+    running.close()

@@ -17,6 +17,7 @@ from experiments.schema import (
 )
 from experiments.schema.cells import cells, expand, is_recipe
 from experiments.schema.sections import (
+    MARGINS,
     Images,
     Published,
     Range,
@@ -177,6 +178,7 @@ class ExperimentConfig(Section):
         document = self.model_dump(mode="json", exclude_none=True)
         recipe = Recipe.from_dict(self.recipe).to_dict()
         document["recipe"] = {k: v for k, v in recipe.items() if f"recipe.{k}" not in self.varied}
+        document["verdict"].setdefault("margin", MARGINS[self.protocol.objective])
         return document
 
     def identity(self) -> dict[str, Any]:

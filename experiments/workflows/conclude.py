@@ -1,6 +1,7 @@
 """The end of a study: its verdict frozen, its page kept, its champion registered."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ def conclude(
 ) -> tuple[str, ...]:
     """Freeze the verdict of a study that is over, count the look and log the page.
 
+    A study in rounds that ended before its first round was complete has no verdict and takes no look.
+
     Args:
         experiment: The experiment.
         context: Where and with what the study runs.
@@ -40,11 +43,15 @@ def conclude(
         NoVerdict: Nothing was confirmed.
     """
     import reports
+    from reports.analysis import analyse
 
     own = (experiment.name, context.tracking, recorder.study_key)
     study = reports.load_study(*own)
     if not _confirmed(study).any():
         raise NoVerdict(_nothing(study))
+    analysis = analyse(study)
+    if analysis.decision and not analysis.verdict:
+        raise NoVerdict(" ".join(analysis.sentences))
     number, seen = look_at(study, looks)
     looks.keep(number, seen)
     recorder.study_files({}, {names.LOOKS: str(number), names.SEEN: seen})
@@ -58,9 +65,18 @@ def conclude(
     )
     if delivery.drain(60):
         return ()
-    recorder.study_files({names.REPORT_HTML: reports.self_contained(*own)})
+    sentences = reports.sentences_of(*own)
+    recorder.study_files(
+        {names.REPORT_HTML: reports.self_contained(*own)}, {"mlflow.note.content": _note(sentences)}
+    )
     delivery.drain(60)
-    return (*reports.sentences_of(*own), *_trimmed(experiment, context, recorder.study_key, verdict))
+    return (*sentences, *_trimmed(experiment, context, recorder.study_key, verdict))
+
+
+def _note(sentences: Sequence[str]) -> str:
+    """What MLflow shows of the study: the report's sentences, in Markdown."""
+    points = "\n".join(f"- {sentence}" for sentence in sentences)
+    return f"{points}\n\n`report.html` shows the tables and figures behind it."
 
 
 def _trimmed(

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from typer.testing import CliRunner
 from experiments import cli
 from spaces.errors import UserError
 from tests.golden import surface
+from tests.support.command_line import candor_here
 
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent / "surface.json").read_text(encoding="utf-8"))
 
@@ -82,13 +82,13 @@ def test_help_is_shown_and_ends_well(command: str) -> None:
     ids=" ".join,
 )
 def test_wrong_usage_ends_with_2_and_one_sentence(
-    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert _code(words, monkeypatch) == 2
-    told = capsys.readouterr()
-    assert told.err.strip()
-    assert "Traceback" not in told.out + told.err
+    done = candor_here(*words)
+    assert done.returncode == 2
+    assert done.stderr.strip()
+    assert "Traceback" not in done.stdout + done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -98,21 +98,15 @@ def test_wrong_usage_ends_with_2_and_one_sentence(
     ids=["a mistake", "a full disk"],
 )
 def test_an_error_ends_with_the_code_of_its_kind(
-    error: Exception, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: Exception, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails() -> None:
         raise error
 
     monkeypatch.setattr("experiments.schema.catalog.entries", fails)
-    assert _code(["list"], monkeypatch) == code
-    assert capsys.readouterr().err.startswith("candor: ")
-
-
-def _code(words: list[str], monkeypatch: pytest.MonkeyPatch) -> object:
-    monkeypatch.setattr(sys, "argv", ["candor", *words])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    return ended.value.code
+    done = candor_here("list")
+    assert done.returncode == code
+    assert done.stderr.startswith("candor: ")
 
 
 def test_the_command_is_called_candor() -> None:

@@ -53,16 +53,6 @@ def storage_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
-    """A fork server that has imported Keras."""
-    running = ForkServer(tmp_path_factory.mktemp("logs") / "children.log")
-    running.start()
-    assert running.wait_until_ready(240)
-    yield running
-    running.close()
-
-
-@pytest.fixture(scope="session")
 def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
     """A fork server whose children train nothing."""
     server = ForkServer(tmp_path_factory.mktemp("logs") / "children.log", small_study.BODY)

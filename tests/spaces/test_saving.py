@@ -113,19 +113,15 @@ def test_looking_changes_nothing_that_decides_training(name: str) -> None:
     assert all(map(np.array_equal, network.get_weights(), weights))
 
 
-def test_a_child_that_is_to_keep_its_model_refuses_before_it_trains(tmp_path: Path, small: Prepared) -> None:
+def test_a_child_that_is_to_keep_its_model_refuses_before_it_trains(
+    server: ForkServer, tmp_path: Path, small: Prepared
+) -> None:
     task = small_task(
         space=f"{OTHERS}:of_drawn_values",
         dataset=str(small.folder),
         folder=str(tmp_path / "evaluation"),
         keep_model=True,
     )
-    server = ForkServer(tmp_path / "children.log")
-    server.start()
-    try:
-        assert server.wait_until_ready(240)
-        with pytest.raises(UserError, match="Keras cannot save OfDrawnValues"):
-            probe(server, task, lambda _, domain: domain.default)
-    finally:
-        server.close()
+    with pytest.raises(UserError, match="Keras cannot save OfDrawnValues"):
+        probe(server, task, lambda _, domain: domain.default)
     assert not Path(task.folder).exists()

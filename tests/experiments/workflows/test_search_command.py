@@ -17,6 +17,7 @@ from mlflow.entities import Run
 from PIL import Image
 
 from search.tracking import names
+from tests.support.command_line import candor, candor_here
 
 EXPERIMENT = """
 question = "Are two or three stages better on drawn faces?"
@@ -79,11 +80,6 @@ source = "synthetic:train=200,validation=100,test=60"
 """
 
 
-def _candor(*arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "experiments", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-
-
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("experiment") / "small.toml"
@@ -140,7 +136,7 @@ def test_a_study_is_killed_resumed_finished_reported_and_opened_once(
         time.sleep(0.1)
     assert _processes_of(workspace) == []
 
-    done = _candor(*search)
+    done = candor(*search)
     assert done.returncode == 0, done.stderr
     evaluations = _evaluations(workspace)
     keys = Counter(run.data.tags[names.KEY] for run in evaluations)
@@ -160,12 +156,12 @@ def test_a_study_is_killed_resumed_finished_reported_and_opened_once(
     assert "synthetic" in page.read_text()
     assert f"Report: {page}" in done.stdout
 
-    again = _candor(*search)
+    again = candor(*search)
     assert again.returncode == 0, again.stderr
     assert "all of them are done already" in again.stdout
     assert len(_evaluations(workspace)) == len(evaluations)
 
-    more = _candor(*search, "--seeds", "4")
+    more = candor(*search, "--seeds", "4")
     assert more.returncode == 0, more.stderr
     parent = next(run for run in _runs(workspace) if run.data.tags[names.KIND] == names.STUDY_KIND)
     assert parent.data.tags[names.LOOKS] == "2"
@@ -228,7 +224,7 @@ def _optuna_and_mlflow_agree(workspace: Path, explored: list[Run]) -> None:
 def _the_test_set_opens_once(workspace: Path, parent: Run) -> None:
     client = MlflowClient(f"sqlite:///{workspace / 'mlflow.db'}")
     verdict = json.loads(Path(client.download_artifacts(parent.info.run_id, names.VERDICT_JSON)).read_text())
-    opened = _candor("unseal", "small", "--workspace", str(workspace))
+    opened = candor("unseal", "small", "--workspace", str(workspace))
     if verdict["selected"] is None:
         assert opened.returncode == 2
         return
@@ -237,7 +233,7 @@ def _the_test_set_opens_once(workspace: Path, parent: Run) -> None:
     wanted = [one for one in (verdict["selected"], verdict["runner_up"]) if one]
     assert Counter(run.data.tags[names.CANDIDATE] for run in tests) == dict.fromkeys(wanted, 4)
     assert all(0 <= run.data.metrics["test_accuracy"] <= 1 for run in tests)
-    second = _candor("unseal", "small", "--workspace", str(workspace))
+    second = candor("unseal", "small", "--workspace", str(workspace))
     assert (second.returncode, "opened for this verdict already" in second.stderr) == (2, True)
 
 
@@ -257,7 +253,7 @@ def _the_selected_model_is_registered(workspace: Path, parent: Run) -> None:
     assert {"val_accuracy", "own_val_accuracy", "test_accuracy", names.TEMPERATURE} <= newest.tags.keys()
     picture = workspace / "gray.png"
     Image.new("RGB", (90, 120), (120, 120, 120)).save(picture)
-    said = _candor("predict", str(picture), "--json", "--workspace", str(workspace))
+    said = candor("predict", str(picture), "--json", "--workspace", str(workspace))
     assert said.returncode == 0, said.stderr
     assert json.loads(said.stdout)["model"].startswith("small version 1 (champion)")
 
@@ -267,14 +263,14 @@ def _the_selected_model_is_registered(workspace: Path, parent: Run) -> None:
     [
         (["search", "jiont"], "joint"),
         (["search", "joint", "--set", "protocol.epoch=3"], "epochs"),
-        (["search", "joint", "--data", "nowhere.zip"], "nowhere.zip"),
+        pytest.param(["search", "joint", "--data", "nowhere.zip"], "nowhere.zip", marks=pytest.mark.slow),
         (["search", "joint", "--trials", "0"], "trials"),
         (["search", "joint", "--storage", "sqlite:///x.db"], "postgresql+psycopg://"),
         (["runs", "--tracking-uri", "localhost:5000"], "http://127.0.0.1:5000"),
         (["search", "joint", "--set", "verdict.marginn=0.02"], "margin"),
         (["search", "joint", "--workers", "0"], "--workers takes a number above 0 or auto"),
-        (["report", "nothing"], "nothing"),
-        (["unseal", "nothing"], "nothing"),
+        (["report", "nothing"], "no study"),
+        (["unseal", "nothing"], "no study"),
         (["predict", "x.png"], "no study"),
         (["promote", "nothing"], "no study"),
     ],
@@ -283,21 +279,23 @@ def test_a_mistake_gets_one_sentence_and_exit_code_2(
     arguments: list[str], expected: str, tmp_path: Path
 ) -> None:
     """No traceback, the word that helps, and nothing trained."""
-    done = _candor(*arguments, "--workspace", str(tmp_path / "runs"))
+    done = candor_here(*arguments, "--workspace", str(tmp_path / "runs"))
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert expected in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 3
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_is_said_to(tmp_path: Path) -> None:
     """Soon, and not in MLflow's words."""
     began = time.monotonic()
-    done = _candor("runs", "--tracking-uri", "http://127.0.0.1:9", "--workspace", str(tmp_path))
+    done = candor("runs", "--tracking-uri", "http://127.0.0.1:9", "--workspace", str(tmp_path))
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "the MLflow server does not answer" in done.stderr
     assert time.monotonic() - began < 60
 
 
+@pytest.mark.slow
 def test_a_workspace_in_use_is_refused_with_the_way_out(tmp_path: Path) -> None:
     """Two coordinators on one SQLite file would undo each other: the second is sent to PostgreSQL."""
     workspace = tmp_path / "runs"
@@ -308,17 +306,18 @@ def test_a_workspace_in_use_is_refused_with_the_way_out(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", holder], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        done = _candor("search", "joint", "--workspace", str(workspace))
+        done = candor("search", "joint", "--workspace", str(workspace))
         process.kill()
     assert (done.returncode, "postgresql+psycopg://" in done.stderr) == (2, True)
 
 
 def test_an_unwritable_workspace_is_refused() -> None:
     """The sentence names the folder and the option."""
-    done = _candor("search", "joint", "--workspace", "/proc/nowhere")
+    done = candor_here("search", "joint", "--workspace", "/proc/nowhere")
     assert (done.returncode, "--workspace" in done.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_the_coordinator_never_loads_keras() -> None:
     """Whatever the command line imports to run a study, Keras and TensorFlow are not among it."""
     program = (
@@ -369,7 +368,7 @@ def test_a_study_of_which_nothing_could_be_trained_says_so(
     file.write_text(f'question = "Does it learn?"\nspace = "overflows:build"\n{table}')
     monkeypatch.setenv("PYTHONPATH", os.getcwd())  # noqa: PTH109 - where candor is
     monkeypatch.chdir(tmp_path)
-    done = _candor("search", str(file), "--workspace", str(tmp_path / "runs"))
+    done = candor("search", str(file), "--workspace", str(tmp_path / "runs"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "so there is no verdict (1 diverged): the report says why" in done.stdout
     assert "registered" not in done.stdout
@@ -381,13 +380,14 @@ def test_a_study_of_which_nothing_could_be_trained_says_so(
     assert names.LOOKS not in study.data.tags
 
 
+@pytest.mark.slow
 def test_an_older_study_that_goes_on_is_the_one_that_is_concluded(tmp_path: Path) -> None:
     """Its verdict is its own, its look is counted, and the report shows it; the newer one stays as it was."""
     grid = tmp_path / "small.toml"
     grid.write_text(GRID)
     place = ["--workspace", str(tmp_path / "runs")]
     for changed in ((), ("--epochs", "2"), ("--seeds", "2")):
-        done = _candor("search", str(grid), *place, *changed)
+        done = candor("search", str(grid), *place, *changed)
         assert done.returncode == 0, done.stderr
     looks = {}
     for run in _runs(tmp_path / "runs"):

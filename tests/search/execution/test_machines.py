@@ -1,14 +1,13 @@
 """Machines that share the records of a study, as a person starts them."""
 
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
 from search.tracking import names
+from tests.support.command_line import candor
 from tests.support.servers import postgres, postgres_binaries
 
 pytestmark = [
@@ -41,8 +40,7 @@ source = "synthetic:train=200,validation=100,test=60"
 
 
 def _candor(*arguments: str) -> str:
-    command = [sys.executable, "-m", "experiments", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    done = candor(*arguments)
     assert done.returncode in (0, 1), done.stderr
     return done.stdout
 

@@ -1,6 +1,6 @@
 """Whole small studies with real children: hypermodels, folds, pruning by seed, two objectives, rehearsals."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,6 @@ OTHERS = "tests.spaces.keras_tuner.hypermodels_of_others"
 TINY = {"convs_per_stage": 1, "kernel_size": 3, "batch_norm": False, "head": "average", "dropout": 0.0}
 
 Make = Callable[..., StudyConfig]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
-    started = ForkServer(tmp_path_factory.mktemp("server") / "children.log")
-    started.start()
-    assert started.wait_until_ready(120)
-    yield started
-    started.close()
 
 
 @pytest.fixture(scope="module")
