@@ -21,8 +21,8 @@ from search.study.config import StudyConfig
 from search.study.evaluation import ActiveEvaluation
 from search.tracking import names
 from search.tracking.environment import versions
+from search.tracking.params import as_params
 from search.tracking.spool import Spool
-from search.tracking.writer import as_params
 
 
 class Recorder:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.tracking.writer import as_params
+from search.tracking.params import as_params
 
 
 def taken(params: dict[str, str]) -> bool:

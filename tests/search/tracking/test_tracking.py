@@ -15,8 +15,9 @@ from mlflow import MlflowClient
 
 from search.tracking import names
 from search.tracking.delivery import Delivery
+from search.tracking.params import as_params
 from search.tracking.spool import Spool
-from search.tracking.writer import Writer, as_params
+from search.tracking.writer import Writer
 from tests.support.stores import new_store
 
 
