@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 from search.doctor import machine, stores
 from search.doctor.checkup import MENDED, NOTE, OK, WRONG, Checkup, Finding
+from search.doctor.stores import waiting
 from search.safety.secrets import masked
 from search.workspace import Workspace
 from spaces.errors import UserError
 
-__all__ = ["MENDED", "NOTE", "OK", "WRONG", "Finding", "examine"]
+__all__ = ["MENDED", "NOTE", "OK", "WRONG", "Finding", "examine", "waiting"]
 
 
 def examine(workspace: Workspace, storage: str | None, tracking: str | None, fix: bool) -> Iterator[Finding]:
