@@ -40,7 +40,7 @@ quick: .venv/dev
 	.venv/bin/python -m pytest -q -m "not slow" $(ARGS)
 
 test: .venv/dev
-	.venv/bin/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	.venv/bin/python -m pytest -n $(PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 lint: .venv/dev
 	.venv/bin/ruff format --check .

@@ -3,36 +3,65 @@
 `make quick` leaves out what is slow. `make test` runs two processes, which take groups of tests in turns.
 """
 
+import functools
 import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from search.execution.fork_client import ForkServer
 
-if os.environ.get("PYTEST_XDIST_WORKER"):
+#: Whether this is one of the processes of `make test`.
+PARALLEL = "PYTEST_XDIST_WORKER" in os.environ
+if PARALLEL:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # two processes on two cores
 
-#: Fixtures made once for many tests, by training, by a server or by a process that imports Keras.
-SHARED = ("trained", "server", "stand_ins", "begun", "network_file", "tracking_uri")
-#: Those of them that make a test slow.
+#: The group of each fixture that is made once for many tests, by training or by importing Keras elsewhere.
+SHARED = {
+    **dict.fromkeys(("trained",), "trained"),
+    **dict.fromkeys(("server",), "server"),
+    **dict.fromkeys(("stand_ins", "confirm"), "stand-ins"),
+    **dict.fromkeys(("network_file", "classifier", "run_of"), "network"),
+    **dict.fromkeys(("tracking_uri", "joint", "grid", "wide", "empty", "written"), "reports"),
+}
+#: Fixtures that make a test slow.
 SLOW_FIXTURES = {"trained", "server", "stand_ins", "begun", "written", "seen"}
 #: Marks of tests that are slow whatever they measure.
 SLOW_MARKS = ("trains", "browser", "postgres")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    parallel = getattr(config.option, "dist", "no") == "loadgroup"
-    for item in items:
-        fixtures = set(getattr(item, "fixturenames", ()))
-        if fixtures & SLOW_FIXTURES or any(item.get_closest_marker(mark) for mark in SLOW_MARKS):
-            item.add_marker(pytest.mark.slow)
-        if parallel:
-            shared = [name for name in SHARED if name in fixtures]
-            item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.path.stem))
-    if parallel:  # what takes long first, so that neither process waits for the other in the end
+def pytest_itemcollected(item: pytest.Item) -> None:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if fixtures & SLOW_FIXTURES or any(item.get_closest_marker(mark) for mark in SLOW_MARKS):
+        item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if PARALLEL:  # what takes long first, so that neither process waits for the other in the end
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Give out the tests of a group together: `xdist_group` does not work with pytest 9."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(config.rootpath / nodeid.partition("::")[0])
+
+    return Groups(config, log)
+
+
+@functools.cache
+def group_of(file: Path) -> str:
+    """The group of a file's tests: that of a shared fixture which one of them takes, or the file's own."""
+    text = file.read_text(encoding="utf-8")
+    groups = [group for name, group in SHARED.items() if re.search(rf"\b{name}: ", text)]
+    return groups[0] if groups else str(file)
 
 
 @pytest.fixture(scope="session")
