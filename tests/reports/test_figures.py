@@ -41,6 +41,7 @@ def test_a_figure_says_how_it_is_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_a_figure_computes_a_named_tuple_and_draws_it_for_page_and_paper(
     name: str, subject: dict[str, Analysis]
 ) -> None:

@@ -50,6 +50,7 @@ def test_the_audit_of_the_data_lies_beside_the_page(written: Path) -> None:
     assert '<a href="audit.html">data audit</a>' in page(written, "joint")
 
 
+@pytest.mark.slow
 def test_one_experiment_opens_its_page_and_several_the_index(tracking_uri: str, tmp_path: Path) -> None:
     assert reports.build(["young"], tracking_uri, tmp_path) == tmp_path / "young" / "index.html"
     assert reports.build(["young", "empty"], tracking_uri, tmp_path) == tmp_path / "index.html"

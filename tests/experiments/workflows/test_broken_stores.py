@@ -130,6 +130,7 @@ def read_only(runs: Path, tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(view)], check=True)
 
 
+@pytest.mark.slow
 def test_a_read_only_workspace_is_listed_and_reported(
     read_only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

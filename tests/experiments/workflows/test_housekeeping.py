@@ -73,6 +73,7 @@ def two(tmp_path: Path) -> RunContext:
     return RunContext(workspace)
 
 
+@pytest.mark.slow
 def test_a_removed_study_is_gone_everywhere_and_the_other_stays(two: RunContext) -> None:
     workspace = two.workspace
     newest = _held(two, "bbbb0002")
@@ -97,6 +98,7 @@ def test_a_removed_study_is_gone_everywhere_and_the_other_stays(two: RunContext)
     assert left == []
 
 
+@pytest.mark.slow
 def test_a_study_goes_with_its_deleted_runs_and_with_both_of_its_own(two: RunContext) -> None:
     client = open_client(two.tracking)
     study = _held(two, "bbbb0002")
@@ -114,6 +116,7 @@ def test_a_study_goes_with_its_deleted_runs_and_with_both_of_its_own(two: RunCon
     assert _rows(two.workspace, "runs") == 2
 
 
+@pytest.mark.slow
 def test_that_a_test_set_was_opened_outlasts_the_study(two: RunContext) -> None:
     client = MlflowClient(two.tracking)
     removed, left = _held(two, "bbbb0002"), _held(two, "aaaa0001")
@@ -129,6 +132,7 @@ def test_that_a_test_set_was_opened_outlasts_the_study(two: RunContext) -> None:
     assert said == ["That its test set was opened stays in MLflow: every look at it counts."]
 
 
+@pytest.mark.slow
 def test_nothing_is_removed_while_somebody_works_or_from_a_copy(two: RunContext, tmp_path: Path) -> None:
     stored = _held(two, "aaaa0001")
     with (

@@ -58,6 +58,7 @@ def addresses(workspace: Workspace) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["copy", "with space", "w?x=1", "h#sh", "50%25", "Ünïcode", "a/artifacts/b"])
+@pytest.mark.slow
 def test_a_copy_reads_its_own_files_whatever_it_is_called(original: Path, tmp_path: Path, name: str) -> None:
     before = content(original)
     shutil.copytree(original, tmp_path / name)
@@ -101,6 +102,7 @@ def test_an_address_that_leads_elsewhere_is_not_followed(original: Path, tmp_pat
         assert "outside of the workspace" in study.notes[0]
 
 
+@pytest.mark.slow
 def test_a_page_bears_a_missing_study_json(original: Path, tmp_path: Path) -> None:
     shutil.copytree(original, tmp_path / "copy")
     workspace = Workspace.at(tmp_path / "copy")

@@ -39,6 +39,7 @@ def without(study: StudyRecords, seed: int, rank: int = 0) -> StudyRecords:
     return replace(study, runs=runs)
 
 
+@pytest.mark.slow
 def test_a_running_study_with_fixed_seeds_shows_means_and_no_words(study: StudyRecords) -> None:
     analysis = analyse(running(study))
     assert (analysis.comparison, analysis.verdict) == (None, None)

@@ -34,6 +34,7 @@ def told(analysis: Analysis) -> str:
     return "\n".join([*(f"{name}: {value}" for name, value in found), *analysis.sentences, *readings, card])
 
 
+@pytest.mark.slow
 def test_the_page_and_the_card_say_how_the_images_judge(folded: Analysis, grid: Analysis) -> None:
     assert folded.comparison is not None
     images = folded.comparison.images
@@ -53,6 +54,7 @@ def test_the_page_and_the_card_say_how_the_images_judge(folded: Analysis, grid: 
     assert "fold" not in told(grid).lower()
 
 
+@pytest.mark.slow
 def test_what_holds_of_a_validation_part_alone_is_not_said(folded: Analysis, grid: Analysis) -> None:
     for sentence in (
         f"Judged on {grid.comparison.images if grid.comparison else 0} different validation images; ",

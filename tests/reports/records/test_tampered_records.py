@@ -40,6 +40,7 @@ def client(workspace: Workspace) -> MlflowClient:
     return open_client(workspace.tracking_uri)
 
 
+@pytest.mark.slow
 def test_a_finished_report_is_never_replaced_by_one_of_less(
     workspace: Workspace, client: MlflowClient
 ) -> None:
