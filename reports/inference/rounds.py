@@ -30,7 +30,7 @@ _FUTILE = 1.2816  # 10%
 _ROUNDS = (3, 4, 5, 6, 8, 10, 13, 16, 20)
 _GROWTH = 1.25
 #: Seeds of each candidate that a study with at most 20 takes on average: see docs/statistics.md.
-_TYPICAL_SEEDS = 9.0
+_TYPICAL_SEEDS = 10.5
 
 
 @dataclass(frozen=True)
