@@ -145,11 +145,18 @@ def _numbers(analysis: Analysis, row: Row) -> CardSection:
     return CardSection(
         "How good it is",
         paragraphs=(
-            f"Means over {row.n_seeds} seeds, measured on {analysis.comparison.images:,} different "
+            f"Means over {_seeds(row)}, measured on {analysis.comparison.images:,} different "
             f"{_images(analysis)} The interval holds for new seeds and new images of the same kind.",
         ),
         grid=Grid(("Measure", "Value", level), tuple(_measures(analysis, row)), numeric=frozenset({1, 2})),
     )
+
+
+def _seeds(row: Row) -> str:
+    """Which seeds the numbers are means over."""
+    if row.seeds_counted < row.n_seeds:
+        return f"the {row.seeds_counted} of {row.n_seeds} seeds that learned"
+    return many(row.n_seeds, "seed", "seeds")
 
 
 def _images(analysis: Analysis) -> str:
@@ -174,6 +181,9 @@ def _measures(analysis: Analysis, row: Row) -> Iterator[tuple[str, str, str]]:
         _percent(row.val_accuracy),
         _between(row.val_accuracy_ci_low, row.val_accuracy_ci_high),
     )
+    if row.seeds_failed:
+        failed = f"{row.seeds_failed} of {row.n_seeds} failed to learn"
+        yield f"  over all seeds, of which {failed}", _percent(row.val_accuracy_all), ""
     lowest, highest = runs.val_accuracy.min(), runs.val_accuracy.max()
     yield "  of its worst and best seed", f"{_percent(lowest)}, {_percent(highest)}", ""
     kept = ~analysis.evaluations_of(row.candidate)[0].has_twin

@@ -17,6 +17,7 @@ from reports import columns, style
 from reports.analysis import Analysis
 from reports.columns import Column
 from reports.figures import FigureModule
+from reports.inference.comparison import Row
 from reports.page.links import Links
 from reports.records.frames import each, records
 from reports.rows import PUBLISHED
@@ -215,7 +216,8 @@ def chosen(analysis: Analysis, links: Links | None = None) -> Chosen | None:
     facts = {
         "Parameters": columns.size(row.parameters),
         "Relative overfitting": _known(row.relative_overfit, columns.number(3)),
-        "Distance from the best": f"{unit.read(row.delta_to_best)} {unit.name}",
+        "Distance from the best": _distance(row, unit),
+        **({"Failed to learn": f"{row.seeds_failed} of {row.n_seeds} seeds"} if row.seeds_failed else {}),
         "Verdict": analysis.word(row.candidate),
         **({"Baseline": "yes"} if row.baseline else {}),
     }
@@ -229,6 +231,14 @@ def chosen(analysis: Analysis, links: Links | None = None) -> Chosen | None:
         facts=tuple(facts.items()),
         link=links.candidate(row.candidate) if links else "",
     )
+
+
+def _distance(row: Row, unit: columns.Unit) -> str:
+    """How far a candidate is from the best, with the interval of that."""
+    told = f"{unit.read(row.delta_to_best)} {unit.name}"
+    if row.delta_ci_low != row.delta_ci_low:
+        return told
+    return f"{told} ({unit.read(row.delta_ci_low)} to {unit.read(row.delta_ci_high)})"
 
 
 def _known(value: float, read: Any) -> str:
