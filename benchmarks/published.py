@@ -1,187 +1,207 @@
-"""Every published row at a reduced size on real images, and the table of docs/published.md.
+"""The published numbers beside ours, from packed studies: docs/published.md.
 
     python -m benchmarks.published commands fer2013.zip     the commands, one a study, to be run in any order
-    python -m benchmarks.published table                    writes the table, from what MLflow holds of them
+    python -m benchmarks.published pack                     packs each finished study into experiments/records
+    python -m benchmarks.published write                    writes the document from experiments/records
 
-On two cores with AVX-512 bfloat16 the commands take half an hour together; one that was stopped goes on where
-it ended. What is reduced, and what differs from the published training, is said above every part.
+A study that was stopped goes on where it ended. A part of the document whose experiment has no record yet
+stays as it is. What differs from the published training is said above every part.
 """
 
 import argparse
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.schema.experiment import ExperimentConfig
-from experiments.schema.sections import Published
+from reports.analysis import Analysis, analyse
 from reports.records.frames import records
 from reports.records.study import StudyRecords, load_study
+from reports.rows import comparison_rows
 from reports.statistics import wilson
+from search.archives.container import SUFFIX
 from search.tracking import names
 from search.workspace import Workspace
-from spaces.errors import UserError
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "published.md"
-BEGIN = "<!-- written by: python -m benchmarks.published table -->"
-#: To turn by 30 degrees and shift by 40% needs a hundred epochs: with six, nothing would be learnt.
-_FLIP = ("--set", "recipe.augmentation=flip", "--set", "recipe.batch_size=32")
+ROOT = Path(__file__).parents[1]
+DOCUMENT = ROOT / "docs" / "published.md"
+RECORDS = ROOT / "experiments" / "records"
 _EMOTIONS = ("--set", 'data.classes=["angry", "happy", "sad"]')
+_EPOCHS = ("--epochs", "50")
+_HEADING = (
+    "| Published | Validation, % | Test, % | Ours | Parameters | Validation, % | Seeds | Epochs | Train, % "
+    "| Hours |\n|---|---:|---:|---|---:|---:|---:|---:|---:|---:|"
+)
 
 
 @dataclass(frozen=True)
-class Reduced:
-    """One experiment, made small; `differs`: from what was published, beyond images, epochs and seeds."""
+class RealSize:
+    """One experiment on all training images; `differs`: from what was published, beyond images and seeds."""
 
     experiment: str
-    images: int
-    epochs: int
     differs: str
-    arguments: tuple[str, ...] = ()
-    name: str = ""  # of a second study of one experiment
-    only: str = ""  # the one variant whose row is shown
+    arguments: tuple[str, ...] = _EPOCHS
+
+    @property
+    def record(self) -> Path:
+        """Its packed study."""
+        return RECORDS / f"{self.experiment}{SUFFIX}"
 
     def command(self, data: str, workspace: Path) -> str:
         """What runs it, or goes on with it."""
-        sizes = ("--epochs", str(self.epochs), "--seeds", "2", "--set", f"data.limit={self.images}")
         place = ("--data", data, "--workspace", str(workspace))
-        named = ("--set", f"name={self.name}") if self.name else ()
-        return shlex.join(["candor", "search", self.experiment, *place, *sizes, *named, *self.arguments])
+        return shlex.join(["candor", "search", self.experiment, *place, *self.arguments])
 
 
 STUDIES = (
-    Reduced(
-        "conv_stages", 5000, 6, "flips alone, batches of 32; the validation images are PublicTest", _FLIP
-    ),
-    Reduced(
-        "dense_layers", 5000, 6, "flips alone, batches of 32; the validation images are PublicTest", _FLIP
-    ),
-    Reduced(
-        "kernels_and_neurons",
-        1000,
-        3,
-        "flips alone, batches of 32; the validation images are PublicTest",
-        _FLIP,
-    ),
-    Reduced(
-        "kernels_and_neurons",
-        100,
-        1,
-        "flips alone, batches of 32; the validation images are PublicTest",
-        (*_FLIP, "--set", 'grid.variant=["plain_cnn.published_5", "plain_cnn.published_6"]'),
-        name="kernels_widest",
-        only="published_6",
-    ),
-    Reduced(
-        "inception_wiring",
-        100,
-        1,
-        "batches of 32; the validation images are PublicTest",
-        ("--set", "recipe.batch_size=32"),
-    ),
-    Reduced("basic_vs_lenet", 5000, 6, "both train alike; the validation images are PublicTest"),
-    Reduced("reference_cnn", 5000, 6, "the widths are ours, since none are given"),
-    Reduced("custom_vs_pretrained", 200, 2, "random first weights: Keras has no trained ones of these"),
-    Reduced(
+    RealSize("conv_stages", "at most 50 epochs; the validation images are PublicTest"),
+    RealSize("dense_layers", "at most 50 epochs; the validation images are PublicTest"),
+    RealSize("basic_vs_lenet", "both train alike; the validation images are PublicTest", ()),
+    RealSize("kernels_and_neurons", "at most 50 epochs; the validation images are PublicTest"),
+    RealSize("reference_cnn", "the widths are ours, since none are given", ()),
+    RealSize("augmentation", "at most 50 epochs; the validation images are PublicTest"),
+    RealSize("inception_vs_plain", "of equal size; the validation images are PublicTest"),
+    RealSize("inception_wiring", "the validation images are PublicTest"),
+    RealSize("custom_vs_pretrained", "random first weights: Keras has no trained ones of these"),
+    RealSize(
         "lenet5_three_emotions",
-        200,
-        1,
         "three classes of FER-2013, resized: its own photographs are not public",
-        _EMOTIONS,
+        (*_EPOCHS, *_EMOTIONS),
     ),
-    Reduced("ladder_rungs", 1200, 3, "one crop, no weights from other images; validation, not PrivateTest"),
+    RealSize("ladder_rungs", "one crop, no weights from other images; validation, not PrivateTest"),
 )
 
 
 def main() -> None:
-    """Print the commands, or write the table."""
+    """Print the commands, pack the studies, or write the document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=("commands", "table"), default="commands")
+    parser.add_argument("what", nargs="?", choices=("commands", "pack", "write"), default="commands")
     parser.add_argument("data", nargs="?", default="fer2013.zip", help="the images, for the commands")
     parser.add_argument("--workspace", type=Path, default=Path("runs/published"))
     asked = parser.parse_args()
     if asked.what == "commands":
         print("\n".join(one.command(asked.data, asked.workspace) for one in STUDIES))
-        return
-    tracking = Workspace.at(asked.workspace).tracking_uri
-    opening = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)[0]
-    parts = (line for one in STUDIES for line in part(one, tracking))
-    DOCUMENT.write_text(opening + BEGIN + "\n" + "\n".join(parts) + "\n", encoding="utf-8")
+    elif asked.what == "pack":
+        _pack(asked.workspace)
+    else:
+        DOCUMENT.write_text(document(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def part(one: Reduced, tracking: str) -> Iterator[str]:
-    """The lines of one experiment: how it was run, and a row for each published one."""
-    spec = ExperimentConfig.load(one.experiment)
-    try:
-        study = load_study(one.name or one.experiment, tracking)
-    except UserError:
-        study = None
-    yield f"\n## {one.name or one.experiment}\n\n{spec.question}\n"
-    yield (_how(study) if study else "Ours: not run yet. ") + f"Differs: {one.differs}.\n"
+def document(before: str) -> str:
+    """The document with the parts of all records written anew; parts without a record stay.
+
+    Args:
+        before: The document as it is: an opening, then parts that begin with "## ".
+    """
+    opening, *parts = before.split("\n## ")
+    held = {text.partition("\n")[0].strip(): text for text in parts}
+    for one in STUDIES:
+        if one.record.is_file():
+            held[one.experiment] = "\n".join(part(one, one.record)).removeprefix("## ").rstrip() + "\n"
+    return "\n## ".join([opening.rstrip() + "\n", *held.values()])
+
+
+def part(one: RealSize, record: Path) -> Iterator[str]:
+    """The lines of one experiment: how it was run, a row for each published one, and what follows."""
+    analysis = analyse(load_study(str(record)))
+    study = analysis.study
+    yield f"## {one.experiment}\n\n{study.about.get('question', '')}\n"
+    yield f"Ours: {_how(analysis)} Differs: {one.differs}. Record: `experiments/records/{record.name}`.\n"
     yield f"    {one.command('fer2013.zip', Path('runs/published'))}\n"
-    yield "| Published | Validation, % | Test, % | Ours | Parameters | Validation, %, by seed | Train, % |"
-    yield "|---|---:|---:|---|---:|---:|---:|"
-    runs = _candidates(study) if study else []
-    for row in (row for row in spec.published if one.only in ("", row.variant)):
-        yield from _lines(row, [run for run in runs if _stands_for(run, row, spec)])
+    yield _HEADING
+    ours = list(_candidates(analysis))
+    shown: set[str] = set()
+    for row in study.about.get("published") or []:
+        found = [run for run in ours if _stands_for(run, row)]
+        shown |= {run["candidate"] for run in found}
+        yield from _lines(row, found)
+    for run in ours:
+        if run["candidate"] not in shown:
+            yield "| | | | " + _own(run)
+    yield "\n" + " ".join(_conclusions(analysis)) + "\n"
 
 
-def _how(study: StudyRecords) -> str:
-    protocol, data = study.protocol, study.data
-    counts = data["counts"]
-    epochs = f"{protocol['epochs']} epoch" + "s" * (protocol["epochs"] > 1)
+def _pack(workspace: Path) -> None:
+    from experiments.workflows.context import RunContext
+    from experiments.workflows.pack import pack
+    from experiments.workflows.runs import stored_studies
+
+    place = Workspace.at(workspace)
+    RECORDS.mkdir(exist_ok=True)
+    held = {one.experiment: one for one in reversed(stored_studies(place, place.tracking_uri))}
+    for one in STUDIES:
+        if one.experiment in held:
+            file = pack(held[one.experiment], RunContext(place), one.record)
+            print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
+
+
+def _how(analysis: Analysis) -> str:
+    study = analysis.study
+    protocol, counts = study.protocol, study.data.get("counts") or {}
+    hours = float(study.evaluations.seconds.sum()) / 3600
     return (
-        f"Ours: {counts['train']:,} training and {counts['validation']:,} validation images of {data['name']}"
-        f"{_folds(study)}, at most {epochs}, {protocol['seeds']} seeds, {study.about['precision']}. "
+        f"{counts.get('train', 0):,} training and {counts.get('validation', 0):,} validation images of "
+        f"{study.data.get('name')}{_folds(study)}, at most {protocol['epochs']} epochs, "
+        f"{study.about.get('precision')}, {hours:.1f} hours of training in all."
     )
 
 
 def _folds(study: StudyRecords) -> str:
-    folds = study.data.get("folds")
-    return f" in {folds} folds of all of them" if folds else ""
+    return f" in {study.folds} folds of all of them" if study.folds else ""
 
 
-def _candidates(study: StudyRecords) -> list[dict[str, Any]]:
-    """Every confirmed candidate: its first run, its augmentation, its numbers by seed."""
-    frame = study.evaluations
-    frame = frame[(frame.stage == names.CONFIRM) & (frame.state == names.COMPLETE)]
-    found = []
-    for _, group in frame.groupby("candidate", sort=False):
-        first = records(group)[0]
-        recipe = study.settings.loc[first["run_id"]]
-        first["augmentation"] = str(recipe["recipe.augmentation"])
-        first["by_seed"] = list(group.sort_values("seed").val_accuracy)
-        first["train"] = group.train_clean_accuracy.mean()
-        found.append(first)
-    return found
+def _candidates(analysis: Analysis) -> Iterator[dict[str, Any]]:
+    """Every confirmed candidate as the comparison has it, with its augmentation."""
+    frame = comparison_rows(analysis)
+    settings = analysis.study.settings
+    for row in records(frame[(frame.stage == names.CONFIRM) & frame.val_accuracy.notna()]):
+        row["augmentation"] = str(settings.loc[row["run_id"]].get("recipe.augmentation", ""))
+        yield row
 
 
-def _stands_for(run: dict[str, Any], row: Published, spec: ExperimentConfig) -> bool:
+def _stands_for(run: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     """Whether a candidate of ours is what a published row describes."""
-    if row.family is None:
-        return row.group == "reference" and row.test_accuracy is None
-    if (run["family"], run["variant"]) != (row.family, row.variant):
+    if row.get("family") is None:
+        return row.get("group") == "reference" and row.get("test_accuracy") is None
+    if (run["family"], run["variant"]) != (row["family"], row.get("variant") or ""):
         return False
-    if spec.name != "inception_wiring":
+    if "augmentation" not in row["architecture"]:
         return True
-    return run["augmentation"] == ("none" if "no augmentation" in row.architecture else "published")
+    return run["augmentation"] == ("none" if "no augmentation" in row["architecture"] else "published")
 
 
-def _lines(row: Published, found: list[dict[str, Any]]) -> Iterator[str]:
-    told = f"| {row.architecture} | {_percent(row.val_accuracy, row.n)} | {_test(row)} "
+def _lines(row: Mapping[str, Any], found: list[dict[str, Any]]) -> Iterator[str]:
+    told = f"| {row['architecture']} | {_percent(row.get('val_accuracy'), row.get('n'))} | {_test(row)} | "
     if not found:
-        reason = "not run at this size" if row.variant else f"nothing of ours to run: {row.note}"
-        yield f"{told}| {reason} | | | |"
+        reason = "not run" if row.get("variant") else f"nothing of ours to run: {row.get('note') or ''}"
+        yield f"{told}{reason} | | | | | | |"
     for run in found:
-        seeds = ", ".join(f"{100 * value:.1f}" for value in run["by_seed"])
-        name = f"{run['label']}, augmentation {run['augmentation']}"
-        yield told + f"| {name} | {run['parameters']:,.0f} | {seeds} | {100 * run['train']:.1f} |"
-        told = "| | | "
+        yield told + _own(run)
+        told = "| | | | "
 
 
-def _test(row: Published) -> str:
-    return _percent(row.test_accuracy, row.n_test) + (f" ({row.leak})" if row.leak else "")
+def _own(run: Mapping[str, Any]) -> str:
+    low, high = run["val_accuracy_ci_low"], run["val_accuracy_ci_high"]
+    interval = f" ({100 * low:.1f} to {100 * high:.1f})" if low == low else ""
+    hours = run["n_seeds"] * run["seconds"] / 3600
+    return (
+        f"{run['architecture']} | {run['parameters']:,.0f} | {100 * run['val_accuracy']:.1f}{interval} | "
+        f"{run['n_seeds']} | {run['epochs']:.0f} | {100 * run['train_clean_accuracy']:.1f} | {hours:.1f} |"
+    )
+
+
+def _conclusions(analysis: Analysis) -> Iterator[str]:
+    """What the report says of our own candidates."""
+    for sentence in analysis.sentences:
+        if not sentence.startswith(("Asked: ", "Published")):
+            yield sentence
+
+
+def _test(row: Mapping[str, Any]) -> str:
+    return _percent(row.get("test_accuracy"), row.get("n_test")) + (
+        f" ({row['leak']})" if row.get("leak") else ""
+    )
 
 
 def _percent(accuracy: float | None, images: int | None) -> str:

@@ -19,9 +19,10 @@ from reports.page.render import (
     study_page,
 )
 from reports.progress import progress
-from reports.records.study import StudyRecords, experiments_with_studies, load_study
+from reports.records.study import StudyRecords, experiments_with_studies, load_packed, load_study
 from reports.rows import comparison_rows
 from reports.tables import table_names, tables
+from search.archives.container import is_packed
 from search.safety.output import OutputFolder
 from search.safety.paths import below, checked_name
 from search.safety.text import csv_file
@@ -41,8 +42,8 @@ def build(
     """Write reports of these experiments (of all that have a study, if none is named); the page to open.
 
     Args:
-        experiments: their names.
-        tracking_uri: MLflow's address.
+        experiments: their names, and paths of packed studies; parts of one study are merged.
+        tracking_uri: MLflow's address; not read if only packed studies are named.
         out: the folder to write to; each experiment gets a folder in it.
         ui_url: address of an MLflow UI, to which numbers then lead.
         force: whether to overwrite files in `out` that Candor did not write, as in a workspace of its own.
@@ -51,9 +52,15 @@ def build(
         The experiment's own page if there is one experiment, else the index.
 
     Raises:
-        UserError: for an experiment without a study, and for a file in `out` that is somebody else's.
+        UserError: for an experiment without a study, a packed study that cannot be read, and a file in `out`
+            that is somebody else's.
     """
-    wanted = list(experiments) or experiments_with_studies(tracking_uri)
+    packed = [Path(name) for name in experiments if is_packed(name)]
+    named = [name for name in experiments if not is_packed(name)]
+    if not experiments:
+        named = experiments_with_studies(tracking_uri)
+    loaded = _by_folder(load_packed(packed)) if packed else {}
+    wanted = [*loaded, *named]
     for name in wanted:
         checked_name(name, "experiment")
         below(out, name)
@@ -61,10 +68,11 @@ def build(
     with OutputFolder(out, force=force) as files:
         files.check((PLOTLY, INDEX))
         for name in wanted:
-            analysis = analyse(_whole(load_study(name, tracking_uri)))
+            study = loaded[name] if name in loaded else load_study(name, tracking_uri)
+            analysis = analyse(_whole(study))
             _write(analysis, name, files, ui_url)
             files.remove_stale(f"{name}/", also=_possible(name) if force else ())
-            cards.append(_card(analysis))
+            cards.append(_card(analysis, name))
         cards += [_written_before(name) for name in _other_pages(out, wanted)]
         cards.sort(key=lambda card: card["name"])
         files.write(PLOTLY, get_plotlyjs())
@@ -133,13 +141,22 @@ def _pictures(figures: Figures) -> dict[str, bytes]:
     }
 
 
-def _card(analysis: Analysis) -> dict[str, Any]:
+def _by_folder(studies: Sequence[StudyRecords]) -> dict[str, StudyRecords]:
+    """Studies by what their folders are called: two of one experiment by their ids, too."""
+    found: dict[str, StudyRecords] = {}
+    for study in studies:
+        alone = sum(each.experiment == study.experiment for each in studies) == 1
+        found[study.experiment if alone else f"{study.experiment}-{study.study_id}"] = study
+    return found
+
+
+def _card(analysis: Analysis, name: str) -> dict[str, Any]:
     study = analysis.study
     chosen = views.chosen(analysis)
     found = f"{chosen.what}: {chosen.label}, {chosen.score} ({chosen.interval})" if chosen else ""
     return {
-        "name": study.experiment,
-        "link": f"{study.experiment}/index.html",
+        "name": name,
+        "link": f"{name}/index.html",
         "status": progress(study).text,
         "question": study.about.get("question") or "",
         "synthetic": bool(study.data.get("synthetic")),

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from reports.records import frames
+from reports.records.packed import open_packed
 from reports.records.predictions import Predictions, read_predictions
 from reports.records.store import (
     MissingArtifactError,
@@ -19,9 +20,10 @@ from reports.records.store import (
     Store,
     open_store,
 )
+from search.archives.container import is_packed
 from search.safety.secrets import masked_address
 from search.tracking import names
-from search.tracking.privacy import public_command, public_source, public_value
+from search.tracking.privacy import public_study
 from spaces.errors import UserError
 
 
@@ -159,14 +161,20 @@ class StudyRecords:
         return [run for run in self.runs.values() if run.tags.get(names.KIND) == kind]
 
 
-def load_study(experiment: str, tracking_uri: str, study: str | None = None) -> StudyRecords:
-    """An experiment's study that was last worked on, or the one with this id. Raises UserError for none.
+def load_study(experiment: str, tracking_uri: str = "", study: str | None = None) -> StudyRecords:
+    """An experiment's study that was last worked on, or the one with this id.
 
     Args:
-        experiment: The experiment's name; in MLflow it may have been renamed.
-        tracking_uri: MLflow's address.
-        study: The study's id.
+        experiment: The experiment's name (in MLflow it may have been renamed), or the path of a packed
+            study (`NAME.study.zip`).
+        tracking_uri: MLflow's address; not needed for a packed study.
+        study: A study's id, where the latest one is not meant.
+
+    Raises:
+        UserError: There is no such study, or the file cannot be read.
     """
+    if is_packed(experiment):
+        return load_packed([Path(experiment)])[0]
     store = open_store(tracking_uri)
     experiments = store.experiments()
     parents = _studies_of(store, experiments, experiment)
@@ -198,6 +206,20 @@ def _studies_of(store: Store, experiments: Mapping[str, str], experiment: str) -
         for run in studies(store, number)
         if run.tags.get(names.EXPERIMENT) == experiment
     ]
+
+
+def load_packed(paths: Sequence[Path]) -> list[StudyRecords]:
+    """The studies in these files, parts of one study merged, in the order in which they are first named.
+
+    Raises:
+        UserError: A file cannot be read, or two parts of one study contradict each other.
+    """
+    found = []
+    for store in open_packed(paths):
+        ((experiment, number),) = store.experiments().items()
+        parents = studies(store, number)
+        found.append(_read(store, experiment, number, store.experiments(), parents[0], parents))
+    return found
 
 
 def studies(store: Store, experiment_id: str) -> list[Run]:
@@ -262,19 +284,13 @@ def _read(
 def _about(store: Store, parent: Run) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     try:
         held = json.loads(store.artifact(parent, names.STUDY_JSON).read_text(encoding="utf-8"))
-        return (_public(held), ()) if isinstance(held, dict) else ({}, (f"{names.STUDY_JSON} is no table.",))
+        return (
+            (public_study(held), ())
+            if isinstance(held, dict)
+            else ({}, (f"{names.STUDY_JSON} is no table.",))
+        )
     except (MissingArtifactError, OSError, ValueError) as error:
         return {}, (f"What this study was is not known in full: {error}.",)
-
-
-def _public(about: Mapping[str, Any]) -> dict[str, Any]:
-    """What a study says of itself, without this machine's folders and addresses: reports are passed on."""
-    shown: dict[str, Any] = public_value(about)
-    if isinstance(about.get("command"), str):
-        shown["command"] = public_command(about["command"])
-    if isinstance(data := about.get("data"), dict):
-        shown["data"] |= {"source": public_source(str(data.get("source", "")))}
-    return shown
 
 
 def _openings(store: Store, experiments: Mapping[str, str], test_digest: str) -> int:

@@ -6,8 +6,11 @@ before and after packing. All of them change nothing the second time.
 
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+
+from search.safety.secrets import masked
 
 #: Options of the command line whose values are addresses.
 _ADDRESSES: Final = ("--storage", "--tracking-uri", "--ui-url")
@@ -35,6 +38,7 @@ def public_text(text: str) -> str:
         The text; of every absolute path only its last step is left ("reader.py" of
         "/home/jo/site-packages/reader.py"), and of an address with a user in it only its kind.
     """
+    text = masked(text)
     for folder in _own_folders():
         text = re.sub(rf"{re.escape(folder)}(?=[/\\]|\b)", "~", text)
     for pattern in (_FILE_STORE, _WITH_USER, _PASSWORD):
@@ -48,7 +52,7 @@ def public_source(source: str) -> str:
         return source
     if _ADDRESS.match(source):
         return public_text(source)
-    return re.split(r"[/\\]", source.rstrip("/\\"))[-1] or _HIDDEN
+    return re.split(r"[/\\]", source.rstrip("/\\"))[-1] or (_HIDDEN if source else "")
 
 
 def public_command(command: str) -> str:
@@ -88,6 +92,17 @@ def public_value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [public_value(each) for each in value]
     return value
+
+
+def public_study(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What a study says of itself (`names.STUDY_JSON`), its command and its source too."""
+    shown: dict[str, Any] = public_value(dict(about))
+    if isinstance(about.get("command"), str):
+        shown["command"] = public_command(about["command"])
+    data = about.get("data")
+    if isinstance(data, dict) and "source" in data:
+        shown["data"] |= {"source": public_source(str(data["source"]))}
+    return shown
 
 
 def _argument(word: str) -> str:

@@ -43,6 +43,8 @@ def test_a_home_folder_with_a_space_is_hidden_whole(monkeypatch: pytest.MonkeyPa
         ("kaggle:owner/name", "kaggle:owner/name"),
         ("synthetic:train=200,test=40", "synthetic:train=200,test=40"),
         ("kaggle/faces", "faces"),
+        ("", ""),
+        ("/", "..."),
         ("https://jo:pw@lab/x.zip", "https://..."),
     ],
 )
