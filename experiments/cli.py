@@ -46,7 +46,7 @@ def _help(module: ModuleType) -> str:
 
 
 for _name, _module in _commands():
-    app.command(_name, rich_help_panel=_module.PANEL, help=_help(_module))(_module.command)
+    app.command(_name.rstrip("_"), rich_help_panel=_module.PANEL, help=_help(_module))(_module.command)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from reports.inference.comparison import Comparison, Row, Rule, compare, compare_rounds
 from reports.inference.rounds import MAX_SEEDS, RoundDecision
+from reports.inference.scores import ScoreComparison, compare_scores, score_sentences
 from reports.inference.sentences import sentences, waiting
 from reports.inference.verdict import Verdict, decide
 from reports.inference.wording import many
@@ -46,6 +47,7 @@ class Analysis:
     sentences: tuple[str, ...]
     labels: Mapping[str, str]  # what to call each candidate, no two alike
     disagreements: tuple[str, ...]  # logged numbers that the stored predictions contradict
+    scores: ScoreComparison | None = None  # of imported runs without predictions
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -128,6 +130,8 @@ def analyse(study: StudyRecords) -> Analysis:
     every look would claim too much.
     """
     rule = _rule(study)
+    if "imported" in study.about:
+        return _by_scores(study, rule)
     confirmed, missing = _confirmed(study)
     comparison, decision, state = _compared(study, rule, confirmed)
     verdict = decide(comparison, rule) if comparison else None
@@ -145,6 +149,32 @@ def analyse(study: StudyRecords) -> Analysis:
         sentences=tuple(sentences(comparison, verdict, question, published, labels, study.folds, state)),
         labels=labels,
         disagreements=tuple(_disagreements(study, confirmed)),
+    )
+
+
+def _by_scores(study: StudyRecords, rule: Rule) -> Analysis:
+    """What follows from runs that were imported without predictions."""
+    frame, labels = study.evaluations, _labels(study)
+    done = frame[(frame.stage == names.CONFIRM) & (frame.state == names.COMPLETE)]
+    scores = {
+        str(name): [float(value) for value in group.val_accuracy.dropna()]
+        for name, group in done.groupby("candidate", sort=False)
+    }
+    images = (study.data.get("counts") or {}).get("validation")
+    findings = study.about["imported"].get("findings") or []
+    compared = compare_scores({name: own for name, own in scores.items() if own}, images)
+    return Analysis(
+        study=study,
+        rule=rule,
+        confirmed=(),
+        missing={},
+        comparison=None,
+        verdict=None,
+        decision=None,
+        sentences=tuple(score_sentences(compared, labels, findings)),
+        labels=labels,
+        disagreements=(),
+        scores=compared,
     )
 
 

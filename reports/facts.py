@@ -84,6 +84,8 @@ def folds(study: StudyRecords) -> str:
 def test_set(study: StudyRecords) -> str:
     """Whether the test set is sealed; how often it was opened over all experiments."""
     counts = study.data.get("counts") or {}
+    if "imported" in study.about:
+        return ""
     if counts and not counts.get("test"):
         return "none in the data"
     if not study.openings:

@@ -129,6 +129,9 @@ def _of_runs(analysis: Analysis, runs: pd.DataFrame, compared: Row | None) -> di
         "verdict": analysis.word(first.candidate) if compared else _unjudged(analysis, runs),
         "reason": _why(analysis, runs, compared),
     }
+    if analysis.scores is not None:
+        alone = analysis.scores.row(str(first.candidate))
+        row |= {"val_accuracy_ci_low": alone.low, "val_accuracy_ci_high": alone.high}
     return row | ({name: getattr(compared, name) for name in COMPARED} if compared else {})
 
 

@@ -33,6 +33,7 @@ GIT_COMMIT: Final = "candor.git_commit"
 GIT_DIRTY: Final = "candor.git_dirty"
 HOST: Final = "candor.host"
 PID: Final = "candor.pid"
+SOURCE: Final = "candor.source"  # on imported runs: where they come from
 VERSIONS: Final = "candor.versions"  # JSON: package -> version
 
 # Values of KIND

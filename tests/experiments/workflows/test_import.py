@@ -1,0 +1,106 @@
+"""Results from a table become a study that reports, frames and lists treat as any other."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import reports
+from experiments.cli import main
+from experiments.workflows.runs import stored_studies
+from reports.records.study import load_study
+from search.tracking import names
+from search.workspace import Workspace
+from tests.support.mlflow_study import write
+from tests.support.simulated import Simulation
+from tests.support.stores import new_store
+
+HEADING = "arch,seed,val_acc,train_acc,params,n_val\n"
+ROWS = "".join(
+    f"{arch},{seed},{value + seed / 1000},{value + 0.1},{size},2000\n"
+    for arch, value, size in (("wide", 0.70, 9000), ("deep", 0.55, 4000))
+    for seed in (1, 2, 3, 4)
+)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    new_store(tmp_path / "runs")
+    return Workspace.at(tmp_path / "runs")
+
+
+def _run(command: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["candor", *map(str, command)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return int(end.value.code or 0)
+
+
+def test_a_table_becomes_a_study_and_grows(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "results.csv"
+    file.write_text(HEADING + ROWS)
+    command = ["import", str(file), "--name", "widths", "--workspace", str(workspace.folder)]
+    assert _run([*command, "--dry-run"], monkeypatch) == 0
+    assert stored_studies(workspace, workspace.tracking_uri) == []
+    assert "2 candidates by `arch`; 4 seeds each by `seed`" in capsys.readouterr().out
+    assert _run(command, monkeypatch) == 0
+    assert "8 runs added, 0 changed" in capsys.readouterr().out
+    study = load_study("widths", workspace.tracking_uri)
+    frame = study.evaluations
+    assert list(frame.val_accuracy[frame.label == "arch wide"]) == pytest.approx([0.701, 0.702, 0.703, 0.704])
+    assert set(frame.parameters) == {9000, 4000}
+    assert frame.train_clean_accuracy.isna().all(), "it was measured while training, for all we know"
+    train = {round(run.metrics["reported_train_accuracy"], 9) for run in study.runs.values()}
+    assert train == {0.8, 0.65}
+    assert study.run.tags[names.SOURCE] == "csv:results.csv"
+
+    assert _run(command, monkeypatch) == 0
+    assert "0 runs added, 0 changed" in capsys.readouterr().out
+    changed = ROWS.replace("wide,1,0.701", "wide,1,0.711").replace("deep,4,", "deep,5,")
+    file.write_text(HEADING + "new,1,0.3,0.4,10,2000\n" + changed)
+    assert _run(command, monkeypatch) == 0
+    assert "2 runs added, 1 changed; 1 are no longer in the table and stay" in capsys.readouterr().out
+    after = load_study("widths", workspace.tracking_uri).evaluations.set_index("key")
+    assert len(after) == 10
+    for key, row in frame.set_index("key").iterrows():
+        assert after.candidate[key] == row.candidate
+    assert sorted(after.val_accuracy[after.label == "arch wide"])[-1] == pytest.approx(0.711)
+
+
+def test_the_report_says_what_scores_allow(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "results.csv"
+    file.write_text(HEADING + ROWS)
+    _run(["import", str(file), "--name", "widths", "--workspace", str(workspace.folder)], monkeypatch)
+    told = " ".join(reports.sentences_of("widths", workspace.tracking_uri))
+    assert "2 candidates, 4 runs each, on 2,000 validation images: scores alone, no predictions." in told
+    assert "arch wide has the highest mean, 70.2%" in told
+    assert "better than every other candidate" in told
+    page = reports.build(["widths"], workspace.tracking_uri, tmp_path / "reports").read_text()
+    assert "better than every other candidate" in page
+    assert "<dt>Test set</dt>" not in page
+    assert "csv:results.csv" in page
+    table = (tmp_path / "reports" / "widths" / "comparison.csv").read_text()
+    assert table.splitlines()[1].startswith("arch wide,")
+
+
+def test_a_study_of_a_search_is_never_added_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracking = write(
+        tmp_path / "runs", Simulation("mine", "ab12", explore=1, images=40, epochs=2, confirm=False)
+    )
+    before = load_study("mine", tracking).evaluations
+    file = tmp_path / "results.csv"
+    file.write_text(HEADING + ROWS)
+    assert (
+        _run(["import", str(file), "--name", "mine", "--workspace", str(tmp_path / "runs")], monkeypatch) == 2
+    )
+    assert "holds studies that were not imported" in capsys.readouterr().err
+    assert len(load_study("mine", tracking).evaluations) == len(before)
+    assert (
+        _run(["import", str(file), "--name", "../x", "--workspace", str(tmp_path / "runs")], monkeypatch) == 2
+    )
