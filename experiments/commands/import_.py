@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from experiments.options import Workspace
+from experiments.terminal import echo
 
 PANEL = "Studies"
 
@@ -66,9 +67,9 @@ def command(
     table = read_table(source)
     results = results_of(table, roles_of(table, choices), images, test_images)
     for line in results.guess:
-        typer.echo(line)
+        echo(line)
     for line in results.findings:
-        typer.echo(f"Known problem: {line}.")
+        echo(f"Known problem: {line}.")
     if dry_run:
         return
     from experiments.workflows.import_results import write_results
@@ -76,6 +77,6 @@ def command(
 
     done = write_results(results, name, f"csv:{source.name}", Place.at(workspace))
     gone = f"; {done.gone:,} are no longer in the table and stay" if done.gone else ""
-    typer.echo(f"Study {done.study}: {done.added:,} runs added, {done.changed:,} changed{gone}.")
+    echo(f"Study {done.study}: {done.added:,} runs added, {done.changed:,} changed{gone}.")
     place = "" if str(workspace) == "runs" else f" --workspace {workspace}"
-    typer.echo(f"See what they allow to conclude: candor report {name}{place}")
+    echo(f"See what they allow to conclude: candor report {name}{place}")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from experiments.options import Storage, TrackingUri, Workspace
+from experiments.terminal import echo
 
 PANEL = "Studies"
 
@@ -34,9 +35,9 @@ def command(
     place = Place.at(workspace)
     context = RunContext(place, storage=storage, tracking_uri=tracking_uri)
     stored = find_study(study, stored_studies(place, context.tracking))
-    file = pack(stored, context, out, models=models, checkpoints=checkpoints, say=typer.echo)
-    typer.echo(
+    file = pack(stored, context, out, models=models, checkpoints=checkpoints, say=echo)
+    echo(
         f"Study {stored.study} of {stored.experiment}: {stored.evaluations:,} evaluations, "
         f"{decimal(file.stat().st_size)}."
     )
-    typer.echo(f"Packed: {file}")
+    echo(f"Packed: {file}")

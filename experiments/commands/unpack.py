@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from experiments.options import Workspace
+from experiments.terminal import echo
 
 PANEL = "Studies"
 
@@ -20,10 +21,10 @@ def command(
 
     place = Place.at(workspace)
     done = unpack(file, place)
-    typer.echo(
+    echo(
         f"Study {done.study} of {done.experiment} is in {place.folder}: {done.evaluations:,} evaluations, "
         f"{done.added:,} runs were new."
     )
     if done.file.is_file():  # else it was imported, and there is nothing to go on with
-        typer.echo(f"Its images have the digest {done.data_digest[:12]}. It goes on with:")
-        typer.echo(f"    {done.go_on(workspace)}")
+        echo(f"Its images have the digest {done.data_digest[:12]}. It goes on with:")
+        echo(f"    {done.go_on(workspace)}")
