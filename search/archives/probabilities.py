@@ -90,7 +90,8 @@ def encode(probabilities: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
     """
     bits = np.ascontiguousarray(probabilities, dtype=np.float32).view(np.uint32)
     images, classes = bits.shape
-    largest = np.nan_to_num(probabilities, nan=-1.0).argmax(axis=1)
+    with np.errstate(all="ignore"):
+        largest = np.nan_to_num(probabilities, nan=-1.0).argmax(axis=1)
     rest = np.arange(classes) != largest[:, None]
     others = bits[rest].reshape(images, classes - 1)
     off = bits[np.arange(images), largest] - _expected(others)  # unsigned: wraps, and unwraps
@@ -132,9 +133,9 @@ def decode(parts: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
 
 def _expected(others: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """The bits of one minus the others' sum, added in the order of the classes: the same on every machine."""
-    values = np.ascontiguousarray(others).view(np.float32).astype(np.float64)
-    left = np.ones(len(values))
-    with np.errstate(all="ignore"):
+    left = np.ones(len(others))
+    with np.errstate(all="ignore"):  # any bits may come, signalling NaNs too
+        values = np.ascontiguousarray(others).view(np.float32).astype(np.float64)
         for column in values.T:
             left = left - column
         left = np.where(np.isfinite(left) & (np.abs(left) <= 1.0), left, 0.0)
