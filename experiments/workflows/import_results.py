@@ -11,8 +11,9 @@ from typing import Any
 from search.imports.results import Result, Results
 from search.safety.paths import checked_name
 from search.tracking import names
+from search.tracking.params import as_params
 from search.tracking.spool import Record
-from search.tracking.writer import Writer, as_params, prepare_store
+from search.tracking.writer import Writer, prepare_store
 from search.workspace import Workspace
 from spaces.errors import UserError
 
