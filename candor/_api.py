@@ -280,7 +280,7 @@ def _experiment(
         else ExperimentConfig.load(experiment)
     )
     changes = {**plain, **(overrides or {})}
-    return config.override(changes) if changes else config
+    return config.override(changes, "candor.search") if changes else config
 
 
 def _folder(workspace: str | Path | None) -> Path:

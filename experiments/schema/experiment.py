@@ -119,12 +119,23 @@ class ExperimentConfig(Section):
             raise UserError(f"{where}: {error}") from None
         return experiment
 
-    def override(self, settings: Mapping[str, Any]) -> Self:
-        """The same experiment with other values at dotted keys ("protocol.epochs"). Raises UserError."""
+    def override(self, settings: Mapping[str, Any], where: str = "--set") -> Self:
+        """The same experiment with other values at some keys.
+
+        Args:
+            settings: Values by dotted key, such as "protocol.epochs".
+            where: What opens the sentence of a UserError.
+
+        Raises:
+            UserError: If a key or a value is not one that an experiment can have.
+        """
         document = self.model_dump(mode="json", exclude_none=True)
         for key, value in settings.items():
-            _put(document, key, value)
-        return self.parse(document, "--set")
+            try:
+                _put(document, key, value)
+            except UserError as error:
+                raise UserError(f"{where}: {error}") from None
+        return self.parse(document, where)
 
     @property
     def is_grid(self) -> bool:
@@ -229,12 +240,12 @@ def _put(document: dict[str, Any], key: str, value: Any) -> None:
     for part in keys[:-1]:
         target = target.setdefault(part, {})
         if not isinstance(target, dict):
-            raise UserError(f"--set: {part} is not a table: {keys[-1]} cannot be set in it.")
+            raise UserError(f"{part} is not a table: {keys[-1]} cannot be set in it.")
     target[keys[-1]] = value
 
 
 def _put_axis(document: dict[str, Any], name: str, values: Any) -> None:
     tables = document["grid"]
     if len(tables) > 1:
-        raise UserError(f"--set: this experiment has {len(tables)} [[grid]] tables; edit a copy of its file.")
+        raise UserError(f"this experiment has {len(tables)} [[grid]] tables; edit a copy of its file.")
     document["grid"] = [{**(tables[0] if tables else {}), name: values}]
