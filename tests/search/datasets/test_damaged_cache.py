@@ -43,6 +43,7 @@ def one_bit(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [noise, cut_short, one_bit, Path.unlink], ids=lambda one: one.__name__)
 @pytest.mark.parametrize("name", ["train/images.npy", "train/labels.npy", "sealed/images.npy"])
+@pytest.mark.slow
 def test_a_damaged_entry_is_made_again(
     workspace: Workspace, entry: Prepared, name: str, damage: object
 ) -> None:

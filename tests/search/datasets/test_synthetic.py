@@ -17,6 +17,8 @@ from search.datasets.synthetic.dataset import (
 )
 from search.datasets.synthetic.dataset import Part as SyntheticPart
 
+pytestmark = pytest.mark.slow  # draws every image of the default set
+
 
 @pytest.fixture(scope="module")
 def parts() -> dict[str, SyntheticPart]:
