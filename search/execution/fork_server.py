@@ -18,11 +18,13 @@ import ctypes
 import importlib
 import json
 import os
+import select
 import selectors
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NoReturn
@@ -32,7 +34,8 @@ _PR_SET_PDEATHSIG = 1
 
 def serve(control: socket.socket, body: str) -> NoReturn:
     """Fork children on request until the coordinator is gone. body: the module whose `run` they run."""
-    child = importlib.import_module(body)  # imports Keras: this is what the server is for
+    with _ending_with(control):
+        child = importlib.import_module(body)  # imports Keras: this is what the server is for
     waker = _wake_on_child_exit()
     control.send(b'{"ready": true}')
     children: dict[int, int] = {}  # pid -> id
@@ -47,6 +50,30 @@ def serve(control: socket.socket, body: str) -> NoReturn:
             if control in ready and not _obey(control, children, child.run):
                 _kill_all(children)
                 os._exit(0)  # at once: what TensorFlow tears down at an ordinary end takes seconds
+
+
+@contextlib.contextmanager
+def _ending_with(control: socket.socket) -> Iterator[None]:
+    """End this process should the coordinator go while the block runs, which takes long and asks nobody.
+
+    Else it would hold the lock of a workspace that nobody uses. The thread is over before anything is forked.
+    """
+    over = threading.Event()
+
+    def watch() -> None:
+        gone = select.poll()
+        gone.register(control, select.POLLHUP)
+        while not over.wait(0.1):
+            if gone.poll(0):
+                os._exit(0)
+
+    watcher = threading.Thread(target=watch, name="coordinator", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 def _wake_on_child_exit() -> socket.socket:

@@ -19,6 +19,7 @@ from typing import Any, cast
 import optuna
 import sqlalchemy
 from optuna.distributions import BaseDistribution
+from optuna.samplers._lazy_random_state import LazyRandomState
 from optuna.storages import RDBStorage, _CachedStorage
 from optuna.storages._rdb.models import (
     TrialHeartbeatModel,
@@ -44,6 +45,7 @@ RELIED_ON: tuple[tuple[Any, str], ...] = (
     *((RDBStorage, name) for name in ("_get_stale_trial_ids", "_set_trial_value_without_commit")),
     *((RDBStorage, name) for name in ("check_trial_is_updatable", "record_heartbeat", "set_trial_param")),
     (_CachedStorage, "get_all_trials"),
+    (LazyRandomState, "rng"),
 )
 
 
@@ -67,6 +69,18 @@ def set_param(trial: optuna.Trial, name: str, value: Any, distribution: BaseDist
     """Put a value into a trial as if its sampler had drawn it."""
     internal = distribution.to_internal_repr(value)
     trial.storage.set_trial_param(trial_id_of(trial), name, internal, distribution)
+
+
+def reseed(sampler: optuna.samplers.BaseSampler, seed: int) -> None:
+    """Set the random states of a sampler, and of the samplers that it draws with, as a new one would.
+
+    Optuna's own `reseed_rng` takes no seed.
+    """
+    for value in vars(sampler).values():
+        if isinstance(value, LazyRandomState):
+            value.rng.seed(seed)
+        elif isinstance(value, optuna.samplers.BaseSampler):
+            reseed(value, seed + 1)
 
 
 def cached(storage: RDBStorage) -> Any:

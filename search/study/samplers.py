@@ -54,12 +54,12 @@ _TPE_DEFAULTS = {"multivariate": True, "group": True, "n_startup_trials": 4}
 
 
 def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
-    """Make a worker's sampler.
+    """Make a worker's sampler; before each trial it is seeded anew (see `trial_seed`).
 
     Args:
         name: a name in `search.protocol.SAMPLERS`, or "package.module:Class".
         options: keyword arguments of the class. `seed` is the search's, not the worker's.
-        seed: this worker's own (see `worker_seed`). A class of the user's gets it if it takes a `seed`.
+        seed: this worker's own. A class of the user's gets it if it takes a `seed`.
 
     Returns:
         The sampler.
@@ -172,13 +172,21 @@ def _without_warnings() -> Iterator[None]:
         optuna.logging.set_verbosity(verbosity)
 
 
-def worker_seed(search_seed: int, trials_so_far: int, slot: int, origin: str = "") -> int:
-    """A seed of a worker's own: a resumed study must not repeat its start-up draws.
+def trial_seed(search_seed: int, number: int, origin: str = "") -> int:
+    """The seed from which one trial is drawn, whichever worker draws it.
 
-    origin: the study whose leads were drawn first; its other draws must not be repeated either.
+    A search that was killed and goes on with one worker therefore draws what an undisturbed one would have.
+
+    Args:
+        search_seed: `sampler_options.seed` of the experiment.
+        number: of the trial in its stage.
+        origin: the study whose candidates were drawn first; its other draws must not be repeated.
+
+    Returns:
+        A number of 32 bits.
     """
-    text = "/".join(map(str, (search_seed, trials_so_far, slot, *([origin] if origin else []))))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+    text = "/".join(map(str, (search_seed, number, *([origin] if origin else []))))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1
 
 
 def _known(name: str, table: Mapping[str, Any], what: str) -> Any:

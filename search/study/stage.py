@@ -29,14 +29,14 @@ from search.execution.messages import (
     Value,
 )
 from search.safety.paths import checked_name
-from search.study._optuna_private import study_id_of
+from search.study._optuna_private import reseed, study_id_of
 from search.study.config import StudyConfig
 from search.study.evaluation import ActiveEvaluation
 from search.study.ownership import Ownership
 from search.study.samplers import (
     make_pruner,
     make_sampler,
-    worker_seed,
+    trial_seed,
 )
 from search.study.storage import Storage
 from search.study.tell import tell
@@ -157,7 +157,7 @@ class Stage(ABC):
                     return Wait if going_on else trial
                 begun, attributes = self.storage.read(trial)
             # Only now: a claim that fails as it ends is repeated, and must find the trial an orphan.
-            evaluation = self._work(self._study_of(worker), trial, begun, attributes)
+            evaluation = self._work(self._study_of(worker, attributes["slot"]), trial, begun, attributes)
             self.ownership.evaluations[trial] = evaluation
             return evaluation
 
@@ -186,20 +186,23 @@ class Stage(ABC):
         """Whether another machine has taken this evaluation over: see `Ownership.lost`."""
         return self.ownership.lost(evaluation, since=since)
 
-    def _study_of(self, worker: int) -> optuna.Study:
-        """This worker's view of the study, with a sampler of its own where anything is drawn."""
+    def _study_of(self, worker: int, slot: int) -> optuna.Study:
+        """This worker's view of the study, with a sampler of its own where anything is drawn.
+
+        The sampler is seeded for the trial at this place of the plan.
+        """
         if not self.learns:
             return self.study
+        protocol = self.config.protocol
+        seed = trial_seed(protocol.sampler_options.get("seed", 0), slot, self.origin)
         if worker not in self._studies:
-            protocol = self.config.protocol
-            begun = len(self.study.get_trials(deepcopy=False))
-            seed = worker_seed(protocol.sampler_options.get("seed", 0), begun, worker, self.origin)
             self._studies[worker] = optuna.load_study(
                 study_name=self.study_name,
                 storage=self.storage.cached,
-                sampler=make_sampler(protocol.sampler, protocol.sampler_options, seed),
+                sampler=make_sampler(protocol.sampler, protocol.sampler_options, seed + worker),
                 pruner=make_pruner(protocol.pruner, protocol.pruner_options, protocol.epochs),
             )
+        reseed(self._studies[worker].sampler, seed)
         return self._studies[worker]
 
     def _work(

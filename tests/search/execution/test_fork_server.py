@@ -7,12 +7,16 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from search.execution.fork_client import Child, ForkServer, Spare
 from search.execution.messages import (
     Failed,
     receive,
     send,
 )
+from search.workspace import Workspace
+from spaces.errors import UserError
 from tests.support.tasks import small_task
 
 
@@ -121,3 +125,32 @@ def test_nothing_outlives_a_coordinator_that_is_killed(tmp_path: Path) -> None:
         assert all(_alive(pid) for pid in pids)
         coordinator.kill()
     assert [_gone(pid, 60) for pid in pids] == [True, True]
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from search.execution.fork_client import ForkServer
+from search.workspace import Workspace
+
+workspace = Workspace.at(Path(sys.argv[1]))
+with workspace.lock() as held:
+    ForkServer(workspace.logs / "children.log", "tests.support.slow_body", (held,)).start()
+    print("importing", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_server_that_imports_does_not_hold_the_workspace_of_a_dead_coordinator(tmp_path: Path) -> None:
+    """Killed with -9 in the first seconds: the next start need not wait until Keras is imported."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "importing\n"
+        time.sleep(1.0)
+        with pytest.raises(UserError, match="is in use by process"), Workspace.at(tmp_path).lock(0.2):
+            pass
+        holder.kill()
+    with Workspace.at(tmp_path).lock(30):
+        pass

@@ -275,7 +275,7 @@ def test_a_claim_that_fails_when_its_lock_is_gone_is_made_again(
     """The trial runs, and nobody evaluates it: this machine claimed it, so nobody else would take it."""
 
     class Unlucky(Confirm):
-        def _study_of(self, worker: int) -> Any:
+        def _study_of(self, worker: int, slot: int) -> Any:
             raise TimeoutError
 
     stage = Unlucky(small_study.config([{"cell": 1}], seeds=1), opened(), tmp_path, "unluckier/confirm")

@@ -79,6 +79,23 @@ def test_an_end_reads_like_a_tell(storage: Storage, study: optuna.Study) -> None
         storage.end(private.trial_id_of(running), {}, TrialState.COMPLETE, [0.5])
 
 
+def test_a_sampler_that_is_seeded_anew_draws_as_a_new_one() -> None:
+    """Those that it draws with, too: before it has learnt, TPE leaves drawing to another."""
+
+    def drawn(sampler: optuna.samplers.BaseSampler) -> list[float]:
+        study = optuna.create_study(sampler=sampler)
+        return [study.ask().suggest_float("x", 0.0, 1.0) for _ in range(3)]
+
+    used = optuna.samplers.TPESampler(seed=1)
+    first = drawn(used)
+    private.reseed(used, 9)
+    again = drawn(used)
+    assert again != first
+    other = optuna.samplers.TPESampler(seed=5)
+    private.reseed(other, 9)
+    assert drawn(other) == again
+
+
 def test_a_value_that_is_put_in_reads_like_one_that_was_drawn(study: optuna.Study) -> None:
     running = next(trial for trial in study.trials if trial.state == TrialState.RUNNING)
     trial = private.trial_of(study, private.trial_id_of(running))

@@ -493,3 +493,32 @@ def test_a_grid_confirms_every_cell_and_leaves_open_what_it_does_not_name_at_its
     assert (dict(first.task.fix), dict(second.task.fix)) == ({"conv_stages": 2}, {"conv_stages": 3})
     assert second.task.recipe["batch_size"] == 16
     assert stage.suggest(first, "head", Categorical(("flatten", "average"), "average")) == "average"
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2"])
+@pytest.mark.parametrize("stop_after", [1, 5, 8])
+def test_a_search_that_was_killed_draws_what_an_undisturbed_one_would_have(
+    config_for: ConfigFor, tmp_path: Path, sampler: str, stop_after: int
+) -> None:
+    """With one worker and a fixed seed; also where it was killed while a candidate was trained."""
+
+    def draw(folder: Path, opened: Explore | None = None, count: int = 10) -> Explore:
+        folder.mkdir(exist_ok=True)
+        url = f"sqlite:///{folder / 'studies.db'}"
+        config = config_for(trials=10, sampler=sampler, sampler_options={"seed": 3}, pruner="none")
+        stage = opened or Explore(config, open_storage(url), folder, "small/explore")
+        for _ in range(count):
+            evaluation = _work(stage)
+            kernels = stage.suggest(evaluation, "kernels", Integer(8, 512))
+            rate = stage.suggest(evaluation, "rate", Real(0.0, 1.0, default=0.5))
+            _complete(stage, evaluation, float(kernels) / 512 + float(rate), f"candidate-{evaluation.slot}")
+        return stage
+
+    undisturbed = draw(tmp_path / "undisturbed")
+    killed = draw(tmp_path / "killed", count=stop_after)
+    begun = _work(killed)
+    for name, domain in (("kernels", Integer(8, 512)), ("rate", Real(0.0, 1.0, default=0.5))):
+        killed.suggest(begun, name, domain)
+    resumed = draw(tmp_path / "killed", count=10 - stop_after)
+    assert [trial.params for trial in resumed.trials()] == [trial.params for trial in undisturbed.trials()]
+    assert len({str(trial.params) for trial in undisturbed.trials()}) > 5
