@@ -23,7 +23,6 @@ from search.training.composition import compose, predict
 from search.training.layers.exact_batch_norm import ExactBatchNorm
 from search.training.layers.fused_batch_norm import fuse_batch_norms
 from search.training.layers.late_relu import pool_before_relu
-from search.training.layers.packed_dropout import pack_masks
 from search.training.layers.pooled_dropout import pool_masks
 from search.training.recipe import Recipe
 from search.training.schedule import FixedSchedule, Schedule
@@ -103,7 +102,6 @@ def train(
     fuse_batch_norms(network)
     pool_before_relu(network)
     pool_masks(network, recipe.batch_size, seed)
-    pack_masks(network)
     models = compose(network, recipe, images.shape[1:], seed)
     targets = np.eye(num_classes, dtype=np.float32)[labels]
     weights = balanced_weights(labels, num_classes) if recipe.class_weights else None

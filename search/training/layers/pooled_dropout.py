@@ -4,7 +4,8 @@ On a CPU the draws of dropout take half as long as the convolutions of a small n
 a row once for each rate, and a step takes the window at one of four million places in it. Within a step
 values are dropped independently, each with the layer's rate; from step to step, too, as long as no place
 comes twice. The places come from Keras's own generator of the layer, so that a training repeats to the bit
-and resumes where it was. JAX and PyTorch compile their draws, or have a kernel: both are left alone.
+and resumes where it was. JAX and PyTorch compile their draws, or have a kernel: both are left
+alone.
 """
 
 import math
