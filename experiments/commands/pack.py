@@ -24,7 +24,17 @@ def command(
     storage: Storage = None,
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Pack a study into one file, for another machine, a colleague or a paper."""
+    """Pack a study into one file, for another machine, a colleague or a paper.
+
+    Args:
+        study: The study's id, or its experiment's name.
+        out: The file; None for EXPERIMENT.study.zip in the current folder.
+        models: Whether to pack the kept models.
+        checkpoints: Whether to pack the state of evaluations that are not over.
+        workspace: The folder that everything is written to.
+        storage: Optuna's PostgreSQL address; None for a file in the workspace.
+        tracking_uri: MLflow's address; None for a file in the workspace.
+    """
     from rich.filesize import decimal
 
     from experiments.workflows.context import RunContext
