@@ -28,8 +28,17 @@
     const options = { responsive: true, displaylogo: false, displayModeBar: false };
     return Plotly.react(node, data, { ...layout, autosize: true }, options).then(() => { node.dataset.drawn = dark() ? "dark" : "light"; });
   };
+  // A folder that was passed on by itself lacks the script above it: the pictures inside it are shown.
+  const stillOf = (node) => {
+    const image = new Image();
+    image.alt = node.ariaLabel || "";
+    image.src = `figures/${node.dataset.plot.replace(/^data-/, "")}.png`;
+    image.style.maxWidth = image.style.maxHeight = "100%";
+    node.replaceChildren(image);
+    return image.decode().catch(() => {}); // without the folder of pictures their titles are left
+  };
   const drawAll = async () => {
-    if (typeof Plotly === "undefined") return;
+    if (typeof Plotly === "undefined") { await Promise.all(plots.map(stillOf)); root.dataset.ready = "true"; return; }
     for (const node of plots) { await draw(node); await new Promise((done) => setTimeout(done)); }
     root.dataset.ready = "true";
   };

@@ -32,6 +32,7 @@ addEventListener("load", async () => {
   const inkOf = (text) => text && getComputedStyle(text).fill;
   seen.plots = plots.map((node) => ({ name: node.dataset.plot, theme: node.dataset.drawn,
     marks: node.querySelectorAll(".main-svg path, .main-svg image").length,
+    picture: node.querySelector("img")?.naturalWidth ?? 0,
     ink: inkOf(node.querySelector(".xtick text, .ytick text, .x2tick text, .annotation-text")) }));
   const style = getComputedStyle(document.body);
   seen.paper = style.backgroundColor; seen.ink = style.color;
@@ -144,3 +145,13 @@ def test_pages_of_young_and_plain_studies_do_not_complain_either(
     found = look(written / name / "index.html", tmp_path)
     assert found["complaints"] == []
     assert all(plot["theme"] == "light" for plot in found["plots"])
+
+
+def test_a_report_that_was_passed_on_by_itself_shows_its_pictures(written: Path, tmp_path: Path) -> None:
+    """The script of the figures lies beside the folder; all that complains is that it is not there."""
+    alone = tmp_path / "joint"
+    shutil.copytree(written / "joint", alone)
+    found = look(alone / "index.html", tmp_path)
+    assert len(found["plots"]) >= 12
+    assert [plot["name"] for plot in found["plots"] if plot["picture"] < 100] == []
+    assert all("plotly.min.js" in complaint for complaint in found["complaints"])

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.workflows.dry_run import _cost, _space
 from search.protocol import Protocol
-from search.workers.dry_run import Candidate, DryRun
+from search.workers.dry_run import DryRun, DryRunCandidate
 from spaces.domains import Categorical
 
 
@@ -32,7 +32,7 @@ def test_rounds_have_a_fewest_an_expected_and_a_most_number_of_evaluations() -> 
 
 
 def test_a_candidate_is_shown_once() -> None:
-    one, other = (Candidate(label, {"batch_size": 32}, 1000, 2_000_000, 30.0) for label in ("A", "B"))
+    one, other = (DryRunCandidate(label, {"batch_size": 32}, 1000, 2_000_000, 30.0) for label in ("A", "B"))
     domains = {"family": Categorical(("a", "b"), default="a")}
     found = DryRun(domains, (one, other, one, one), 0, (("explore", 60), ("confirm", 36)), 4, seconds=1.0)
     config: Any = SimpleNamespace(cells=())
