@@ -75,6 +75,15 @@ Storage = Annotated[
         help="Optuna's storage. Default: a file in the workspace.",
     ),
 ]
+HubFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--hub",
+        envvar="CANDOR_HUB",
+        help="hub.toml of `candor hub`, in place of --storage and --tracking-uri.",
+        show_default=False,
+    ),
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the experiment file.")
 ]
@@ -95,6 +104,33 @@ ModelName = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files there that Candor did not write.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors and where the report is.")]
+
+
+def servers(
+    hub: Path | None, storage: str | None = None, tracking_uri: str | None = None
+) -> tuple[str | None, str | None]:
+    """Take the addresses of a hub where its file is given, and log in to it.
+
+    Args:
+        hub: `hub.toml`, or the workspace that holds it.
+        storage: what `--storage` says; it goes before the hub's.
+        tracking_uri: what `--tracking-uri` says; the same.
+
+    Returns:
+        Optuna's storage and MLflow's address; None for the workspace's own.
+
+    Raises:
+        UserError: where the file cannot be read, or others can.
+    """
+    if hub is None:
+        return storage, tracking_uri
+    import os
+
+    from search.hub.address import Hub
+
+    found = Hub.read(hub)
+    found.log_in(os.environ)
+    return storage or found.storage, tracking_uri or found.tracking_uri
 
 
 def worker_count(workers: str) -> int | None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.options import Storage, TrackingUri, Workspace
+from experiments.options import HubFile, Storage, TrackingUri, Workspace, servers
 
 PANEL = "Workspace"
 
@@ -14,6 +14,7 @@ def command(
     workspace: Workspace = Path("runs"),
     storage: Storage = None,
     tracking_uri: TrackingUri = None,
+    hub: HubFile = None,
     fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended.")] = False,
 ) -> None:
     """Look the workspace over; exit code 1 if something is wrong and not mended.
@@ -35,6 +36,7 @@ def command(
     from search.workspace import Workspace as Place
 
     colours = {"ok": "green", "note": "yellow", "wrong": "bold red", "mended": "cyan"}
+    storage, tracking_uri = servers(hub, storage, tracking_uri)
     folder = workspace.resolve()
     place = Place(folder) if folder.is_dir() else Place.at(workspace)  # it may be what is to be looked at
     findings = list(examine(place, storage, tracking_uri, fix))

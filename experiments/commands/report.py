@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.options import Force, TrackingUri, Workspace
+from experiments.options import Force, HubFile, TrackingUri, Workspace, servers
 from experiments.terminal import echo
 
 PANEL = "Studies"
@@ -20,6 +20,7 @@ def command(
     ],
     workspace: Workspace = Path("runs"),
     tracking_uri: TrackingUri = None,
+    hub: HubFile = None,
     ui_url: Annotated[
         str | None, typer.Option("--ui-url", help="Link every number to its run in this MLflow UI.")
     ] = None,
@@ -53,6 +54,7 @@ def command(
         folder = out or Path(f"{first}.report")
         page = reports.build(experiments, "", folder, ui_url=ui_url, force=force)
     else:
+        _, tracking_uri = servers(hub, None, tracking_uri)
         place = Place.view(workspace)
         page = reports.build(
             [one if is_packed(one) else name_of(one) for one in experiments],

@@ -37,10 +37,15 @@ def command(
 
     from reports.page.links import runs_address
     from reports.records.store import open_store
+    from search.hub.hub import hub_ui
     from search.safety.import_path import safe_environment
     from search.tracking.writer import prepare_store
     from search.workspace import Workspace as Place
 
+    at_hub = hub_ui(workspace)
+    if at_hub is not None:
+        typer.echo(f"MLflow runs in the hub of this workspace: {at_hub}")
+        return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

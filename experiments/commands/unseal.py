@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from experiments.options import Experiment, TrackingUri, Workspace
+from experiments.options import Experiment, HubFile, TrackingUri, Workspace, servers
 from experiments.terminal import echo
 
 PANEL = "Studies"
@@ -12,6 +12,7 @@ def command(
     experiment: Experiment,
     workspace: Workspace = Path("runs"),
     tracking_uri: TrackingUri = None,
+    hub: HubFile = None,
 ) -> None:
     """Open the test set, once, for the verdict of a finished study.
 
@@ -26,6 +27,7 @@ def command(
     from experiments.workflows.unseal import open_test_set
     from search.workspace import Workspace as Place
 
+    _, tracking_uri = servers(hub, None, tracking_uri)
     name = name_of(experiment)
     context = RunContext(Place.at(workspace), tracking_uri=tracking_uri)
     opening = open_test_set(name, context, echo)

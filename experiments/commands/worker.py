@@ -8,12 +8,14 @@ import typer
 from experiments.options import (
     Experiment,
     GpuShare,
+    HubFile,
     Quiet,
     Settings,
     Workers,
     Workspace,
     read_experiment,
     run_study,
+    servers,
     worker_count,
 )
 from spaces.errors import UserError
@@ -24,20 +26,21 @@ PANEL = "Studies"
 def command(
     experiment: Experiment,
     storage: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--storage",
             envvar="CANDOR_STORAGE",
             help="postgresql+psycopg://USER@HOST/NAME; the password from PGPASSWORD or ~/.pgpass.",
             show_default=False,
         ),
-    ],
+    ] = None,
     tracking_uri: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="The MLflow server.", show_default=False
         ),
-    ],
+    ] = None,
+    hub: HubFile = None,
     data: Annotated[
         str | None, typer.Option("--data", help="The study's images, as this machine finds them.")
     ] = None,
@@ -70,6 +73,11 @@ def command(
     from experiments.workflows.context import RunContext
     from search.workspace import Workspace as Place
 
+    storage, tracking_uri = servers(hub, storage, tracking_uri)
+    if storage is None or tracking_uri is None:
+        raise UserError(
+            "a worker needs --hub hub.toml (`candor hub` writes it), or --storage and --tracking-uri"
+        )
     if not storage.startswith("postgresql"):
         raise UserError("workers meet in PostgreSQL: --storage takes postgresql+psycopg://USER@HOST/NAME")
     count = worker_count(workers)

@@ -6,7 +6,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from search.doctor import machine, stores
+from search.doctor import machine, servers, stores
 from search.doctor.checkup import MENDED, NOTE, OK, WRONG, Checkup, Finding
 from search.doctor.stores import waiting
 from search.safety.secrets import masked
@@ -47,6 +47,7 @@ def examine(workspace: Workspace, storage: str | None, tracking: str | None, fix
             machine.disk,
             machine.memory,
             machine.versions,
+            servers.hub_servers,
             machine.backend,
             stores.studies,
             stores.runs,

@@ -40,14 +40,14 @@ class Hub:
         file = path / FILE if path.is_dir() else path
         try:
             text = file.read_text(encoding="utf-8")
-            shared = stat.S_IMODE(file.stat().st_mode) & 0o077
+            shared = stat.S_IMODE(file.stat().st_mode) & 0o007
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is no text"
             raise UserError(
                 f"the hub file {file} cannot be read ({why}): `candor hub --workspace DIR` writes it"
             ) from None
         if shared:
-            raise UserError(f"other users can read the password in {file}: run `chmod 600 {file}`")
+            raise UserError(f"other users can read the password in {file}: run `chmod o-rwx {file}`")
         try:
             content = tomllib.loads(text)
             return cls(**{field.name: _text(content, field.name) for field in fields(cls)})

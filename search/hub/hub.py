@@ -17,13 +17,14 @@ from sqlalchemy.engine import make_url
 from search.execution.signals import hearing_signals
 from search.hub import processes
 from search.hub.address import FILE, Hub
-from search.hub.mlflow_server import MlflowServer
+from search.hub.mlflow_server import MlflowServer, answers
 from search.hub.postgres import STUDIES, Postgres
 from search.workspace import Workspace
 from spaces.errors import UserError
 
 USER = "candor"
 LOCAL = "127.0.0.1"
+_LOCK = "hub.lock"
 #: PostgreSQL's limit. A worker process was measured to hold at most five: 100 of them fit.
 CONNECTIONS = 600
 _WARN_SHARE = 0.8
@@ -83,15 +84,59 @@ def used_connections(workspace: Workspace, hub: Hub) -> tuple[int, int]:
     return postgres.used_connections(hub), CONNECTIONS
 
 
+def state(workspace: Workspace) -> tuple[bool, str] | None:
+    """Say how the hub of a workspace is.
+
+    Args:
+        workspace: a workspace on this machine.
+
+    Returns:
+        Whether it runs, and a line on it; None where the workspace has no hub.
+
+    Raises:
+        UserError: where its file is damaged, or readable by other users.
+    """
+    if not (workspace.folder / FILE).exists():
+        return None
+    hub = Hub.read(workspace.folder / FILE)
+    if not answers(hub.tracking_uri):
+        return False, f"it does not run; `candor hub --workspace {workspace.folder}` starts it"
+    used, most = used_connections(workspace, hub)
+    return True, f"MLflow at {hub.tracking_uri}, {used} of {most} connections to PostgreSQL in use"
+
+
+def hub_ui(workspace: Path) -> str | None:
+    """Find the MLflow pages of a workspace's hub.
+
+    Args:
+        workspace: a folder, whether it exists or not.
+
+    Returns:
+        The address; None where no hub runs or starts there.
+    """
+    if not (workspace / FILE).exists():
+        return None
+    with (workspace / _LOCK).open("a+") as file:
+        if _locked(file.fileno()):
+            return None
+    return Hub.read(workspace / FILE).tracking_uri
+
+
 @contextmanager
 def _alone(workspace: Workspace) -> Iterator[None]:
     """Keep a second hub out of the workspace. The kernel lets go of the lock however this process ends."""
-    with (workspace.folder / "hub.lock").open("a+") as file:
-        try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"a hub of {workspace.folder} is running already") from None
+    with (workspace.folder / _LOCK).open("a+") as file:
+        if not _locked(file.fileno()):
+            raise UserError(f"a hub of {workspace.folder} is running already")
         yield
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _described(file: Path, options: Options) -> Hub:
@@ -168,7 +213,7 @@ class _Servers:
             say("Other machines can connect with the password in hub.toml. Nothing is encrypted.")
         else:
             say(
-                "Only this machine can connect. PostgreSQL wants the password in hub.toml. MLflow wants none: "
+                "Only this machine can connect. PostgreSQL wants the password of hub.toml, MLflow none: "
                 "every user of this machine can read and change its runs."
             )
         say(f"MLflow: {self.hub.tracking_uri}")

@@ -103,17 +103,25 @@ class MlflowServer:
         """
         end = time.monotonic() + _WAIT_SECONDS
         while True:
-            if self.answers():
+            host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104  compared, not bound
+            if answers(f"http://{host}:{self.port}"):
                 return
             if process.poll() is not None or time.monotonic() > end:
                 raise UserError(f"the MLflow server does not start: see {self.log}")
             time.sleep(0.3)
 
-    def answers(self) -> bool:
-        """Tell whether the server is up."""
-        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104  compared, not bound
-        try:
-            with urllib.request.urlopen(f"http://{host}:{self.port}/health", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+
+def answers(address: str) -> bool:
+    """Tell whether an MLflow server is up.
+
+    Args:
+        address: `http://HOST:PORT`.
+
+    Returns:
+        Whether it says that it is healthy, within five seconds.
+    """
+    try:
+        with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:  # noqa: S310  our own address
+            return bool(answer.status == 200)
+    except OSError:
+        return False

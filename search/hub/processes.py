@@ -25,7 +25,7 @@ def start(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> 
         environment: its variables, beside this process's own.
 
     Returns:
-        The process. The kernel sends it SIGTERM when the hub's process dies.
+        The process. The kernel sends it SIGTERM (PostgreSQL under root SIGINT) when the hub's process dies.
     """
     ends_with_us = [] if command[0] == "setpriv" or not shutil.which("setpriv") else _ENDS_WITH_PARENT
     with log.open("ab") as output:
@@ -78,7 +78,7 @@ def as_ordinary_user(folder: Path) -> list[str]:
     passing = "+dac_override,+dac_read_search"
     return [
         "setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups",
-        f"--inh-caps={passing}", f"--ambient-caps={passing}", "--pdeathsig=TERM", "--",
+        f"--inh-caps={passing}", f"--ambient-caps={passing}", "--pdeathsig=INT", "--",
     ]  # fmt: skip
 
 
