@@ -35,33 +35,6 @@ def test_compose_shares_one_database_and_one_server_and_opens_no_port_to_the_wor
         )
 
 
-def test_the_array_job_is_a_shell_script_that_names_what_it_lacks() -> None:
-    """bash reads it; without an address it stops with a sentence."""
-    script = str(DEPLOY / "slurm.sh")
-    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
-    done = subprocess.run(
-        ["bash", script, "joint"], capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin"}
-    )
-    assert (done.returncode, "CANDOR_STORAGE: set it to postgresql" in done.stderr) == (1, True)
-
-
-def test_the_array_job_starts_a_worker_with_what_it_is_given(tmp_path: Path) -> None:
-    """A program in `candor`'s place prints what it was called with; the real one takes that."""
-    stand_in = tmp_path / "candor"
-    stand_in.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
-    stand_in.chmod(0o755)
-    variables = {
-        "CANDOR_STORAGE": "postgresql+psycopg://candor@db/studies",
-        "MLFLOW_TRACKING_URI": "http://m",
-    }
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_SUBMIT_DIR": "/shared", **variables}
-    command = ["bash", str(DEPLOY / "slurm.sh"), "joint", "--data", "/shared/images"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    called, *words = done.stdout.splitlines()
-    assert called == "worker"
-    assert parsed(words, variables) == ("joint", "/shared/images", Path("/shared/runs"), *variables.values())
-
-
 def test_the_worker_of_compose_is_started_with_options_that_exist() -> None:
     worker = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["worker"]
     line = worker["command"][-1].partition("exec candor worker ")[2]

