@@ -23,6 +23,7 @@ def command(
         workspace: The folder that everything is written to.
         storage: Optuna's PostgreSQL address; None for a file in the workspace.
         tracking_uri: MLflow's address; None for a file in the workspace.
+        hub: `hub.toml`, in place of the addresses of both servers.
         fix: Whether to mend what can be mended.
 
     Raises:

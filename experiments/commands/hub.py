@@ -29,7 +29,18 @@ def command(
         int | None, typer.Option("--postgres-port", min=1, max=65535, help="PostgreSQL's.")
     ] = None,
 ) -> None:
-    """Run PostgreSQL and an MLflow server for workers on several machines. Ctrl-C stops both."""
+    """Run PostgreSQL and an MLflow server for workers on several machines. Ctrl-C stops both.
+
+    Args:
+        workspace: The folder that holds the data of both servers and `hub.toml`.
+        host: The address to listen on, beside 127.0.0.1.
+        name: The host name that workers use; None for this machine's.
+        port: MLflow's port; None for that of the last start, or a free one.
+        postgres_port: PostgreSQL's port; None for the same.
+
+    Raises:
+        UserError: Where the hub runs already, a port is taken, or a server does not start.
+    """
     from search.hub.hub import Options, serve
     from search.workspace import Workspace as Place
 

@@ -32,7 +32,27 @@ def command(
     address: Annotated[str, typer.Option("--address", help="Ray: the cluster's address.")] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be started.")] = False,
 ) -> None:
-    """Start workers of a study on a cluster. They meet at the hub that `candor hub` runs."""
+    """Start workers of a study on a cluster. They meet at the hub that `candor hub` runs.
+
+    Args:
+        cluster: slurm, ray or kubernetes.
+        experiment: A name from `candor list`, or the path of a TOML file.
+        options: Further options of sbatch, as they are.
+        workers: The number of worker processes.
+        hub: `hub.toml`; None for that of the workspace.
+        data: The images, as every machine finds them.
+        workspace: The folder of every worker.
+        settings: Further keys of the experiment file, each as KEY=VALUE.
+        cpus: Cores of each worker.
+        gpus: GPUs of each worker.
+        memory: Memory of each worker in GiB.
+        image: The container image (Kubernetes).
+        address: The cluster's address (Ray).
+        dry_run: Whether to print what would be started.
+
+    Raises:
+        UserError: Where the cluster or the hub file is not there.
+    """
     from importlib import import_module
 
     from experiments.launchers.request import LaunchRequest

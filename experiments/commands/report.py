@@ -39,6 +39,7 @@ def command(
         experiments: Experiments, by name or by the path of the TOML file; packed studies, by their files.
         workspace: The folder that everything is written to.
         tracking_uri: MLflow's address; None for a file in the workspace.
+        hub: `hub.toml`, in place of the addresses of both servers.
         ui_url: The address of an MLflow UI; numbers then link to their runs.
         out: The folder to write to; None for `reports` in the workspace, and for
             NAME.report in the current folder if only packed studies are named.

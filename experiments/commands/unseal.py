@@ -20,6 +20,7 @@ def command(
         experiment: A name from `candor list`, or the path of a TOML file.
         workspace: The folder that everything is written to.
         tracking_uri: MLflow's address; None for a file in the workspace.
+        hub: `hub.toml`, in place of the addresses of both servers.
     """
     from experiments.schema.experiment_name import name_of
     from experiments.workflows.conclude import report as write_report

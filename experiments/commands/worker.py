@@ -66,6 +66,7 @@ def command(
         settings: Further keys of the experiment file, each as KEY=VALUE.
         quiet: Whether to print nothing but errors and the report's place.
         tracking_uri: MLflow's address, the same for every worker.
+        hub: `hub.toml`, in place of the addresses of both servers.
 
     Raises:
         typer.Exit: With 130, if the study was stopped before it was over.
