@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from experiments.options import Workspace
+from experiments.terminal import echo
 
 PANEL = "Studies"
 
@@ -44,4 +45,4 @@ def command(
     from search.hub.hub import Options, serve
     from search.workspace import Workspace as Place
 
-    serve(Place.at(workspace), Options(host, name, port, postgres_port), typer.echo)
+    serve(Place.at(workspace), Options(host, name, port, postgres_port), echo)

@@ -44,7 +44,7 @@ def command(
 
     at_hub = hub_ui(workspace)
     if at_hub is not None:
-        typer.echo(f"MLflow runs in the hub of this workspace: {at_hub}")
+        echo(f"MLflow runs in the hub of this workspace: {at_hub}")
         return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
