@@ -34,7 +34,7 @@ while :; do
     status=$?
     kill -0 $worker 2>/dev/null || break
 done
-if [ -n "$again" ] && [ $status -eq 130 ]; then
+if [ -n "$again" ] && [ $status -ne 0 ] && [ $status -ne 2 ]; then
     scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
 fi
 exit $status

@@ -35,7 +35,7 @@ def test_a_slurm_array_shares_a_study_whatever_happens_to_its_tasks(hub: Path, t
         launch = candor(
             "launch", "slurm", str(file), "--workers", "3", "--hub", str(hub),
             "--workspace", str(tmp_path / "runs"), "--cpus", "1", "--memory", "2",
-            "--", "--time=2", "--signal=B:USR1@75",
+            "--", "--time=3", "--signal=B:USR1@60",
             **found,
         )  # fmt: skip
         said = launch.communicate(timeout=200)[0]
