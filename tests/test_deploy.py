@@ -136,7 +136,7 @@ def test_every_service_has_few_rights_and_a_bound_of_memory() -> None:
 
 
 #: Found by name where they are installed, and said to be missing otherwise; or of a notebook.
-OPTIONAL = {"jax", "torch", "kagglehub", "onnx", "onnxruntime", "tf2onnx", "IPython", "psycopg"}
+OPTIONAL = {"jax", "torch", "kagglehub", "onnx", "onnxruntime", "tf2onnx", "IPython", "psycopg", "ray"}
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
