@@ -3,7 +3,6 @@
 import io
 import json
 import shutil
-import socket
 import sqlite3
 import sys
 import zipfile
@@ -208,7 +207,6 @@ def test_nothing_of_the_machine_is_in_it(planted: Workspace, tmp_path: Path) -> 
         "471100471100",
         str(planted.folder),
         str(Path.home()) + "/",
-        socket.gethostname(),
         str(Path.cwd()),
     )
     assert _named(file.read_bytes(), file.name, words) == []
