@@ -36,11 +36,14 @@ ui: .venv/run
 report: .venv/run
 	@.venv/bin/candor report "$(EXPERIMENT)" --workspace "$(WORKSPACE)" $(ARGS)
 
+# Two processes take the tests by groups: see tests/conftest.py.
+PYTEST = .venv/bin/python -m pytest -n $(PROCESSES) --dist loadscope --no-loadscope-reorder
+
 quick: .venv/dev
-	.venv/bin/python -m pytest -q -m "not slow" $(ARGS)
+	$(PYTEST) -q -m "not slow" $(ARGS)
 
 test: .venv/dev
-	.venv/bin/python -m pytest -n $(PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
+	$(PYTEST) $(ARGS)
 
 lint: .venv/dev
 	.venv/bin/ruff format --check .

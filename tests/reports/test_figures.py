@@ -56,6 +56,7 @@ def test_a_figure_computes_a_named_tuple_and_draws_it_for_page_and_paper(
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_every_colour_has_a_partner_in_the_dark(name: str, subject: dict[str, Analysis]) -> None:
     figure = load_figure(name)
     text = figure.draw(figure.compute(subject[name])).to_json().lower()

@@ -67,6 +67,7 @@ def test_a_page_needs_no_network_and_stays_small(written: Path) -> None:
         assert not [one for group in loaded for one in group if re.match(r"(https?:)?//", one)]
 
 
+@pytest.mark.slow
 def test_the_self_contained_page_needs_no_other_file(tracking_uri: str) -> None:
     text = reports.self_contained("joint", tracking_uri)
     assert len(text) < 6 * MEGABYTE
@@ -107,6 +108,7 @@ def test_every_mean_leads_to_its_runs_when_the_ui_is_known(written: Path, tracki
     assert Links(None, "1").run("x") == ""
 
 
+@pytest.mark.slow
 def test_logged_numbers_that_the_predictions_contradict_are_denounced(tracking_uri: str) -> None:
     study = load_study("joint", tracking_uri)
     frame = study.evaluations
@@ -161,12 +163,14 @@ def test_an_experiment_that_is_not_there_is_an_error_of_the_user(tracking_uri: s
         reports.build(["nothing"], tracking_uri, tmp_path)
 
 
+@pytest.mark.slow
 def test_pages_that_were_written_before_stay_in_the_index(tracking_uri: str, tmp_path: Path) -> None:
     reports.build(["young"], tracking_uri, tmp_path)
     reports.build(["empty"], tracking_uri, tmp_path)
     assert 'href="young/index.html"' in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_what_an_earlier_study_left_goes_and_what_is_no_reports_stays(
     tracking_uri: str, tmp_path: Path
 ) -> None:
@@ -182,6 +186,7 @@ def test_what_an_earlier_study_left_goes_and_what_is_no_reports_stays(
     assert (folder / "audit.html").exists()
 
 
+@pytest.mark.slow
 def test_a_report_overwrites_and_removes_nothing_of_somebody_else(tracking_uri: str, tmp_path: Path) -> None:
     mine = tmp_path / "young" / "figures" / "mine.png"
     mine.parent.mkdir(parents=True)

@@ -56,6 +56,7 @@ COMMANDS = (
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: arguments[0])
 @pytest.mark.parametrize("damage", ["text", "cut short"])
+@pytest.mark.slow
 def test_a_damaged_store_is_named(
     runs: Path,
     monkeypatch: pytest.MonkeyPatch,

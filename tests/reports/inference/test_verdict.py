@@ -85,6 +85,7 @@ def test_unknown_training_accuracy_is_not_overfitting():
     assert verdict.words() == {"big": "selected"}
 
 
+@pytest.mark.slow
 def test_an_early_look_claims_what_a_late_one_may_not():
     study = drawn({"big": 0.62, "small": 0.5}, 5, random_seed=2)
     p = compare(study, Rule()).rows[1].p_holm
@@ -94,6 +95,7 @@ def test_an_early_look_claims_what_a_late_one_may_not():
     assert not looks[-1]
 
 
+@pytest.mark.slow
 def test_equal_candidates_seldom_get_a_winner():
     claims = 0
     for study in range(30):
