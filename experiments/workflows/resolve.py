@@ -1,12 +1,12 @@
 """From an experiment file and its data to the study that they are."""
 
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from experiments.schema.experiment import ExperimentConfig
 from search.datasets.prepare import Prepared, prepare
+from search.execution.backend import keras_backend
 from search.safety.secrets import masked_command
 from search.study.config import StudyConfig
 from search.tracking.environment import versions
@@ -91,7 +91,7 @@ def study_facts(
         },
         "precision": config.precision,
         "threads": config.threads,
-        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "backend": keras_backend(),
         "command": command(),
         "versions": versions(),
     }

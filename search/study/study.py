@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Protocol
 
 from optuna.trial import TrialState
 
+from search.execution.backend import keras_backend
 from search.execution.devices import cores
 from search.study.config import StudyConfig
 from search.study.confirm import Confirm
@@ -24,6 +25,9 @@ from search.tracking import names
 from search.training.precision import automatic
 from search.workspace import Workspace
 from spaces.errors import UserError
+
+#: The user attribute of a stage that says which Keras backend trains its evaluations.
+_BACKEND = "backend"
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,22 @@ class Study:
             )
         self.confirm = Confirm(config, storage, workspace.folder, f"{name}/confirm")
         self.refit_stage = Refit(config, storage, workspace.folder, f"{name}/final")
+        self._keep_to_one_backend()
         for stage in (*self.stages, self.refit_stage):
             stage.study.set_user_attr(IDENTITY, config.identified_by())
         self._sweep()
+
+    def _keep_to_one_backend(self) -> None:
+        """Refuse to mix evaluations of two Keras backends: their seeds and their last bits differ."""
+        backend = keras_backend()
+        for stage in (*self.stages, self.refit_stage):
+            before = stage.study.user_attrs.get(_BACKEND, backend)
+            if before != backend:
+                raise UserError(
+                    f"study {self.config.study_id} was begun with the Keras backend {before}, and this start "
+                    f"uses {backend}: set KERAS_BACKEND={before}, or take another --workspace for a new study"
+                )
+            stage.study.set_user_attr(_BACKEND, backend)
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -128,6 +128,7 @@ def _fix_conditions(precision: str, threads: int) -> None:
         os.environ[variable] = str(threads)
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     keras.config.set_dtype_policy(precision)
+    keras.config.set_image_data_format("channels_last")  # whatever the user's keras.json says
 
 
 def _candidate(
