@@ -38,7 +38,7 @@ def test_the_notebook_runs_and_shows_verdict_table_and_progress(
     assert "wide 16 · 32" in shown
     assert "<table" in shown
     assert "Report: <a href" in shown
-    assert "2 candidates were trained with 3 seeds each" in shown
+    assert "120 different validation images" in shown
     progress = [
         output["data"]["text/plain"] for output in searched[:-1] if output.output_type == "display_data"
     ]
