@@ -26,6 +26,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield place
 
 
+@pytest.mark.timeout(1500)  # SLURM itself waits two minutes before it starts a requeued task
 def test_a_slurm_array_shares_a_study_whatever_happens_to_its_tasks(hub: Path, tmp_path: Path) -> None:
     if slurm.missing():
         pytest.skip(slurm.missing())
@@ -52,7 +53,7 @@ def test_a_slurm_array_shares_a_study_whatever_happens_to_its_tasks(hub: Path, t
         _wait(lambda: len(_finished(hub, "on_slurm")) >= 1, 300)
         for command in (["scancel", f"{job}_1"], ["scontrol", "requeue", f"{job}_2"]):
             subprocess.run(command, env={**os.environ, **found}, check=True)
-        _wait(lambda: not tasks(), 550)
+        _wait(lambda: not tasks(), 1000)
         done = _finished(hub, "on_slurm")
         assert len(done) == 12, [file.read_text() for file in (tmp_path / "runs" / "logs").glob("slurm-*")]
         assert set(done.values()) == {1}
