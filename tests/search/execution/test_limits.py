@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -123,10 +124,11 @@ def test_draws_that_are_not_trained_say_nothing_of_failures_in_a_row(
     stage = Confirm(setting, storage, tmp_path, "small/confirm")
     coordinator = Coordinator(stand_ins, 1, [])
     untrained = (names.DUPLICATE, names.INFEASIBLE)
+    evaluation: Any = SimpleNamespace(key="small/confirm/1/1")
     for state in (names.FAILED, names.COMPLETE, names.FAILED, *untrained):
-        coordinator._count_failure(stage, EvaluationResult(state))
+        coordinator._count_failure(stage, evaluation, EvaluationResult(state))
     with pytest.raises(BrokenStudy, match="2 evaluations failed"):
-        coordinator._count_failure(stage, EvaluationResult(names.FAILED, "no"))
+        coordinator._count_failure(stage, evaluation, EvaluationResult(names.FAILED, "no"))
 
 
 def test_a_full_disk_pauses_the_study_and_costs_no_attempt(confirm: Confirmed, tmp_path: Path) -> None:
