@@ -72,9 +72,9 @@ class Explore(Stage):
         return [*objective, "minimize"] if self.config.protocol.also_minimize else objective
 
     def values(self, result: EvaluationResult) -> list[float]:
-        """The score, and the size beside it."""
+        """The score, and the size beside it; NaN, as the score is, for what was not trained."""
         size = self.config.protocol.also_minimize
-        return [result.score, *([result.metrics[size]] if size else [])]
+        return [result.score, *([result.metrics.get(size, float("nan"))] if size else [])]
 
     def _count(self) -> int:
         return sum(state in names.COUNTED for state in _states(self.trials()))
