@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 
 from search.tracking import names
 from tests.support.command_line import candor
-from tests.support.servers import postgres, postgres_binaries
+from tests.support.servers import free_port, mlflow_server, postgres, postgres_binaries
 
 pytestmark = [
     pytest.mark.postgres,
@@ -49,19 +49,25 @@ def test_what_a_machine_did_not_deliver_is_named_and_mended_there(tmp_path: Path
     """One trains everything and cannot reach MLflow; the other draws the verdict once all has arrived."""
     experiment = tmp_path / "shared.toml"
     experiment.write_text(EXPERIMENT)
-    tracking = f"sqlite:///{tmp_path / 'there' / 'mlflow.db'}"
+    port = free_port()
+    tracking = f"http://127.0.0.1:{port}"
     here, there = (["--workspace", str(tmp_path / name)] for name in ("here", "there"))
     with postgres() as storage:
         shared = ["--storage", storage, "--tracking-uri"]
         search = ["search", str(experiment)]
-        assert "records wait for MLflow" in _candor(*search, *here, *shared, "http://127.0.0.1:9")
-        told = _candor(*search, *there, *shared, tracking)
-        assert f"still on their way to MLflow: 4 from {socket.gethostname()}." in told
-        mended = _candor("doctor", "--fix", *here, *shared, tracking)
-        assert "records wait for MLflow" in mended
-        assert "Report:" in (told := _candor(*search, *there, *shared, tracking))
-        assert "on their way" not in told
-    client = MlflowClient(tracking)
+        assert "records wait for MLflow" in _candor(*search, *here, *shared, tracking)
+        with mlflow_server(tmp_path / "server", port=port):  # it was away, and is back
+            told = _candor(*search, *there, *shared, tracking)
+            assert f"still on their way to MLflow: 4 from {socket.gethostname()}." in told
+            mended = _candor("doctor", "--fix", *here, *shared, tracking)
+            assert "records wait for MLflow" in mended
+            assert "Report:" in (told := _candor(*search, *there, *shared, tracking))
+            assert "on their way" not in told
+            _check_runs(MlflowClient(tracking))
+
+
+def _check_runs(client: MlflowClient) -> None:
+    """Every evaluation has one finished run, and so has the study."""
     found = client.get_experiment_by_name("shared")
     assert found is not None
     runs = client.search_runs([found.experiment_id])
