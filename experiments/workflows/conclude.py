@@ -47,7 +47,7 @@ def conclude(
 
     own = (experiment.name, context.tracking, recorder.study_key)
     study = reports.load_study(*own)
-    if not _confirmed(study).any():
+    if not confirmed(study).any():
         raise NoVerdict(_nothing(study))
     analysis = analyse(study)
     if analysis.decision and not analysis.verdict:
@@ -107,7 +107,7 @@ def look_at(study: Any, looks: Looks) -> tuple[int, str]:
     return (before, seen) if before and last_seen == seen else (before + 1, seen)
 
 
-def _confirmed(study: Any) -> Any:
+def confirmed(study: Any) -> Any:
     """Which rows of the evaluations are confirmed."""
     done = study.evaluations
     return (done.stage == names.CONFIRM) & (done.state == names.COMPLETE)

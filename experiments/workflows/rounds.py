@@ -98,9 +98,13 @@ class Rounds:
     def _decision(self) -> RoundRecord:
         """What the report decides, or that the next round would not fit into the hours."""
         import reports
+        from experiments.workflows.conclude import confirmed
 
         own = (self._study.config.experiment, self._context.tracking, self._recorder.study_key)
-        self._spend_look(reports.load_study(*own))
+        records = reports.load_study(*own)
+        if not confirmed(records).any():  # nothing to look at: no look is spent
+            return self._nothing()
+        self._spend_look(records)
         found = reports.decision_of(*own)
         if found is None:
             return self._nothing()

@@ -369,8 +369,8 @@ def test_a_study_of_which_nothing_could_be_trained_says_so(
     monkeypatch.setenv("PYTHONPATH", os.getcwd())  # noqa: PTH109 - where candor is
     monkeypatch.chdir(tmp_path)
     done = candor("search", str(file), "--workspace", str(tmp_path / "runs"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "so there is no verdict (1 diverged): the report says why" in done.stdout
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "so there is no verdict (1 diverged). The first cause: the loss is not finite" in done.stdout
     assert "registered" not in done.stdout
     assert (tmp_path / "runs" / "reports" / "hopeless" / "index.html").exists()
     client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")

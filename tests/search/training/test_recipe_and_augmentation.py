@@ -52,7 +52,7 @@ def test_a_mistake_is_refused_by_name(table: dict[str, Any], says: str) -> None:
 
 
 def test_what_the_coordinator_imports_loads_no_keras() -> None:
-    modules = ["recipe", "augmentation", "precision", "measures", "schedule", "decision", "checkpoint"]
+    modules = ["recipe", "augmentation", "precision", "metrics", "schedule", "early_stopping", "checkpoint"]
     imports = "; ".join(f"import search.training.{module}" for module in modules)
     check = "import sys; assert not {'keras', 'tensorflow', 'jax'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", f"{imports}; {check}"], check=True)
