@@ -1,5 +1,7 @@
 """Two networks are compared on the same images; one made elsewhere joins a table and decides nothing."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from reports.rows import comparison_rows
 from reports.statistics import paired_difference
 from search.models.classifier import Labels
 from search.tracking import names
+from search.workspace import Workspace
 from spaces.errors import UserError
 
 pytestmark = pytest.mark.trains
@@ -29,6 +32,13 @@ def quiet(text: str) -> None:
 def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of the user's own: other size, colour, and pixels from 0 to 1."""
     return network(tmp_path_factory.mktemp("foreign") / "mine.keras", classes=7)
+
+
+@pytest.fixture
+def own(trained: Trained, tmp_path: Path) -> Trained:
+    """A copy of the trained study to write to: other tests count what the original holds."""
+    shutil.copytree(trained.workspace.folder, tmp_path / "runs")
+    return replace(trained, workspace=Workspace.at(tmp_path / "runs"))
 
 
 def network(path: Path, classes: int) -> Path:
@@ -92,28 +102,28 @@ def test_what_cannot_be_compared_is_refused(trained: Trained, foreign: Path, tmp
 
 
 def test_a_scored_model_is_one_row_however_often_and_changes_no_verdict(
-    trained: Trained, foreign: Path, tmp_path: Path
+    own: Trained, foreign: Path, tmp_path: Path
 ) -> None:
-    before = reports.verdict_of("recorded", trained.tracking)
-    looks = trained.study().run.tags[names.SEEN]
-    first = score(foreign, "recorded", trained.workspace, trained.tracking, quiet)
-    again = score(foreign, "recorded", trained.workspace, trained.tracking, quiet)
+    before = reports.verdict_of("recorded", own.tracking)
+    looks = own.study().run.tags[names.SEEN]
+    first = score(foreign, "recorded", own.workspace, own.tracking, quiet)
+    again = score(foreign, "recorded", own.workspace, own.tracking, quiet)
     assert (first.new, again.new) == (True, False)
     assert first.accuracy == again.accuracy
-    rows = comparison_rows(analyse(trained.study()))
-    own = rows[rows.stage == names.SCORED]
-    assert list(own.architecture) == ["mine"]
-    assert list(own.verdict) == ["underpowered"]
-    assert own.val_accuracy.iloc[0] == pytest.approx(first.accuracy)
-    assert own.val_accuracy_ci_low.iloc[0] < first.accuracy < own.val_accuracy_ci_high.iloc[0]
-    assert reports.verdict_of("recorded", trained.tracking).hash() == before.hash()
-    assert trained.study().run.tags[names.SEEN] == looks
-    found = MlflowClient(trained.tracking).get_run(own.run_id.iloc[0])
+    rows = comparison_rows(analyse(own.study()))
+    scored = rows[rows.stage == names.SCORED]
+    assert list(scored.architecture) == ["mine"]
+    assert list(scored.verdict) == ["underpowered"]
+    assert scored.val_accuracy.iloc[0] == pytest.approx(first.accuracy)
+    assert scored.val_accuracy_ci_low.iloc[0] < first.accuracy < scored.val_accuracy_ci_high.iloc[0]
+    assert reports.verdict_of("recorded", own.tracking).hash() == before.hash()
+    assert own.study().run.tags[names.SEEN] == looks
+    found = MlflowClient(own.tracking).get_run(scored.run_id.iloc[0])
     assert found.info.status == "FINISHED"
     assert np.isfinite(found.data.metrics["val_loss"])
 
 
-def test_a_file_whose_class_names_change_replaces_its_row(trained: Trained, tmp_path: Path) -> None:
+def test_a_file_whose_class_names_change_replaces_its_row(own: Trained, tmp_path: Path) -> None:
     """The names decide which output is which class: the table shows what was printed last, once."""
     import keras
 
@@ -122,7 +132,7 @@ def test_a_file_whose_class_names_change_replaces_its_row(trained: Trained, tmp_
     kernel, bias = always_the_first.layers[-1].get_weights()
     always_the_first.layers[-1].set_weights([np.zeros_like(kernel), np.eye(7)[0] * 9 + bias])
     always_the_first.save(file)
-    classes = trained.study().about["data"]["class_names"]
+    classes = own.study().about["data"]["class_names"]
     happy_first = sorted(
         classes, key=lambda name: name != "happy"
     )  # there are more happy faces than angry ones
@@ -130,9 +140,9 @@ def test_a_file_whose_class_names_change_replaces_its_row(trained: Trained, tmp_
     for own_names in (None, classes, happy_first, classes):
         if own_names is not None:
             (tmp_path / names.LABELS_JSON).write_text(Labels(tuple(own_names)).text())
-        found.append(score(file, "recorded", trained.workspace, trained.tracking, quiet))
-        rows = comparison_rows(analyse(trained.study()))
-        own = rows[(rows.stage == names.SCORED) & (rows.architecture == "renamed")]
-        assert list(own.val_accuracy) == [pytest.approx(found[-1].accuracy)]
+        found.append(score(file, "recorded", own.workspace, own.tracking, quiet))
+        rows = comparison_rows(analyse(own.study()))
+        scored = rows[(rows.stage == names.SCORED) & (rows.architecture == "renamed")]
+        assert list(scored.val_accuracy) == [pytest.approx(found[-1].accuracy)]
     assert [one.replaced for one in found] == [False, True, True, True]
     assert found[0].accuracy == found[1].accuracy == found[3].accuracy < found[2].accuracy
