@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.support.studies import Started
+from tests.support.studies.studies import Started
 
 CELLS = [{"cell": n, "epochs": 4, "seconds": 0.25} for n in range(8)]
 DEADLY = (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT)

@@ -32,14 +32,14 @@ from search.execution.messages import (
     receive,
     send,
 )
-from search.study.evaluation import ActiveEvaluation
-from search.study.explore import Explore
-from search.study.storage import open_storage
+from search.study.optuna.storage import open_storage
+from search.study.stages.evaluation import ActiveEvaluation
+from search.study.stages.explore import Explore
 from search.tracking import names
 from search.workspace import Workspace
 from spaces.domains import Real
-from tests.support import small_study
-from tests.support.tasks import small_task
+from tests.support.processes.tasks import small_task
+from tests.support.studies import small_study
 
 QUICK = True
 DRAWS = 10

@@ -23,10 +23,10 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
-from search.datasets.decode import decode
 from search.datasets.duplicates.groups import exact_pairs, grouped
 from search.datasets.duplicates.near import near_pairs
 from search.datasets.find_reader import reader_for
+from search.datasets.images.decode import decode
 from search.datasets.synthetic.dataset import draw
 
 Picture = NDArray[np.uint8]

@@ -29,8 +29,8 @@ from mlflow import MlflowClient
 
 from search.tracking import names
 from search.workspace import Workspace
-from tests.support import small_study
-from tests.support.servers import mlflow_server, postgres
+from tests.support.processes.servers import mlflow_server, postgres
+from tests.support.studies import small_study
 
 MACHINES = 4
 BRIDGE = "candor0"

@@ -123,9 +123,9 @@ def part(one: RealSize, record: Path) -> Iterator[str]:
 
 
 def _pack(workspace: Path) -> None:
-    from experiments.workflows.context import RunContext
-    from experiments.workflows.pack import pack
-    from experiments.workflows.runs import stored_studies
+    from experiments.workflows.records.pack import pack
+    from experiments.workflows.records.runs import stored_studies
+    from experiments.workflows.study.context import RunContext
 
     place = Workspace.at(workspace)
     RECORDS.mkdir(exist_ok=True)

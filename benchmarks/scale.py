@@ -27,9 +27,9 @@ import numpy as np
 from search.tracking import names
 from search.tracking.spool import Record
 from search.tracking.writer import Writer, prepare_store
-from tests.support.mlflow_study import write
-from tests.support.servers import mlflow_server
-from tests.support.simulated import Simulation
+from tests.support.processes.servers import mlflow_server
+from tests.support.studies.mlflow_study import write
+from tests.support.studies.simulated import Simulation
 
 ROOT = Path(__file__).parent.parent
 

@@ -18,11 +18,11 @@ from typing import Any
 from mlflow import MlflowClient
 
 from search.execution.messages import Epoch, EvaluationResult
-from search.study.evaluation import ActiveEvaluation
+from search.study.stages.evaluation import ActiveEvaluation
 from search.tracking import names
 from search.workspace import Workspace
-from tests.support import small_study
-from tests.support.servers import free_port, mlflow_server
+from tests.support.processes.servers import free_port, mlflow_server
+from tests.support.studies import small_study
 
 Table = dict[str, tuple[str, dict[str, float], list[int], list[float]]]
 

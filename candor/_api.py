@@ -86,9 +86,9 @@ def search(
     from rich.console import Console
 
     with _without_warnings_of_imports():
-        from experiments.workflows import search as workflow
-    from experiments.workflows.context import RunContext
-    from experiments.workflows.progress import Progress
+        from experiments.workflows.study import search as workflow
+    from experiments.workflows.console.progress import Progress
+    from experiments.workflows.study.context import RunContext
     from search.workspace import Workspace
 
     place = Workspace.at(_folder(workspace))
@@ -205,7 +205,7 @@ def predict(
     """
     import pandas as pd
 
-    from experiments.workflows.quiet import without_chatter
+    from experiments.workflows.console.quiet import without_chatter
     from search.models.batches import label_pictures
     from search.models.classifier import Labels
     from search.models.registry.references import open_model

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.workflows.search import Finished
+    from experiments.workflows.study.search import Finished
     from reports.records.study import StudyRecords
 
 #: The columns that are shown of the table; `table` has all of them.

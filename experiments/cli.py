@@ -34,9 +34,9 @@ _PANELS = ("Studies", "Models", "Workspace")
 
 def _commands() -> list[tuple[str, ModuleType]]:
     """Every command's name and module, in the order of the help page."""
-    found = [file.name for file in pkgutil.iter_modules(experiments.commands.__path__)]
-    modules = [(name, import_module(f"experiments.commands.{name}")) for name in found]
-    return sorted(modules, key=lambda pair: _PANELS.index(pair[1].PANEL))
+    files = pkgutil.walk_packages(experiments.commands.__path__, "experiments.commands.")
+    found = {file.name.rpartition(".")[2]: import_module(file.name) for file in files if not file.ispkg}
+    return sorted(found.items(), key=lambda pair: (_PANELS.index(pair[1].PANEL), pair[0]))
 
 
 def _help(module: ModuleType) -> str:

@@ -20,7 +20,7 @@ def passing_reason(error: Exception) -> str:
     Returns:
         The reason without a full stop; "" for a mistake of Candor's own.
     """
-    from search.study.retry import BrokenStudy, passing  # late: it imports Optuna
+    from search.study.optuna.retry import BrokenStudy, passing  # late: it imports Optuna
 
     if isinstance(error, BrokenStudy | UnavailableError):
         return str(error)

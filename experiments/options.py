@@ -13,8 +13,8 @@ from spaces.errors import UserError
 
 if TYPE_CHECKING:
     from experiments.schema.experiment import ExperimentConfig
-    from experiments.workflows.context import RunContext
-    from experiments.workflows.search import Finished
+    from experiments.workflows.study.context import RunContext
+    from experiments.workflows.study.search import Finished
 
 Experiment = Annotated[
     str,
@@ -167,8 +167,8 @@ def run_study(config: "ExperimentConfig", context: "RunContext", workspace: Path
     """
     from rich.console import Console
 
-    from experiments.workflows import search
-    from experiments.workflows.progress import Progress
+    from experiments.workflows.console.progress import Progress
+    from experiments.workflows.study import search
 
     finished = search.search(config, context, Progress(Console(), quiet))
     _tell(finished, workspace, context.tracking_uri)

@@ -14,7 +14,7 @@ from search.safety.paths import NAME
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 
-#: Samplers and pruners that are known by name. `search.study.samplers` says what each of them is.
+#: Samplers and pruners that are known by name. `search.study.optuna.samplers` says what each of them is.
 SAMPLERS: Final = ("tpe", "random", "grid", "qmc", "cmaes", "nsga2", "gp")
 PRUNERS: Final = (
     *("median", "hyperband", "successive_halving", "percentile", "threshold", "patient", "wilcoxon"),

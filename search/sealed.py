@@ -1,6 +1,6 @@
 """The only way from test images to a model. Only the opening of the test set may import it."""
 
-from search.datasets.prepared import SEALED, Part, Prepared
+from search.datasets.cache.prepared import SEALED, Part, Prepared
 from spaces.errors import UserError
 
 

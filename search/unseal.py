@@ -17,7 +17,7 @@ from search.datasets.prepare import Part, Prepared
 from search.models.classifier import load, register_own_classes
 from search.sealed import sealed_test
 from search.tracking import names
-from search.training import metrics
+from search.training.measures import metrics
 from spaces.errors import UserError
 
 if TYPE_CHECKING:

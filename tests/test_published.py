@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks import published
-from experiments.workflows.context import RunContext
-from experiments.workflows.pack import pack
-from experiments.workflows.runs import stored_studies
+from experiments.workflows.records.pack import pack
+from experiments.workflows.records.runs import stored_studies
+from experiments.workflows.study.context import RunContext
 from search.archives.container import SUFFIX
 from search.workspace import Workspace
-from tests.support.mlflow_study import write
-from tests.support.simulated import Simulation
+from tests.support.studies.mlflow_study import write
+from tests.support.studies.simulated import Simulation
 
 ROW = {
     "architecture": "plain, published",

@@ -7,7 +7,7 @@ import sys
 
 from experiments.cli import main
 from search.execution.fork_client import Child, ForkServer
-from search.study import explore
+from search.study.stages import explore
 
 
 def fork_server() -> None:

@@ -1,12 +1,16 @@
-"""One file per figure, found by its name: each computes a small named tuple, then draws it.
+"""One file per figure, found by its name in any folder here: it computes a small named tuple, then draws it.
 
 A figure module has TITLE, READING (one sentence: how to read it), SECTION and ORDER, and three functions:
 `compute(analysis) -> numbers` (raises NothingToDraw with the reason), `draw(numbers)` for the page (plotly)
 and `picture(numbers)` for papers (matplotlib). Both draw the same numbers.
+
+Public: `figure_names`, `load_figure`, `NothingToDraw`, `SECTIONS`. The folders follow the page: `certainty`,
+`learning`, `errors`, `architecture`, `exploration`, `test_set`.
 """
 
+from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
@@ -49,7 +53,7 @@ class FigureModule(Protocol):
 
 def figure_names() -> tuple[str, ...]:
     """Every figure by file name, in the order of the page."""
-    found = {module.name: load_figure(module.name) for module in iter_modules(__path__)}
+    found = {name: load_figure(name) for name in _modules()}
     sections = list(SECTIONS)
     return tuple(
         sorted(found, key=lambda name: (sections.index(found[name].SECTION), found[name].ORDER, name))
@@ -58,4 +62,11 @@ def figure_names() -> tuple[str, ...]:
 
 def load_figure(name: str) -> FigureModule:
     """The figure module of this name."""
-    return cast(FigureModule, import_module(f"{__name__}.{name}"))
+    return cast(FigureModule, import_module(_modules()[name]))
+
+
+@cache
+def _modules() -> dict[str, str]:
+    """The full name of each figure's module, by the figure's name."""
+    found = (module.name for module in walk_packages(__path__, f"{__name__}.") if not module.ispkg)
+    return {name.rpartition(".")[2]: name for name in found}

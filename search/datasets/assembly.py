@@ -13,18 +13,7 @@ from numpy.typing import NDArray
 from search.datasets.audit.collection import Collection
 from search.datasets.audit.files import write_audit
 from search.datasets.audit.findings import crossing, findings, refuse
-from search.datasets.catalog import (
-    TEST,
-    TRAIN,
-    VALIDATION,
-    Catalogue,
-)
-from search.datasets.decode import DecodedImages
-from search.datasets.duplicates.groups import MOST, Duplicates, find_duplicates, grouped, pairs_of
-from search.datasets.duplicates.near import flat
-from search.datasets.given_groups import given_groups
-from search.datasets.part_checks import Members, check_classes, warnings
-from search.datasets.prepared import (
+from search.datasets.cache.prepared import (
     AUDIT,
     DUPLICATES,
     FOLDERS,
@@ -32,6 +21,17 @@ from search.datasets.prepared import (
     Part,
     Prepared,
 )
+from search.datasets.catalog import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Catalogue,
+)
+from search.datasets.duplicates.groups import MOST, Duplicates, find_duplicates, grouped, pairs_of
+from search.datasets.duplicates.near import flat
+from search.datasets.given_groups import given_groups
+from search.datasets.images.decode import DecodedImages
+from search.datasets.part_checks import Members, check_classes, warnings
 from search.datasets.splits import carve
 
 CARVED: Final = 0.2  # share of train that becomes validation where the source has none

@@ -7,10 +7,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from search.datasets.cache.prepared import PURGED
 from search.datasets.catalog import ROLES, TEST, TRAIN, VALIDATION
+from search.datasets.images.pixel_range import DARKEST
 from search.datasets.listing.left_out import WARNING
-from search.datasets.pixel_range import DARKEST
-from search.datasets.prepared import PURGED
 from spaces.errors import UserError
 
 _FLAT_LOUD: Final = 0.05  # share of nearly constant images, of a set, that is a warning

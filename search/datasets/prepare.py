@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from search.datasets import cache as store
+from search.datasets.cache import cache as store
+from search.datasets.cache.prepared import Part, Prepared
 from search.datasets.catalog import Catalogue, Source
 from search.datasets.find_reader import reader_for
-from search.datasets.prepared import Part, Prepared
 from search.datasets.splits import subset
 from spaces.errors import UserError
 
@@ -75,7 +75,7 @@ def prepare(
     if known is not None:
         return known
     from search.datasets.assembly import assemble  # late: a start from the cache needs none of it
-    from search.datasets.decode import decode
+    from search.datasets.images.decode import decode
 
     with store.staging(cache) as folder:
         catalogue = _narrowed(_timed(say, "files listed", lambda: reader.read(source)), classes)

@@ -12,12 +12,12 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from search.datasets.checksums import CHECKSUMS, damaged_files
-from search.datasets.prepared import MANIFEST
+from search.datasets.cache.checksums import CHECKSUMS, damaged_files
+from search.datasets.cache.prepared import MANIFEST
 from search.doctor.checkup import OK, WRONG, Checkup, Finding
 from search.safety.secrets import masked, masked_address
 from search.sqlite_files import is_absent, reading, sqlite_path
-from search.study.storage import open_storage
+from search.study.optuna.storage import open_storage
 from search.tracking.client import open_client
 from search.tracking.delivery import Delivery
 from search.tracking.mlflow_schema import misplaced, move_addresses

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from search.datasets.pixel_range import DEPTHS
+from search.datasets.images.pixel_range import DEPTHS
 from search.models import keras_file
 from search.tracking import names
 from spaces.errors import UserError

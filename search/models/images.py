@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from search.datasets.image_file import (
+from search.datasets.images.image_file import (
     FORMATS,
     BrokenImageError,
     decoded,
@@ -19,9 +19,9 @@ from search.datasets.image_file import (
     size_of,
     upright,
 )
+from search.datasets.images.pixel_range import depth_of
 from search.datasets.listing.folder_files import files_of
 from search.datasets.listing.path_names import IMAGE_SUFFIXES, is_hidden, is_image, printable, suffix_of
-from search.datasets.pixel_range import depth_of
 from search.safety.sizes import MAX_PICTURE, read_file
 from spaces.errors import UserError
 

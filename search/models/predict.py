@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from search.models.classifier import Classifier, as_classifier
 from search.models.images import Picture, stacked
-from search.training.probability_calibration import tempered
+from search.training.measures.probability_calibration import tempered
 from spaces.errors import UserError
 
 if TYPE_CHECKING:

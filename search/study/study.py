@@ -11,16 +11,16 @@ from optuna.trial import TrialState
 
 from search.execution.backend import keras_backend
 from search.execution.devices import cores
-from search.study.config import StudyConfig
-from search.study.confirm import Confirm
-from search.study.explore import Explore
-from search.study.leaders import Leader, front, leaders
-from search.study.refit import Refit
-from search.study.rounds import RoundRecord
-from search.study.stage import FINISHED, Stage
-from search.study.storage import OWNER, Storage
-from search.study.tell import WALL_SECONDS
-from search.study.warm_start import IDENTITY, identities, warm_start_candidates
+from search.study.optuna.storage import OWNER, Storage
+from search.study.planning.config import StudyConfig
+from search.study.planning.leaders import Leader, front, leaders
+from search.study.planning.rounds import RoundRecord
+from search.study.planning.warm_start import IDENTITY, identities, warm_start_candidates
+from search.study.stages.confirm import Confirm
+from search.study.stages.explore import Explore
+from search.study.stages.refit import Refit
+from search.study.stages.stage import FINISHED, Stage
+from search.study.stages.tell import WALL_SECONDS
 from search.tracking import names
 from search.training.precision import automatic
 from search.workspace import Workspace

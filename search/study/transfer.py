@@ -10,8 +10,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from search.sqlite_files import sqlite_url
-from search.study.confirm import WITHDRAWN
-from search.study.storage import OWNER, open_storage
+from search.study.optuna.storage import OWNER, open_storage
+from search.study.stages.confirm import WITHDRAWN
 from search.tracking.privacy import public_value
 
 _KEY: Final = "key"

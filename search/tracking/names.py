@@ -59,7 +59,7 @@ FAILED: Final = "failed"
 STATES: Final = (RUNNING, COMPLETE, PRUNED, DUPLICATE, INFEASIBLE, DIVERGED, FAILED)
 #: States that use up one of explore's trials. Infeasible and duplicate draws cost next to nothing.
 COUNTED: Final = (COMPLETE, PRUNED, DIVERGED, FAILED)
-#: MLflow's status of a run in each state. Optuna's states: `search.study.tell`.
+#: MLflow's status of a run in each state. Optuna's states: `search.study.stages.tell`.
 MLFLOW_STATUS: Final = {
     RUNNING: "RUNNING",
     COMPLETE: "FINISHED",
@@ -101,7 +101,9 @@ GAP_LOSS: Final = "gap_loss"
 RELATIVE_OVERFIT: Final = "relative_overfit"
 OVERFIT_SLOPE: Final = "overfit_slope"
 ECE: Final = "ece"
-TEMPERATURE: Final = "temperature"  # fitted on the ranking split: see search.training.probability_calibration
+TEMPERATURE: Final = (
+    "temperature"  # fitted on the ranking split: see search.training.measures.probability_calibration
+)
 BEST_EPOCH: Final = "best_epoch"
 EPOCHS: Final = "epochs"
 PARAMETERS: Final = "parameters"

@@ -46,6 +46,7 @@ from search.training.fit import (
     TrainingResult,
     train,
 )
+from search.training.measures.worst_images import write_gallery
 from search.training.recipe import Recipe
 from search.training.replicates import (
     Replicate,
@@ -57,7 +58,6 @@ from search.training.replicates import (
     worst_images_of,
 )
 from search.training.training_callback import OUTCOMES
-from search.training.worst_images import write_gallery
 from spaces.domains import Domain, domain_from_dict
 from spaces.errors import HypermodelError, InfeasibleArchitecture, UserError
 from spaces.family import fingerprint

@@ -12,15 +12,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from search.datasets.cache.row_view import Selection
 from search.datasets.prepare import Part, Prepared
-from search.datasets.row_view import Selection
 from search.datasets.splits import carve, folds
 from search.execution.messages import Task
 from search.tracking import names
-from search.training import metrics
 from search.training.fit import TrainingResult
-from search.training.probability_calibration import fit_temperature
-from search.training.worst_images import worst_rows
+from search.training.measures import metrics
+from search.training.measures.probability_calibration import fit_temperature
+from search.training.measures.worst_images import worst_rows
 from spaces.errors import UserError
 
 #: Between the seeds of an evaluation's trainings; the seeds of evaluations are far below it.

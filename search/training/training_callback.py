@@ -15,7 +15,7 @@ from search.execution.messages import Decision
 from search.training.batches import ShuffledBatches
 from search.training.checkpoint import Checkpoint, State
 from search.training.composition import Composition, predict
-from search.training.metrics import scores
+from search.training.measures.metrics import scores
 from search.training.schedule import Schedule
 
 Report = Callable[[int, dict[str, float]], Decision]

@@ -5,9 +5,9 @@ from concurrent.futures import Executor, Future
 from functools import partial
 
 from search.execution.messages import STOPPED, EvaluationResult
-from search.study.evaluation import ActiveEvaluation
-from search.study.retry import RetryPolicy
-from search.study.stage import Stage, Wait
+from search.study.optuna.retry import RetryPolicy
+from search.study.stages.evaluation import ActiveEvaluation
+from search.study.stages.stage import Stage, Wait
 
 
 class Claims:

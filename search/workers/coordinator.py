@@ -23,10 +23,10 @@ from search.execution.messages import (
     STOPPED,
     EvaluationResult,
 )
-from search.study.evaluation import ActiveEvaluation
-from search.study.retry import BrokenStudy, RetryPolicy
-from search.study.stage import Stage
-from search.study.storage import SUSPECTS
+from search.study.optuna.retry import BrokenStudy, RetryPolicy
+from search.study.optuna.storage import SUSPECTS
+from search.study.stages.evaluation import ActiveEvaluation
+from search.study.stages.stage import Stage
 from search.tracking import names
 from search.workers.claims import Claims
 from search.workers.session import (

@@ -15,8 +15,8 @@ import numpy as np
 
 from search.execution.fork_client import ForkServer
 from search.execution.messages import Task, Value
-from search.study.config import StudyConfig
-from search.study.explore import cell_fields
+from search.study.planning.config import StudyConfig
+from search.study.stages.explore import cell_fields
 from search.workers.probe import Probed, probe
 from spaces.domains import Categorical, Domain, Integer
 from spaces.errors import UserError

@@ -18,7 +18,7 @@ from search.execution.messages import (
     receive,
     send,
 )
-from search.study.retry import BrokenStudy
+from search.study.optuna.retry import BrokenStudy
 from spaces.domains import Domain, domain_from_dict
 from spaces.errors import UserError
 

@@ -17,8 +17,8 @@ from search.execution.messages import (
     EvaluationResult,
 )
 from search.safety.text import markdown_line
-from search.study.config import StudyConfig
-from search.study.evaluation import ActiveEvaluation
+from search.study.planning.config import StudyConfig
+from search.study.stages.evaluation import ActiveEvaluation
 from search.tracking import names
 from search.tracking.environment import versions
 from search.tracking.params import as_params

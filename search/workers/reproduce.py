@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from search.datasets.prepared import Prepared
+from search.datasets.cache.prepared import Prepared
 from search.execution.fork_client import ForkServer
 from search.execution.messages import (
     REPEATED,

@@ -32,9 +32,9 @@ from search.execution.messages import (
     receive,
     send,
 )
-from search.study.evaluation import ActiveEvaluation
-from search.study.retry import BrokenStudy, RetryPolicy
-from search.study.stage import Stage
+from search.study.optuna.retry import BrokenStudy, RetryPolicy
+from search.study.stages.evaluation import ActiveEvaluation
+from search.study.stages.stage import Stage
 from search.tracking import names
 from search.workers.claims import Claims
 from spaces.domains import domain_from_dict

@@ -22,8 +22,8 @@ from search.execution.messages import (
     receive,
     send,
 )
-from search.study.config import StudyConfig
-from search.study.explore import cell_fields
+from search.study.planning.config import StudyConfig
+from search.study.stages.explore import cell_fields
 from spaces.domains import domain_from_dict
 
 #: So much faster than children of one thread must others be.

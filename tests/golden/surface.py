@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from tests.support.simulated import Simulation
+from tests.support.studies.simulated import Simulation
 
 #: Digests that stand for some images, so that a study's id depends on the experiment alone.
 IMAGES = types.SimpleNamespace(digest="d" * 64, split_digest="5" * 64, test_digest=None)
@@ -24,7 +24,7 @@ def study_ids() -> dict[str, str]:
     """The id of every shipped experiment's study: on IMAGES, in float32, with one thread."""
     from experiments.schema.catalog import experiment_names
     from experiments.schema.experiment import ExperimentConfig
-    from experiments.workflows.resolve import study_config
+    from experiments.workflows.study.resolve import study_config
 
     plain = {"protocol.precision": "float32", "protocol.threads": 1}
     specs = {name: ExperimentConfig.load(name).override(plain) for name in experiment_names()}
@@ -133,7 +133,7 @@ def columns(folder: Path) -> dict[str, list[str]]:
     from reports.records.study import load_study
     from reports.rows import COLUMNS, comparison_rows
     from reports.tables import tables
-    from tests.support.mlflow_study import write
+    from tests.support.studies.mlflow_study import write
 
     uri = write(folder / "mlflow", Simulation("small", explore=4, leaders=2, seeds=2, images=60, epochs=2))
     analysis = analyse(load_study("small", uri))

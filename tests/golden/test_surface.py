@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from experiments import cli
 from spaces.errors import UserError
 from tests.golden import surface
-from tests.support.command_line import candor_here
+from tests.support.processes.command_line import candor_here
 
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent / "surface.json").read_text(encoding="utf-8"))
 

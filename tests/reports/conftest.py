@@ -6,8 +6,8 @@ import pytest
 
 from reports.analysis import Analysis, analyse
 from reports.records.study import load_study
-from tests.support.mlflow_study import write
-from tests.support.simulated import START, Simulation
+from tests.support.studies.mlflow_study import write
+from tests.support.studies.simulated import START, Simulation
 
 STUDIES = (
     Simulation("joint", explore=16, leaders=3, seeds=4, images=400, epochs=8, unsealed=True),

@@ -17,8 +17,8 @@ from reports.figures import (
     figure_names,
     load_figure,
 )
-from reports.figures.confusion import count
-from reports.figures.tuning import random_order
+from reports.figures.errors.confusion import count
+from reports.figures.exploration.tuning import random_order
 from reports.inference.comparison import compare
 from reports.page import views
 from reports.records.study import load_study

@@ -17,7 +17,7 @@ from reports.page import views
 from reports.records.study import load_study
 from reports.rows import comparison_rows
 from reports.tables import Table, table_names, tables
-from tests.support.simulated import PUBLISHED
+from tests.support.studies.simulated import PUBLISHED
 
 #: The columns that users' scripts rely on; their names and order never change.
 PROMISED = [

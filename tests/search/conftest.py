@@ -9,12 +9,12 @@ import pytest
 from search.datasets.prepare import Prepared, prepare
 from search.execution.fork_client import ForkServer
 from search.protocol import Protocol
-from search.study.config import StudyConfig
-from search.study.confirm import Confirm
-from search.study.storage import open_storage
+from search.study.optuna.storage import open_storage
+from search.study.planning.config import StudyConfig
+from search.study.stages.confirm import Confirm
 from search.workers.coordinator import Coordinator
-from tests.support import small_study
-from tests.support.studies import Seen, Started
+from tests.support.studies import small_study
+from tests.support.studies.studies import Seen, Started
 
 
 @pytest.fixture(scope="session")

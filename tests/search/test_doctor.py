@@ -18,12 +18,12 @@ from search.doctor import (
     examine,
     waiting,
 )
-from search.study.storage import open_storage
+from search.study.optuna.storage import open_storage
 from search.tracking import names
 from search.tracking.spool import Spool
 from search.workspace import Workspace
-from tests.support.stores import new_store
-from tests.support.studies import Started
+from tests.support.studies.stores import new_store
+from tests.support.studies.studies import Started
 
 
 def _verdicts(workspace: Workspace, fix: bool = False) -> dict[str, str]:

@@ -14,7 +14,7 @@ from search.tracking import names
 from search.tracking.writer import Writer
 from spaces.errors import UserError
 from tests.spaces.hypermodels_to_keep import Shifted
-from tests.support.stores import new_store
+from tests.support.studies.stores import new_store
 
 #: Accuracies by candidate, one for each seed.
 FOUND = {"aaaa": (0.5, 0.6), "bbbb": (0.7, 0.8)}

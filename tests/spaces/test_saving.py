@@ -16,7 +16,7 @@ from spaces.errors import UserError
 from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
 from spaces.saving import require_saveable
 from spaces.space import Space
-from tests.support.tasks import small_task
+from tests.support.processes.tasks import small_task
 
 OTHERS = "tests.spaces.keras_tuner.hypermodels_of_others"
 TO_KEEP = "tests.spaces.hypermodels_to_keep"

@@ -1,1 +1,1 @@
-"""What tests of several folders share: simulated records, small data, servers, stand-ins. No test."""
+"""What tests of several folders share: simulated studies, small data, small trainings, processes. No test."""

@@ -10,9 +10,9 @@ from search.datasets.audit.between_sets import compare
 from search.datasets.audit.collection import Collection
 from search.datasets.audit.files import PAGE, write_audit
 from search.datasets.audit.findings import sentences
+from search.datasets.cache.prepared import Prepared
 from search.datasets.part_checks import overview
 from search.datasets.prepare import prepare
-from search.datasets.prepared import Prepared
 from search.safety.output import OutputFolder
 from spaces.errors import UserError
 

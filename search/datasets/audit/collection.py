@@ -11,14 +11,14 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from search.datasets.duplicates.groups import Duplicates
-from search.datasets.prepared import (
+from search.datasets.cache.prepared import (
     DUPLICATES,
     FOLDERS,
     PURGED,
     Part,
     Prepared,
 )
+from search.datasets.duplicates.groups import Duplicates
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from search.datasets.audit.collection import Collection
 from search.datasets.audit.findings import sentences
 from search.datasets.audit.galleries import galleries, overlap_gallery
 from search.datasets.audit.lists import write_lists, write_overlap
-from search.datasets.prepared import Prepared
+from search.datasets.cache.prepared import Prepared
 from search.safety.paths import below, file_name
 from search.safety.text import html
 

@@ -13,9 +13,9 @@ from PIL import Image
 from search.datasets.audit.between_sets import Overlap
 from search.datasets.audit.collection import Collection
 from search.datasets.audit.findings import crossing, several
+from search.datasets.cache.prepared import PURGED
 from search.datasets.catalog import TRAIN
 from search.datasets.duplicates.near import flat
-from search.datasets.prepared import PURGED
 
 SHOWN: Final = 40  # groups in a gallery
 IN_GROUP: Final = 6  # images in a group

@@ -18,8 +18,8 @@ from search.datasets.catalog import (
     Source,
 )
 from search.datasets.find_reader import stamp_of_file
+from search.datasets.images.pixel_range import as_bytes
 from search.datasets.listing.layout import known_classes
-from search.datasets.pixel_range import as_bytes
 from search.safety.sizes import load_npz
 from spaces.errors import UserError
 

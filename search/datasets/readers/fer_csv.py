@@ -19,9 +19,9 @@ from search.datasets.catalog import (
     Source,
 )
 from search.datasets.find_reader import path_of, stamp_of_file
+from search.datasets.images.unreadable import leave_out
 from search.datasets.listing.archives import MAX_TABLE
 from search.datasets.listing.layout import known_classes
-from search.datasets.unreadable import leave_out
 from search.safety.sizes import check_file
 from spaces.errors import UserError
 

@@ -2,7 +2,7 @@
 
 This file is stored with every model version (MLflow's "models from code": nothing is pickled) and runs where
 Candor is not installed, so it imports Keras, numpy, Pillow and MLflow alone. A picture goes through the
-same steps as in `search.datasets.image_file`; a test compares the two.
+same steps as in `search.datasets.images.image_file`; a test compares the two.
 """
 
 import base64

@@ -3,7 +3,7 @@
 import pytest
 from mlflow.server.security_utils import is_allowed_host_header
 
-from experiments.commands.ui import allowed_hosts
+from experiments.commands.workspace.ui import allowed_hosts
 from spaces.errors import UserError
 
 FOREIGN = (

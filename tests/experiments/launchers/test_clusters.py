@@ -13,8 +13,8 @@ from mlflow import MlflowClient
 
 from search.hub.address import Hub
 from search.tracking import names
-from tests.support import slurm
-from tests.support.hub import EXPERIMENT, candor, running
+from tests.support.processes import slurm
+from tests.support.processes.hub import EXPERIMENT, candor, running
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.trains]
 

@@ -8,10 +8,10 @@ import pytest
 from rich.console import Console
 
 from experiments.schema.experiment import ExperimentConfig
-from experiments.workflows.context import RunContext
-from experiments.workflows.dry_run import dry_run
-from experiments.workflows.progress import Progress
-from experiments.workflows.search import search
+from experiments.workflows.console.progress import Progress
+from experiments.workflows.study.context import RunContext
+from experiments.workflows.study.dry_run import dry_run
+from experiments.workflows.study.search import search
 from search.workspace import Workspace
 from spaces.errors import UserError
 

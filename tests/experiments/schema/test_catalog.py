@@ -14,7 +14,7 @@ from experiments.schema.catalog import (
 )
 from experiments.schema.experiment import ExperimentConfig
 from search.protocol import PRUNERS, SAMPLERS
-from search.study import samplers
+from search.study.optuna import samplers
 from spaces.errors import UserError
 
 every_experiment = pytest.mark.parametrize("name", experiment_names())

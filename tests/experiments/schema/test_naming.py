@@ -27,9 +27,9 @@ def test_a_file_says_its_name_and_any_other_word_is_one(file: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "operation"),
     [
-        (["unseal", "FILE"], "experiments.workflows.unseal.open_test_set"),
-        (["score", "model.keras", "FILE"], "experiments.workflows.score.score"),
-        (["compare", "a", "b", "--experiment", "FILE"], "experiments.workflows.compare.compare"),
+        (["unseal", "FILE"], "experiments.workflows.study.unseal.open_test_set"),
+        (["score", "model.keras", "FILE"], "experiments.workflows.models.score.score"),
+        (["compare", "a", "b", "--experiment", "FILE"], "experiments.workflows.models.compare.compare"),
         (["report", "FILE"], "reports.build"),
     ],
 )

@@ -7,9 +7,9 @@ from rich.console import Console
 from trained_study import EXPERIMENT, Trained
 
 from experiments.schema.experiment import ExperimentConfig
-from experiments.workflows import search
-from experiments.workflows.context import RunContext
-from experiments.workflows.progress import Progress
+from experiments.workflows.console.progress import Progress
+from experiments.workflows.study import search
+from experiments.workflows.study.context import RunContext
 from search.workspace import Workspace
 
 

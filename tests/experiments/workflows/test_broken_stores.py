@@ -13,8 +13,8 @@ import pytest
 
 from experiments.cli import main
 from search.workspace import Workspace
-from tests.support import mlflow_study
-from tests.support.simulated import Simulation
+from tests.support.studies import mlflow_study
+from tests.support.studies.simulated import Simulation
 
 
 @pytest.fixture(scope="module")

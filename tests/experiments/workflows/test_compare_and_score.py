@@ -10,9 +10,9 @@ from mlflow import MlflowClient
 from trained_study import Trained
 
 import reports
-from experiments.workflows.compare import compare, write
-from experiments.workflows.lookup import images_of, newest_study
-from experiments.workflows.score import score
+from experiments.workflows.models.compare import compare, write
+from experiments.workflows.models.score import score
+from experiments.workflows.study.lookup import images_of, newest_study
 from reports.analysis import analyse
 from reports.rows import comparison_rows
 from reports.statistics import paired_difference

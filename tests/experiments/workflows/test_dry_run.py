@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from experiments.workflows.dry_run import _cost, _space
+from experiments.workflows.study.dry_run import _cost, _space
 from search.protocol import Protocol
 from search.workers.dry_run import DryRun, DryRunCandidate
 from spaces.domains import Categorical

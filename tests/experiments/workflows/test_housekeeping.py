@@ -10,9 +10,9 @@ import pytest
 from mlflow import MlflowClient
 from trained_study import Trained
 
-from experiments.workflows.context import RunContext
-from experiments.workflows.rm import registered, remove, unused
-from experiments.workflows.runs import StoredStudy, find_study, stored_studies
+from experiments.workflows.records.rm import registered, remove, unused
+from experiments.workflows.records.runs import StoredStudy, find_study, stored_studies
+from experiments.workflows.study.context import RunContext
 from reports.records.study import load_study
 from search.tracking import names
 from search.tracking.client import open_client

@@ -7,13 +7,13 @@ import pytest
 
 import reports
 from experiments.cli import main
-from experiments.workflows.runs import stored_studies
+from experiments.workflows.records.runs import stored_studies
 from reports.records.study import load_study
 from search.tracking import names
 from search.workspace import Workspace
-from tests.support.mlflow_study import write
-from tests.support.simulated import Simulation
-from tests.support.stores import new_store
+from tests.support.studies.mlflow_study import write
+from tests.support.studies.simulated import Simulation
+from tests.support.studies.stores import new_store
 
 HEADING = "arch,seed,val_acc,train_acc,params,n_val\n"
 ROWS = "".join(

@@ -14,11 +14,11 @@ from trained_study import EXPERIMENT, Trained
 
 import reports
 from experiments.schema.experiment import ExperimentConfig
-from experiments.workflows import search
-from experiments.workflows.context import RunContext
-from experiments.workflows.progress import Progress
-from experiments.workflows.rm import remove, unused
-from experiments.workflows.runs import find_study, stored_studies
+from experiments.workflows.console.progress import Progress
+from experiments.workflows.records.rm import remove, unused
+from experiments.workflows.records.runs import find_study, stored_studies
+from experiments.workflows.study import search
+from experiments.workflows.study.context import RunContext
 from reports.records.mlflow_client import ClientStore
 from reports.records.store import MissingArtifactError
 from reports.records.study import load_study
@@ -29,8 +29,8 @@ from search.tracking.client import open_client
 from search.tracking.mlflow_schema import delete_for_good
 from search.workspace import Workspace
 from spaces.errors import UserError
-from tests.support import mlflow_study
-from tests.support.simulated import Simulation
+from tests.support.studies import mlflow_study
+from tests.support.studies.simulated import Simulation
 
 
 @pytest.fixture(scope="module")

@@ -19,20 +19,20 @@ from trained_study import Trained
 import reports
 from experiments.cli import main
 from experiments.schema.experiment import ExperimentConfig
-from experiments.workflows import search
-from experiments.workflows.context import RunContext
-from experiments.workflows.pack import pack
-from experiments.workflows.progress import Progress
-from experiments.workflows.runs import find_study, stored_studies
-from experiments.workflows.unpack import unpack
+from experiments.workflows.console.progress import Progress
+from experiments.workflows.records.pack import pack
+from experiments.workflows.records.runs import find_study, stored_studies
+from experiments.workflows.records.unpack import unpack
+from experiments.workflows.study import search
+from experiments.workflows.study.context import RunContext
 from reports.records.study import load_packed, load_study
 from search.archives import container, content
 from search.tracking import names
 from search.workspace import Workspace
 from spaces.errors import UserError
-from tests.support.mlflow_study import write
-from tests.support.simulated import Simulation
-from tests.support.stores import new_store
+from tests.support.studies.mlflow_study import write
+from tests.support.studies.simulated import Simulation
+from tests.support.studies.stores import new_store
 
 USER, HOST, HOME = "jane-roe-9177", "host-zq91-lab", "/home/jane-roe-9177"
 

@@ -6,9 +6,9 @@ from typing import Any, cast
 
 from rich.console import Console
 
-from experiments.workflows.progress import Progress
+from experiments.workflows.console.progress import Progress
 from search.execution.messages import EvaluationResult
-from search.study.evaluation import ActiveEvaluation
+from search.study.stages.evaluation import ActiveEvaluation
 from search.tracking import names
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from trained_study import Trained
 
-from experiments.workflows.lookup import find_evaluation, images_of
-from experiments.workflows.reproduce import likeness_of, reproduce
+from experiments.workflows.models.reproduce import likeness_of, reproduce
+from experiments.workflows.study.lookup import find_evaluation, images_of
 from reports.records.predictions import Predictions
 from search.tracking import names
 from search.tracking.environment import conditions, differing

@@ -17,7 +17,7 @@ from mlflow.entities import Run
 from PIL import Image
 
 from search.tracking import names
-from tests.support.command_line import candor, candor_here
+from tests.support.processes.command_line import candor, candor_here
 
 EXPERIMENT = """
 question = "Are two or three stages better on drawn faces?"
@@ -322,7 +322,7 @@ def test_the_coordinator_never_loads_keras() -> None:
     """Whatever the command line imports to run a study, Keras and TensorFlow are not among it."""
     program = (
         "import sys, reports\n"
-        "import experiments.workflows.search, experiments.workflows.progress\n"
+        "import experiments.workflows.study.search, experiments.workflows.console.progress\n"
         "import experiments.schema.experiment\n"
         "print(sorted({'keras', 'tensorflow', 'jax', 'torch', 'keras_tuner'} & set(sys.modules)))"
     )

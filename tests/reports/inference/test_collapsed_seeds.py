@@ -7,7 +7,7 @@ import pytest
 
 from reports.inference.comparison import Rule, compare
 from reports.inference.verdict import decide
-from tests.support.drawn_evaluations import drawn
+from tests.support.studies.drawn_evaluations import drawn
 
 SIZES = {"best": 2000, "lower": 500, "one": 1500, "two": 1400}
 

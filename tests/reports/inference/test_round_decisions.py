@@ -7,8 +7,8 @@ import pytest
 
 from reports.inference.comparison import Rule, compare_rounds
 from reports.inference.rounds import decide_round, expected_evaluations, replay_tables, schedule
-from tests.support.drawn_evaluations import drawn
-from tests.support.tables_of_scores import MAJORITY, table
+from tests.support.studies.drawn_evaluations import drawn
+from tests.support.studies.tables_of_scores import MAJORITY, table
 
 RULE = Rule()
 

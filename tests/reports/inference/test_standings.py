@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reports.inference.standings import standings
-from tests.support.tables_of_scores import MAJORITY, table, tables
+from tests.support.studies.tables_of_scores import MAJORITY, table, tables
 
 
 def placed(*entries, level=0.025, margin=0.01):

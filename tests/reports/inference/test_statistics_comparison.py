@@ -8,7 +8,7 @@ import pytest
 
 from reports.inference.comparison import Rule, compare
 from reports.inference.verdict import decide
-from tests.support.drawn_evaluations import drawn, evaluation
+from tests.support.studies.drawn_evaluations import drawn, evaluation
 
 STUDY = drawn({"a": 0.6, "b": 0.6, "c": 0.1})
 

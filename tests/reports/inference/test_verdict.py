@@ -7,7 +7,7 @@ import pytest
 
 from reports.inference.comparison import Rule, compare
 from reports.inference.verdict import decide
-from tests.support.drawn_evaluations import drawn, evaluation
+from tests.support.studies.drawn_evaluations import drawn, evaluation
 
 SIZES = {"big": 2000, "small": 1000, "tiny": 500}
 

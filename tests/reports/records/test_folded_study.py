@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from experiments.workflows.register import confirmed, describe, tags_of
+from experiments.workflows.study.register import confirmed, describe, tags_of
 from reports import facts
 from reports.analysis import Analysis, analyse
 from reports.card.card import card_of

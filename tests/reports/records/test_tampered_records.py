@@ -12,8 +12,8 @@ from search.tracking import names
 from search.tracking.client import open_client
 from search.workspace import Workspace
 from spaces.errors import UserError
-from tests.support import mlflow_study
-from tests.support.simulated import Simulation
+from tests.support.studies import mlflow_study
+from tests.support.studies.simulated import Simulation
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from reports.records.store import MissingArtifactError
 from reports.records.thumbnails import read_gallery
-from search.training.worst_images import (
+from search.training.measures.worst_images import (
     EACH,
     LARGEST,
     worst_rows,

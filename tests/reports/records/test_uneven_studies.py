@@ -14,7 +14,7 @@ import pytest
 
 import reports
 from experiments.schema.experiment import ExperimentConfig
-from experiments.workflows import unseal
+from experiments.workflows.study import unseal
 from reports import facts
 from reports.analysis import Analysis, _labels, analyse
 from reports.card.weaknesses import by_class, weaknesses

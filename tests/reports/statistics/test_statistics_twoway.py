@@ -11,7 +11,7 @@ from reports.statistics import (
     two_way,
     wilson,
 )
-from tests.support.drawn_evaluations import right_answers
+from tests.support.studies.drawn_evaluations import right_answers
 
 
 def test_variance_is_that_of_the_textbook():

@@ -16,7 +16,7 @@ from PIL import Image
 
 from search.archives import galleries, probabilities
 from search.tracking import names
-from search.training.worst_images import write_gallery
+from search.training.measures.worst_images import write_gallery
 
 
 def _softmax(images: int, classes: int, seed: int) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from search.datasets.audit.audit import audit
 from search.datasets.audit.findings import percent
 from search.datasets.prepare import prepare
 from spaces.errors import UserError
-from tests.support.small_pictures import encoded, in_folder, in_zip, pictures, silent, tree
+from tests.support.images.small_pictures import encoded, in_folder, in_zip, pictures, silent, tree
 
 
 def leaky(folder: Path) -> Path:

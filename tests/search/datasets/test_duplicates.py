@@ -16,7 +16,7 @@ from search.datasets.duplicates.groups import exact_pairs, find_duplicates
 from search.datasets.duplicates.near import near_pairs
 from search.datasets.prepare import prepare
 from search.sealed import sealed_test
-from tests.support.small_pictures import encoded, in_folder, pictures, silent, tree
+from tests.support.images.small_pictures import encoded, in_folder, pictures, silent, tree
 
 Picture = NDArray[np.uint8]
 BILINEAR = Image.Resampling.BILINEAR

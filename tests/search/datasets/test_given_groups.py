@@ -8,7 +8,7 @@ import pytest
 from search.datasets.prepare import Prepared, prepare
 from spaces.errors import UserError
 from tests.search.datasets.test_part_checks import inspection
-from tests.support.small_pictures import encoded, in_folder, pictures, silent
+from tests.support.images.small_pictures import encoded, in_folder, pictures, silent
 
 PERSON = r"^(subject_\d+)"
 

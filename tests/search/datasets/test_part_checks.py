@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from search.datasets.prepare import Prepared, prepare
 from spaces.errors import UserError
-from tests.support.small_pictures import encoded, in_folder, pictures, silent, tree
+from tests.support.images.small_pictures import encoded, in_folder, pictures, silent, tree
 
 
 def prepared(source: object, tmp_path: Path, leaks: str = "purge-train") -> Prepared:

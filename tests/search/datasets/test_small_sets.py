@@ -7,8 +7,8 @@ import pytest
 from search.datasets.prepare import Prepared, prepare
 from search.training.replicates import plan_replicates
 from spaces.errors import UserError
-from tests.support.small_pictures import in_folder, silent, tree
-from tests.support.tasks import small_task
+from tests.support.images.small_pictures import in_folder, silent, tree
+from tests.support.processes.tasks import small_task
 
 
 def prepared(files: dict[str, bytes], tmp_path: Path) -> Prepared:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from search.execution.fork_client import ForkServer
-from search.study.config import StudyConfig
+from search.study.planning.config import StudyConfig
 from search.workers.thread_benchmark import arrangements, benchmark_threads, best_threads
 
 

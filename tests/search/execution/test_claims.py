@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from search.study.confirm import Confirm
-from search.study.evaluation import ActiveEvaluation
-from search.study.explore import Explore
-from search.study.retry import RetryPolicy
-from search.study.stage import Stage
-from search.study.storage import open_storage
+from search.study.optuna.retry import RetryPolicy
+from search.study.optuna.storage import open_storage
+from search.study.stages.confirm import Confirm
+from search.study.stages.evaluation import ActiveEvaluation
+from search.study.stages.explore import Explore
+from search.study.stages.stage import Stage
 from search.workers.claims import Claims
-from tests.support import small_study
+from tests.support.studies import small_study
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import pytest
 
 from search.execution.devices import cores, environments
 from search.execution.fork_client import ForkServer
-from search.study.confirm import Confirm
-from search.study.storage import open_storage
+from search.study.optuna.storage import open_storage
+from search.study.stages.confirm import Confirm
 from search.workers.coordinator import Coordinator
-from tests.support import small_study
+from tests.support.studies import small_study
 
 
 def test_each_gpu_has_as_many_workers_as_share_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from search.execution.messages import (
 )
 from search.workspace import Workspace
 from spaces.errors import UserError
-from tests.support.tasks import small_task
+from tests.support.processes.tasks import small_task
 
 
 def _pid_of(child: Child) -> int:
@@ -135,7 +135,7 @@ from search.workspace import Workspace
 
 workspace = Workspace.at(Path(sys.argv[1]))
 with workspace.lock() as held:
-    ForkServer(workspace.logs / "children.log", "tests.support.slow_body", (held,)).start()
+    ForkServer(workspace.logs / "children.log", "tests.support.processes.slow_body", (held,)).start()
     print("importing", flush=True)
     time.sleep(600)
 """

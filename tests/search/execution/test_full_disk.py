@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.studies import Started
+from tests.support.studies.studies import Started
 
 CELLS = [{"cell": n, "epochs": 8, "seconds": 0.2} for n in range(4)]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna.trial import TrialState
 
-from tests.support.studies import Started
+from tests.support.studies.studies import Started
 
 Begun = Callable[..., Started]
 

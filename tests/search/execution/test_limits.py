@@ -13,12 +13,12 @@ import pytest
 from search.execution.fork_client import ForkServer
 from search.execution.limits import Limits, Watch
 from search.execution.messages import EvaluationResult
-from search.study.confirm import Confirm
-from search.study.retry import BrokenStudy
-from search.study.storage import open_storage
+from search.study.optuna.retry import BrokenStudy
+from search.study.optuna.storage import open_storage
+from search.study.stages.confirm import Confirm
 from search.tracking import names
 from search.workers.coordinator import Coordinator
-from tests.support import small_study
+from tests.support.studies import small_study
 
 Confirmed = Callable[..., Any]
 

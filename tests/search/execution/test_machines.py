@@ -7,8 +7,8 @@ import pytest
 from mlflow import MlflowClient
 
 from search.tracking import names
-from tests.support.command_line import candor
-from tests.support.servers import free_port, mlflow_server, postgres, postgres_binaries
+from tests.support.processes.command_line import candor
+from tests.support.processes.servers import free_port, mlflow_server, postgres, postgres_binaries
 
 pytestmark = [
     pytest.mark.postgres,

@@ -14,12 +14,12 @@ from search.tracking import names
 PROGRAM = """
 import os, sys
 from pathlib import Path
-from tests.support import small_study
-from search.study.confirm import Confirm
+from tests.support.studies import small_study
+from search.study.stages.confirm import Confirm
 from search.execution.fork_client import ForkServer
 from search.workers.coordinator import Coordinator
-from search.study.storage import open_storage
-from tests.support.studies import Seen
+from search.study.optuna.storage import open_storage
+from tests.support.studies.studies import Seen
 
 group, folder = Path(sys.argv[1]), Path(sys.argv[2])
 (group / "cgroup.procs").write_text(str(os.getpid()))

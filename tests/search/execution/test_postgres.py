@@ -25,11 +25,11 @@ from search.execution.messages import (
     Decision,
     EvaluationResult,
 )
-from search.study.confirm import Confirm
-from search.study.evaluation import ActiveEvaluation
-from search.study.explore import Explore
-from search.study.stage import Stage, Wait
-from search.study.storage import Storage, is_passing, open_storage
+from search.study.optuna.storage import Storage, is_passing, open_storage
+from search.study.stages.confirm import Confirm
+from search.study.stages.evaluation import ActiveEvaluation
+from search.study.stages.explore import Explore
+from search.study.stages.stage import Stage, Wait
 from search.study.study import Study, find_begun
 from search.tracking import names
 from search.tracking.spool import Record
@@ -38,10 +38,10 @@ from search.workers.coordinator import Coordinator
 from search.workspace import Workspace
 from spaces.domains import Real
 from spaces.errors import UserError
-from tests.support import small_study
-from tests.support.servers import postgres, postgres_binaries
-from tests.support.stores import new_store
-from tests.support.studies import Seen
+from tests.support.processes.servers import postgres, postgres_binaries
+from tests.support.studies import small_study
+from tests.support.studies.stores import new_store
+from tests.support.studies.studies import Seen
 
 pytestmark = [
     pytest.mark.postgres,
@@ -336,7 +336,7 @@ def test_a_silent_holder_loses_the_lock(address: str, opened: Callable[[], Stora
     """A machine that is cut off while it counts does not stop the others for ever."""
     other = opened()
     program = (
-        "import sys, time; from search.study.storage import open_storage\n"
+        "import sys, time; from search.study.optuna.storage import open_storage\n"
         f"storage = open_storage({address!r})\n"
         "with storage.exclusive('silent', 4): print('held', flush=True); time.sleep(600)"
     )

@@ -17,7 +17,7 @@ from search.execution.messages import (
     Infeasible,
     Suggest,
 )
-from tests.support.tasks import small_task
+from tests.support.processes.tasks import small_task
 
 TASK = small_task(space=["plain_cnn", "inception"], recipe={"learning_rate": 0.001}, epochs=3)
 BUILT = Built(

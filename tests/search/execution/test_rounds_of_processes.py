@@ -11,11 +11,11 @@ from typing import Any
 
 import optuna
 import pytest
-from tests.search.execution.conftest import Started
 
-from search.study.rounds import ROUNDS
-from search.study.storage import open_storage
-from tests.support.servers import postgres, postgres_binaries
+from search.study.optuna.storage import open_storage
+from search.study.planning.rounds import ROUNDS
+from tests.support.processes.servers import postgres, postgres_binaries
+from tests.support.studies.studies import Started
 
 Begun = Callable[..., Started]
 CLEAR = [{"cell": n, "accuracy": accuracy, "images": 2000} for n, accuracy in enumerate((0.9, 0.7, 0.6))]
@@ -108,7 +108,7 @@ def test_two_processes_on_one_storage_plan_no_round_twice(tmp_path: Path, empty_
 
 
 def _machine(workspace: Path, description: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.support.small_study", str(workspace), str(description)]
+    command = [sys.executable, "-m", "tests.support.studies.small_study", str(workspace), str(description)]
     time.sleep(0.5)
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 

@@ -23,7 +23,7 @@ from search.hub.postgres import programs
 from search.tracking import names
 from search.workspace import Workspace
 from spaces.errors import UserError
-from tests.support.hub import EXPERIMENT, candor, holders, running, wait_for
+from tests.support.processes.hub import EXPERIMENT, candor, holders, running, wait_for
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 

@@ -12,8 +12,8 @@ from PIL import Image
 from search.models.classifier import Classifier, Labels, open_file
 from search.models.registry.references import client_of
 from search.tracking import names
-from tests.support.odd_pictures import NOTES, TRANSPARENT, sideways, strokes
-from tests.support.stores import new_store
+from tests.support.images.odd_pictures import NOTES, TRANSPARENT, sideways, strokes
+from tests.support.studies.stores import new_store
 
 CLASSES = ("angry", "happy", "sad")
 

@@ -23,7 +23,7 @@ from search.models.predict import (
     raw_probabilities,
 )
 from search.models.registry.references import open_model
-from search.training.probability_calibration import fit_temperature, tempered
+from search.training.measures.probability_calibration import fit_temperature, tempered
 from spaces.errors import UserError
 from tests.search.models.conftest import CLASSES, drawing
 

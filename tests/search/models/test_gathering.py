@@ -10,7 +10,7 @@ from search.models.batches import label_pictures
 from search.models.classifier import Classifier, Labels
 from search.models.images import Picture, gather
 from spaces.errors import UserError
-from tests.support.small_pictures import encoded, pictures
+from tests.support.images.small_pictures import encoded, pictures
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from search.models.images import Picture, gather
 from search.models.registry import serving
 from spaces.errors import UserError
 from tests.search.models.conftest import drawing
-from tests.support.odd_pictures import ILL_TYPED, INK, NO_EXIF, NOTES, TRANSPARENT
+from tests.support.images.odd_pictures import ILL_TYPED, INK, NO_EXIF, NOTES, TRANSPARENT
 
 SHAPES = [(24, 20, 1), (24, 20, 3)]
 

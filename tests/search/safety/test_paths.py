@@ -9,9 +9,9 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 
-from experiments.workflows.context import RunContext
-from experiments.workflows.rm import remove, unused
-from experiments.workflows.runs import stored_studies
+from experiments.workflows.records.rm import remove, unused
+from experiments.workflows.records.runs import stored_studies
+from experiments.workflows.study.context import RunContext
 from reports.writer import build, forget
 from search.safety.paths import (
     below,

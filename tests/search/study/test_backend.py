@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from search.execution.backend import keras_backend
-from search.study.storage import open_storage
+from search.study.optuna.storage import open_storage
 from search.study.study import Study
 from search.workspace import Workspace
 from spaces.errors import UserError

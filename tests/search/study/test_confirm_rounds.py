@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from search.execution.messages import Built, EvaluationResult
-from search.study.config import StudyConfig
-from search.study.confirm import Confirm
-from search.study.evaluation import ActiveEvaluation
-from search.study.rounds import ROUNDS, RoundRecord
-from search.study.stage import Stage
-from search.study.storage import open_storage
+from search.study.optuna.storage import open_storage
+from search.study.planning.config import StudyConfig
+from search.study.planning.rounds import ROUNDS, RoundRecord
+from search.study.stages.confirm import Confirm
+from search.study.stages.evaluation import ActiveEvaluation
+from search.study.stages.stage import Stage
 from search.study.study import Study
 from search.tracking import names
 from search.workspace import Workspace

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from experiments.workflows.context import RunContext
-from experiments.workflows.dry_run import _beginning
+from experiments.workflows.study.context import RunContext
+from experiments.workflows.study.dry_run import _beginning
 from search.execution.messages import Built, Decision, EvaluationResult
-from search.study.config import StudyConfig
-from search.study.evaluation import ActiveEvaluation
-from search.study.explore import Explore
-from search.study.storage import open_storage
+from search.study.optuna.storage import open_storage
+from search.study.planning.config import StudyConfig
+from search.study.planning.warm_start import identities
+from search.study.stages.evaluation import ActiveEvaluation
+from search.study.stages.explore import Explore
 from search.study.study import Study
-from search.study.warm_start import identities
 from search.tracking import names
 from search.workspace import Workspace
 from spaces.domains import (

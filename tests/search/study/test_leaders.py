@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, create_trial
 
-from search.study.leaders import leaders
+from search.study.planning.leaders import leaders
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

@@ -6,8 +6,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.study import _optuna_private as private
-from search.study.storage import Storage, open_storage
+from search.study.optuna import _optuna_private as private
+from search.study.optuna.storage import Storage, open_storage
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def study(storage: Storage) -> optuna.Study:
 def test_every_private_part_is_there(owner: object, attribute: str) -> None:
     name = getattr(owner, "__name__", owner)
     where = f"optuna {optuna.__version__} has no {name}.{attribute} any more"
-    assert hasattr(owner, attribute), f"{where}: adapt search/study/_optuna_private.py"
+    assert hasattr(owner, attribute), f"{where}: adapt search/study/optuna/_optuna_private.py"
 
 
 def test_ids_are_those_of_the_public_numbers(storage: Storage, study: optuna.Study) -> None:

@@ -11,8 +11,8 @@ from optuna.trial import TrialState
 from sqlalchemy import text
 
 from search.sqlite_files import sqlite_url
-from search.study.reconcile import Looks, StudyName, reconcile, remember_address
-from search.study.storage import SUSPECTS, Storage, open_storage
+from search.study.optuna.reconcile import Looks, StudyName, reconcile, remember_address
+from search.study.optuna.storage import SUSPECTS, Storage, open_storage
 from search.tracking import names
 from search.tracking.client import open_client
 from search.tracking.mlflow_schema import delete_for_good

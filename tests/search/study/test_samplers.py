@@ -9,15 +9,15 @@ import pytest
 
 from search.execution.messages import Decision, Epoch
 from search.protocol import PRUNERS, SAMPLERS, Protocol
-from search.study.evaluation import ActiveEvaluation
-from search.study.explore import Explore
-from search.study.samplers import (
+from search.study.optuna.samplers import (
     make_pruner,
     make_sampler,
     require_usable,
     suggest,
 )
-from search.study.storage import open_storage
+from search.study.optuna.storage import open_storage
+from search.study.stages.evaluation import ActiveEvaluation
+from search.study.stages.explore import Explore
 from spaces.domains import Categorical, Integer
 from spaces.errors import UserError
 

@@ -16,14 +16,14 @@ from search.execution.messages import (
     Epoch,
     EvaluationResult,
 )
-from search.study.config import StudyConfig
-from search.study.confirm import Confirm
-from search.study.evaluation import ActiveEvaluation
-from search.study.explore import DUPLICATES_IN_A_ROW, INFEASIBLE_PER_TRIAL, Explore
-from search.study.leaders import Leader
-from search.study.refit import Refit
-from search.study.stage import Wait
-from search.study.storage import open_storage
+from search.study.optuna.storage import open_storage
+from search.study.planning.config import StudyConfig
+from search.study.planning.leaders import Leader
+from search.study.stages.confirm import Confirm
+from search.study.stages.evaluation import ActiveEvaluation
+from search.study.stages.explore import DUPLICATES_IN_A_ROW, INFEASIBLE_PER_TRIAL, Explore
+from search.study.stages.refit import Refit
+from search.study.stages.stage import Wait
 from search.study.study import Study
 from search.tracking import names
 from search.workspace import Workspace
@@ -171,7 +171,7 @@ def test_hours_count_what_was_trained_and_leave_confirm_its_share(
     config_for: ConfigFor, storage_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Time in which nothing ran is nobody's; half an hour of one of two workers is a quarter."""
-    monkeypatch.setattr("search.study.stage.cores", lambda: 2)
+    monkeypatch.setattr("search.study.stages.stage.cores", lambda: 2)
     config = config_for(trials=9, hours=1.0, leaders=1, seeds=1)
     study = Study(config, open_storage(storage_url), Workspace.at(tmp_path))
     assert study.explore is not None
@@ -262,7 +262,7 @@ def test_the_first_trial_has_the_cores_of_two_workers_and_one_of_them_waits(
     config_for: ConfigFor, storage_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So does whoever adopts it; once it is over, everybody has a share, and it took all of the time."""
-    monkeypatch.setattr("search.study.stage.cores", lambda: 4)
+    monkeypatch.setattr("search.study.stages.stage.cores", lambda: 4)
     stage = _explore(config_for(), storage_url, tmp_path)
     stage.workers = 3
     first, second = _work(stage), _work(stage, 1)
@@ -293,8 +293,8 @@ def test_the_first_trial_has_no_more_than_others_where_that_would_do_no_good(
     protocol: dict[str, Any],
 ) -> None:
     """Nobody waits then."""
-    monkeypatch.setattr("search.study.stage.cores", lambda: cores)
-    monkeypatch.setattr("search.study.stage.gpus", lambda: gpus)
+    monkeypatch.setattr("search.study.stages.stage.cores", lambda: cores)
+    monkeypatch.setattr("search.study.stages.stage.gpus", lambda: gpus)
     stage = _explore(config_for(**protocol), storage_url, tmp_path)
     stage.workers = workers
     assert [_work(stage, n).task.threads for n in range(2)] == [1, 1]
@@ -463,7 +463,7 @@ def test_a_final_training_that_failed_is_tried_again(
 def test_a_final_training_is_alone_and_has_the_cores_of_two_workers(
     config_for: ConfigFor, storage_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.study.stage.cores", lambda: 4)
+    monkeypatch.setattr("search.study.stages.stage.cores", lambda: 4)
     stage = Refit(config_for(), open_storage(storage_url), tmp_path, "small/final")
     stage.plan({"family": "plain_cnn"}, "alone", [0.1])
     stage.plan({"family": "plain_cnn"}, "one of two", [0.1], workers=2)

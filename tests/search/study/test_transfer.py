@@ -6,7 +6,7 @@ import optuna
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from search.study.storage import OWNER, open_storage
+from search.study.optuna.storage import OWNER, open_storage
 from search.study.transfer import pack_trials, stages_of, unpack_trials
 
 NAME = "stages-0123456789ab/confirm"

@@ -12,8 +12,8 @@ from optuna.trial import TrialState
 from search.datasets.prepare import Prepared, prepare
 from search.execution.fork_client import ForkServer
 from search.protocol import Protocol
-from search.study.config import StudyConfig
-from search.study.storage import open_storage
+from search.study.optuna.storage import open_storage
+from search.study.planning.config import StudyConfig
 from search.study.study import Study
 from search.workers.coordinator import Coordinator
 from search.workers.dry_run import check_names, try_candidates

@@ -18,7 +18,7 @@ from search.tracking.delivery import Delivery
 from search.tracking.params import as_params
 from search.tracking.spool import Spool
 from search.tracking.writer import Writer
-from tests.support.stores import new_store
+from tests.support.studies.stores import new_store
 
 
 @pytest.fixture

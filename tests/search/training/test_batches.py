@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from search.training.batches import ShuffledBatches, backend_dataset, balanced_weights
-from tests.support.small_training import CLASSES, labelled
+from tests.support.training.small_training import CLASSES, labelled
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="other backends take the batches as they are"

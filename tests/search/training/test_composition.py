@@ -10,7 +10,7 @@ import pytest
 from search.training.batches import ShuffledBatches, balanced_weights
 from search.training.composition import compose, make_optimizer, predict
 from search.training.recipe import OPTIMIZERS, Recipe
-from tests.support.small_training import SHAPE, convolutional, labelled, linear
+from tests.support.training.small_training import SHAPE, convolutional, labelled, linear
 
 pytestmark = pytest.mark.trains
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from search.tracking import names
-from search.training import metrics
 from search.training.augmentation import Augmentation
 from search.training.fit import Decision, Diverged
+from search.training.measures import metrics
 from search.training.recipe import Recipe
-from tests.support.small_training import CLASSES, convolutional, fit, labelled, linear, without_times
+from tests.support.training.small_training import CLASSES, convolutional, fit, labelled, linear, without_times
 
 pytestmark = pytest.mark.trains
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from search.tracking import names
-from search.training import metrics
+from search.training.measures import metrics
 
 
 def drawn(images: int = 400, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support import plain_keras
-from tests.support.small_training import facts_of, fresh_processes, labelled
+from tests.support.training import plain_keras
+from tests.support.training.small_training import facts_of, fresh_processes, labelled
 
 pytestmark = pytest.mark.trains
 

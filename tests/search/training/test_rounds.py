@@ -16,7 +16,7 @@ from search.training.replicates import (
     predictions,
 )
 from spaces.errors import UserError
-from tests.support.tasks import small_task
+from tests.support.processes.tasks import small_task
 
 
 def _task(**fields: Any) -> Task:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from search.training.layers.exact_batch_norm import ExactBatchNorm
-from tests.support.small_training import SHAPE, fit, labelled
+from tests.support.training.small_training import SHAPE, fit, labelled
 
 
 def network(**options: Any) -> keras.Model:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from search.training.layers.fused_batch_norm import fuse_batch_norms
-from tests.support.small_training import regressed, reloaded
+from tests.support.training.small_training import regressed, reloaded
 
 
 def network(**options):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from search.training.layers.late_relu import pool_before_relu
-from tests.support.small_training import regressed, reloaded
+from tests.support.training.small_training import regressed, reloaded
 
 layers = keras.layers
 ON_TENSORFLOW = pytest.mark.skipif(

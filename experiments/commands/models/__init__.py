@@ -1,0 +1,1 @@
+"""Commands that use, compare, explain and export trained models: one module each."""

@@ -1,0 +1,1 @@
+"""Commands that start, share, import and conclude studies: one module each."""

@@ -1,0 +1,1 @@
+"""Commands that look after data sets and the workspace: one module each."""

@@ -1,0 +1,1 @@
+"""Records of studies: listed (`runs`), removed (`rm`), packed, unpacked, imported."""

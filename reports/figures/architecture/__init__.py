@@ -1,0 +1,1 @@
+"""Figures of the selected architecture: its block diagram."""

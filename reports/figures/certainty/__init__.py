@@ -1,0 +1,1 @@
+"""Figures of how sure one can be: the forest plot, the ROPE plot, seeds, effects of a grid's factors."""

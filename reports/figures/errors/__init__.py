@@ -1,0 +1,1 @@
+"""Figures of what goes wrong: confusion matrices, recall, calibration, images, explanations."""

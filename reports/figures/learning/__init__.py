@@ -1,0 +1,1 @@
+"""Figures of learning and overfitting: learning curves, accuracy against relative overfitting."""

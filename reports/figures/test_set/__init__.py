@@ -1,0 +1,1 @@
+"""Figures of the test set: validation against test, duplicates across splits."""

@@ -1,0 +1,1 @@
+"""Small and odd pictures for tests of data."""

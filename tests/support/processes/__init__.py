@@ -1,0 +1,1 @@
+"""Command lines, servers, clusters and child bodies for tests."""

@@ -1,0 +1,1 @@
+"""A training small enough for tests, and a user of saved models without Candor."""
