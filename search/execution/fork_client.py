@@ -33,13 +33,14 @@ class Ending:
 _OBEY_SECONDS = 5
 #: Compiled steps of a thousand networks or so; the least recently used go first.
 _COMPILED_BYTES = 2**29
-_SERVER_DIED = Ending(-signal.SIGKILL, 0.0)
+#: How a child ended whose server was killed: it went with it, and the cause is not its own.
+SERVER_DIED = Ending(-signal.SIGKILL, 0.0)
 
 
 class Child:
     """One forked process. `pipe` speaks the trial protocol."""
 
-    def __init__(self, server: "ForkServer", identity: int, pipe: Connection) -> None:
+    def __init__(self, server: "_Process", identity: int, pipe: Connection) -> None:
         self.pipe = pipe
         self._server = server
         self._identity = identity
@@ -55,7 +56,7 @@ class Child:
         """See to it that it is gone. A server that does not obey is hung, and goes too."""
         self.kill()
         if self.wait(_OBEY_SECONDS) is None:
-            self._server.kill()
+            self._server.process.kill()
             self.wait(_OBEY_SECONDS)
         self.pipe.close()
 
@@ -68,6 +69,60 @@ class Child:
         """Take note of the ending: called by the server's reader."""
         self._ending = ending
         self._ended.set()
+
+
+class _Process:
+    """One server process with the children that it forked."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", control: socket.socket) -> None:
+        self.process = process
+        self.control = control
+        self.children: dict[int, Child] = {}
+        self.ready = threading.Event()  # Keras is imported, or the process is gone
+        self.gone = False
+
+    def request(self, message: dict[str, int]) -> None:
+        """Send a request; a server that is gone has killed its children already."""
+        with contextlib.suppress(OSError):
+            self.control.send(json.dumps(message).encode())
+
+    def fork(self, identity: int) -> Child:
+        """A new child. Raises OSError where the server has just died."""
+        ours, theirs = socket.socketpair()
+        child = self.children[identity] = Child(self, identity, Connection(ours.detach()))
+        with theirs:
+            try:
+                socket.send_fds(self.control, [json.dumps({"fork": identity}).encode()], [theirs.fileno()])
+            except OSError:
+                self.children.pop(identity, None)
+                child.pipe.close()
+                raise
+        return child
+
+    def listen(self) -> None:
+        """Pass on what the server says until it is gone; then every child is gone with it."""
+        while packet := self._packet():
+            message = json.loads(packet)
+            if "ready" in message:
+                self.ready.set()
+            elif "forked" in message:
+                self.children[message["forked"]].pid = message["pid"]
+            elif "ended" in message:
+                ending = Ending(os.waitstatus_to_exitcode(message["status"]), message["peak_kib"] / 1024)
+                self.children.pop(message["ended"]).ended(ending)
+        self.gone = True  # before the wait, which takes seconds on a busy machine: nobody is to ask it again
+        self.ready.set()
+        self.process.kill()  # it has closed its end: whatever is left of it is of no use
+        self.process.wait()
+        self.control.close()
+        for child in list(self.children.values()):
+            child.ended(SERVER_DIED)
+
+    def _packet(self) -> bytes:
+        try:
+            return self.control.recv(4096)
+        except OSError:
+            return b""
 
 
 class ForkServer:
@@ -90,63 +145,51 @@ class ForkServer:
         self._inherit = tuple(inherit)
         self._shared = shared(compiled) if compiled else {}
         self._lock = threading.Lock()
-        self._children: dict[int, Child] = {}
         self._identities = itertools.count()
-        self._control: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._current: _Process | None = None
         self._listener: threading.Thread | None = None
-        self._ready = threading.Event()
+
+    @property
+    def pid(self) -> int | None:
+        """The process that forks; None when none runs."""
+        current = self._current
+        return None if current is None or current.gone else current.process.pid
 
     def start(self) -> None:
         """Begin to import Keras in the background; returns at once."""
         with self._lock:
-            self._ensure_running()
+            self._running()
 
     def wait_until_ready(self, seconds: float | None = None) -> bool:
         """Whether Keras is imported. False also when the server could not start: see its log."""
-        return self._ready.wait(seconds) and self._control is not None
+        current = self._current
+        return current is not None and current.ready.wait(seconds) and not current.gone
 
     def fork(self) -> Child:
         """A new child, ready to be sent its task."""
-        ours, theirs = socket.socketpair()
-        with self._lock, theirs:
-            control = self._ensure_running()
-            identity = next(self._identities)
-            child = Child(self, identity, Connection(ours.detach()))
-            self._children[identity] = child
-            try:
-                socket.send_fds(control, [json.dumps({"fork": identity}).encode()], [theirs.fileno()])
-            except OSError:  # the server has just died: its listener ends this child as it ends the others
-                self._children.pop(identity, None)
-                child.ended(_SERVER_DIED)
-        return child
-
-    def request(self, message: dict[str, int]) -> None:
-        """Send a request; a server that is gone has killed its children already."""
-        if self._control is not None:
-            with contextlib.suppress(OSError):
-                self._control.send(json.dumps(message).encode())
-
-    def kill(self) -> None:
-        """End a server that does not obey; the next child starts another."""
-        if self._process is not None:
-            self._process.kill()
+        with self._lock:
+            while True:
+                running = self._running()
+                try:
+                    return running.fork(next(self._identities))
+                except OSError:  # it has just died, and its listener has not yet noticed: start another
+                    running.gone = True
 
     def close(self) -> None:
         """End the server and every child."""
-        if self._control is not None:
+        if self._current is not None:
             with contextlib.suppress(OSError):
-                self._control.shutdown(socket.SHUT_RDWR)
+                self._current.control.shutdown(socket.SHUT_RDWR)
         if self._listener is not None:
             self._listener.join(10)
 
-    def _ensure_running(self) -> socket.socket:
-        if self._control is not None:
-            return self._control
+    def _running(self) -> _Process:
+        if self._current is not None and not self._current.gone:
+            return self._current
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with theirs, self._log.open("ab") as log:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 python_command("search.execution.fork_server", "main", [str(theirs.fileno()), self._body]),
                 pass_fds=[theirs.fileno(), *self._inherit],
                 stdin=subprocess.DEVNULL,
@@ -155,42 +198,10 @@ class ForkServer:
                 start_new_session=True,
                 env={**self._shared, **safe_environment(), "TF_CPP_MIN_LOG_LEVEL": "2"},
             )
-        self._control = ours
-        self._ready.clear()
-        self._listener = threading.Thread(
-            target=self._listen, args=(ours, self._process), name="fork-server", daemon=True
-        )
+        self._current = _Process(process, ours)
+        self._listener = threading.Thread(target=self._current.listen, name="fork-server", daemon=True)
         self._listener.start()
-        return ours
-
-    def _listen(self, control: socket.socket, process: subprocess.Popen[bytes]) -> None:
-        """Pass on what the server says until it is gone; then every child is gone with it."""
-        while True:
-            try:
-                packet = control.recv(4096)
-            except OSError:
-                packet = b""
-            if not packet:
-                break
-            message = json.loads(packet)
-            if "ready" in message:
-                self._ready.set()
-            elif "forked" in message:
-                self._children[message["forked"]].pid = message["pid"]
-            elif "ended" in message:
-                ending = Ending(os.waitstatus_to_exitcode(message["status"]), message["peak_kib"] / 1024)
-                self._children.pop(message["ended"]).ended(ending)
-        process.kill()  # it has closed its end: whatever is left of it is of no use
-        process.wait()
-        control.close()
-        with self._lock:
-            if self._control is control:
-                self._control = None
-                self._ready.set()
-            orphans = list(self._children.values())
-            self._children.clear()
-        for child in orphans:
-            child.ended(_SERVER_DIED)
+        return self._current
 
 
 def shared(compiled: Path) -> dict[str, str]:

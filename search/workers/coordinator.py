@@ -39,6 +39,7 @@ from search.workers.session import (
 _POLL_SECONDS = 0.25
 _HUNG_RETRIES = 1
 _START_SECONDS = 180
+_SERVER_RETRIES = 5
 #: How an evaluation ends that says: training works here. Draws that are not trained say nothing of it.
 _TRAINED = (names.COMPLETE, names.PRUNED, names.DIVERGED)
 #: What the sampler is told of a candidate that the kernel killed for want of memory.
@@ -202,8 +203,11 @@ class Coordinator:
                 )
 
     def _try(self, session: ChildSession, evaluation: ActiveEvaluation) -> EvaluationResult:
-        """Evaluate, again from the checkpoint where a child died; a full disk is only waited for."""
-        retries, waits = session.stage.config.protocol.retries, 0
+        """Evaluate, again from the checkpoint where a child died; a full disk is only waited for.
+
+        A server that is killed takes its children along, and no candidate is to blame for that.
+        """
+        retries, waits, servers = session.stage.config.protocol.retries, 0, 0
         try:
             while True:
                 result = self._run_child(session, evaluation)
@@ -214,6 +218,10 @@ class Coordinator:
                 if result.cause is Cause.DISK:
                     self._retry_policy.pause(result.reason.splitlines()[0], waits)
                     waits += 1
+                elif result.cause is Cause.SERVER:
+                    servers += 1
+                    if servers > _SERVER_RETRIES:
+                        raise BrokenStudy(f"{result.reason}, {servers} times during one evaluation")
                 elif evaluation.attempts >= (
                     min(retries, _HUNG_RETRIES) if result.cause is Cause.SILENCE else retries
                 ):

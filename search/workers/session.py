@@ -15,7 +15,7 @@ from typing import Protocol
 
 from optuna.exceptions import UpdateFinishedTrialError
 
-from search.execution.fork_client import Child, Spare
+from search.execution.fork_client import SERVER_DIED, Child, Spare
 from search.execution.limits import Limits, Watch
 from search.execution.messages import (
     LOST,
@@ -60,6 +60,7 @@ class Cause(Enum):
     SILENCE = auto()
     MEMORY = auto()
     DISK = auto()
+    SERVER = auto()
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,8 @@ def _after_death(child: Child, oom_kills: int) -> Died:
         )
     if ending.code == -signal.SIGKILL and _oom_kills() > oom_kills:
         return Died(f"killed for want of memory at {ending.peak_mib:.0f} MiB", Cause.MEMORY)
+    if ending is SERVER_DIED:
+        return Died("the process that starts evaluations was killed", Cause.SERVER)
     return Died(f"the process ended without a result: {ending}")
 
 

@@ -1,5 +1,6 @@
 """An evaluation that goes wrong is ended, told apart, and tried again only where that can help."""
 
+import os
 import signal
 import threading
 import time
@@ -61,6 +62,26 @@ def test_a_loss_that_is_not_finite_is_diverged_at_once(confirm: Confirmed) -> No
     seen = confirm({"misbehave": "diverge"})
     result = seen.outcomes[1]
     assert (result.state, seen.built_times[1], "epoch 1" in result.reason) == (names.DIVERGED, 1, True)
+
+
+def test_a_server_that_is_killed_costs_no_candidate_an_attempt(
+    confirm: Confirmed, stand_ins: ForkServer
+) -> None:
+    """Whoever kills it kills all evaluations with it; each is done again, however few retries there are."""
+    over = threading.Event()
+
+    def kill_thrice() -> None:
+        for _ in range(3):
+            over.wait(0.8)
+            if stand_ins.pid is not None:
+                os.kill(stand_ins.pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_thrice)
+    killer.start()
+    seen = confirm(*({"cell": n, "epochs": 3, "seconds": 0.5} for n in range(2)), retries=0)
+    over.set()
+    killer.join()
+    assert {result.state for result in seen.outcomes.values()} == {names.COMPLETE}
 
 
 @pytest.mark.parametrize(
