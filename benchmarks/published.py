@@ -4,8 +4,8 @@
     python -m benchmarks.published pack                     packs each finished study into experiments/records
     python -m benchmarks.published write                    writes the document from experiments/records
 
-A study that was stopped goes on where it ended. A part of the document whose experiment has no record yet
-stays as it is. What differs from the published training is said above every part.
+A study that was stopped goes on where it ended. An experiment that has no record yet is said not to have been
+run. What differs from the published training is said above every part.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.schema.experiment import ExperimentConfig
 from reports.analysis import Analysis, analyse
 from reports.records.frames import records
 from reports.records.study import StudyRecords, load_study
@@ -89,17 +90,17 @@ def main() -> None:
 
 
 def document(before: str) -> str:
-    """The document with the parts of all records written anew; parts without a record stay.
+    """The document written anew below its opening.
 
     Args:
         before: The document as it is: an opening, then parts that begin with "## ".
+
+    Returns:
+        The opening, and a part for each experiment: from its record, or what is published and how to run it.
     """
-    opening, *parts = before.split("\n## ")
-    held = {text.partition("\n")[0].strip(): text for text in parts}
-    for one in STUDIES:
-        if one.record.is_file():
-            held[one.experiment] = "\n".join(part(one, one.record)).removeprefix("## ").rstrip() + "\n"
-    return "\n## ".join([opening.rstrip() + "\n", *held.values()])
+    opening = before.partition(f"\n## {STUDIES[0].experiment}\n")[0].rstrip()
+    written = (part(one, one.record) if one.record.is_file() else _not_run(one) for one in STUDIES)
+    return "\n\n".join([opening, *("\n".join(lines).rstrip() for lines in written)]) + "\n"
 
 
 def part(one: RealSize, record: Path) -> Iterator[str]:
@@ -120,6 +121,17 @@ def part(one: RealSize, record: Path) -> Iterator[str]:
         if run["candidate"] not in shown:
             yield "| | | | " + _own(run)
     yield "\n" + " ".join(_conclusions(analysis)) + "\n"
+
+
+def _not_run(one: RealSize) -> Iterator[str]:
+    """The published rows alone, and the command that would stand beside them."""
+    experiment = ExperimentConfig.load(one.experiment)
+    yield f"## {one.experiment}\n\n{experiment.question}\n"
+    yield "Not run on all images yet. The command:\n"
+    yield f"    {one.command('fer2013.zip', Path('runs/published'))}\n"
+    yield "| Published | Validation, % | Test, % |\n|---|---:|---:|"
+    for row in (published.model_dump() for published in experiment.published):
+        yield f"| {row['architecture']} | {_percent(row['val_accuracy'], row['n'])} | {_test(row)} |"
 
 
 def _pack(workspace: Path) -> None:

@@ -53,15 +53,24 @@ def test_a_part_shows_published_rows_beside_ours(record: Path) -> None:
     assert "Judged on" in told.rpartition("|")[2], "the report's sentences conclude"
 
 
-def test_writing_replaces_the_parts_of_records_alone(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_document_has_a_part_for_each_record_and_says_what_was_not_run(
+    record: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(
-        published, "STUDIES", (published.RealSize("stages", "half of it"), published.RealSize("b", ""))
+        published,
+        "STUDIES",
+        (published.RealSize("stages", "half of it"), published.RealSize("conv_stages", "")),
     )
     monkeypatch.setattr(published, "RECORDS", record.parent)
-    before = "# Title\n\nOpening.\n\n## b\n\nas it was\n\n## stages\n\nold\n"
-    once = published.document(before)
-    assert once.startswith("# Title\n\nOpening.\n\n## b\n\nas it was\n\n## stages\n\n")
-    assert "old" not in once
+    once = published.document("# Title\n\n## How to read it\n\nSo.\n\n## stages\n\nas it was\n")
+    assert once.startswith("# Title\n\n## How to read it\n\nSo.\n\n## stages\n\nWhich")
+    assert "as it was" not in once
+    told = once.partition("## conv_stages")[2]
+    assert "Not run on all images yet" in told
+    assert (
+        "| plain 64-64 · 128-128 | 59.2 (58.0 to 60.3) | 65.9 (64.8 to 67.0) (tested on training images) |"
+        in told
+    )
     assert published.document(once) == once
 
 
