@@ -6,7 +6,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from reports.records.frames import records
-from reports.tables import Table
+from reports.tables import ReportTable
 from search.safety.text import csv_cell, markdown
 
 _LATEX = {
@@ -26,7 +26,7 @@ def to_csv(rows: pd.DataFrame) -> str:
     return str(safe.to_csv(index=False, lineterminator="\n"))
 
 
-def to_markdown(table: Table) -> str:
+def to_markdown(table: ReportTable) -> str:
     """The columns that are shown first, as a pipe table."""
     columns = table.described(table.first)
     lines = [_pipes([in_cell(column.title) for column in columns])]
@@ -35,7 +35,7 @@ def to_markdown(table: Table) -> str:
     return f"**{plain(table.title)}.** {plain(table.reading)}\n\n" + "\n".join(lines) + "\n"
 
 
-def to_latex(table: Table) -> str:
+def to_latex(table: ReportTable) -> str:
     """The columns that are shown first, as a float that needs the packages booktabs and graphicx."""
     columns = table.described(table.first)
     body = [" & ".join(map(latex, row)) + r" \\" for row in cells(table)]
@@ -62,7 +62,7 @@ def to_latex(table: Table) -> str:
     )
 
 
-def cells(table: Table) -> list[list[str]]:
+def cells(table: ReportTable) -> list[list[str]]:
     """The visible cells as text, value and what stands beside it."""
     columns = table.described(table.first)
     rows = records(table.rows)

@@ -66,7 +66,8 @@ def write_diary(job: Job, tracking: str) -> None:
     """From MLflow; the best model is the best of those that were trained to their end."""
     from mlflow import MlflowClient  # after the search: it takes seconds that are not the search's
 
-    from reports.records.store import local_artifact, open_store
+    from reports.records.open_store import open_store
+    from reports.records.store import local_artifact
 
     store = open_store(tracking)
     runs = store.runs(store.experiments()[NAME], {names.STAGE: names.EXPLORE})

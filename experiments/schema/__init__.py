@@ -1,1 +1,4 @@
-"""What an experiment file may say, and how it is read, checked and written."""
+"""What an experiment file may say, and how it is read, checked and written.
+
+`experiment.ExperimentConfig` is the validated file. `catalog` finds files, `checks` compares sections.
+"""

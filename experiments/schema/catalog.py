@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
-class Entry:
+class ExperimentSummary:
     """One line of `candor list`."""
 
     name: str
@@ -29,15 +29,15 @@ def experiment_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 
 
-def entries() -> tuple[Entry, ...]:
+def entries() -> tuple[ExperimentSummary, ...]:
     """Every experiment with its question and space, read but not validated: fast enough for `candor list`."""
     return tuple(_entry(name) for name in experiment_names())
 
 
-def _entry(name: str) -> Entry:
+def _entry(name: str) -> ExperimentSummary:
     document = read(FOLDER / f"{name}.toml")
     space = document["space"]
-    return Entry(name, document["question"], (space,) if isinstance(space, str) else tuple(space))
+    return ExperimentSummary(name, document["question"], (space,) if isinstance(space, str) else tuple(space))
 
 
 def find(name_or_path: str | Path) -> Path:

@@ -2,26 +2,24 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
+from typing import Any
 
 from experiments.schema.catalog import nearest
 from experiments.schema.cells import MOST_CELLS, is_recipe
+from experiments.schema.experiment_sections import ExperimentSections
+from experiments.schema.hyperparameters import families, hyperparameters
 from experiments.schema.sections import Range
 from search.protocol import is_own_class
 from search.training.recipe import Recipe
 from spaces.errors import UserError
-from spaces.family import Family, load_family
+from spaces.family import Family
 from spaces.space import Space
-
-if TYPE_CHECKING:
-    from experiments.schema.experiment import ExperimentConfig
 
 #: With fewer pairs Wilcoxon's test cannot fall below its threshold of 0.1.
 FEWEST_STEPS = 5
 
 
-def check(experiment: "ExperimentConfig") -> None:
+def check(experiment: ExperimentSections) -> None:
     """Raise UserError at the first contradiction."""
     if experiment.search and experiment.grid:
         raise UserError("a file has [search] or [grid], not both; make two experiments of it.")
@@ -37,7 +35,7 @@ def check(experiment: "ExperimentConfig") -> None:
     _known_names(experiment)
 
 
-def _agreed(experiment: "ExperimentConfig") -> None:
+def _agreed(experiment: ExperimentSections) -> None:
     """What several keys of [protocol] and [data] ask for must be possible at once."""
     protocol, several = experiment.protocol, experiment.protocol.explore_seeds > 1
     if protocol.pruner == "wilcoxon" and protocol.explore_seeds < FEWEST_STEPS:
@@ -93,29 +91,7 @@ def _agreed(experiment: "ExperimentConfig") -> None:
         )
 
 
-def families(space: Sequence[str]) -> tuple[Family, ...]:
-    """The families that a space names; a hypermodel ("package.module:build") is none."""
-    names = dict.fromkeys(arm.partition(".")[0] for arm in space if ":" not in arm)
-    return tuple(load_family(name) for name in names)
-
-
-def counts(space: Sequence[str]) -> dict[str, str]:
-    """Which count a list decides, over all families of a space: {"kernels": "conv_stages", ...}."""
-    return {name: count for family in families(space) for name, count in family.counts.items()}
-
-
-def hyperparameters(family: Family) -> frozenset[str]:
-    """What a family's hyperparameters are called: its fields, its counts, and NAME_1 for the items of a list.
-
-    That is a convention, and a test holds every family to it.
-    """
-    types = get_type_hints(family.architecture)
-    own = (field.name for field in fields(family.architecture))
-    numbered = (f"{name}_1" if get_origin(types[name]) is tuple else name for name in own)
-    return frozenset([*numbered, *family.counts.values()])
-
-
-def _said_once(experiment: "ExperimentConfig") -> None:
+def _said_once(experiment: ExperimentSections) -> None:
     varied = "[grid]" if experiment.grid else "[search]"
     for name in experiment.varied:
         if name in experiment.fix or name in experiment.fixed:
@@ -124,7 +100,7 @@ def _said_once(experiment: "ExperimentConfig") -> None:
             raise UserError(f'"{name}" is in [recipe] and in {varied}; keep one.')
 
 
-def _recipes(experiment: "ExperimentConfig") -> Iterator[dict[str, Any]]:
+def _recipes(experiment: ExperimentSections) -> Iterator[dict[str, Any]]:
     """Every value of a recipe field that the file asks for, in a recipe; of a range, both ends."""
     yield dict(experiment.recipe)
     sections: tuple[Mapping[str, Any], ...] = (experiment.search, *experiment.grid, experiment.baseline or {})
@@ -156,7 +132,7 @@ def _one_candidate(cell: Mapping[str, Any], arms: Sequence[str]) -> None:
         )
 
 
-def _known_names(experiment: "ExperimentConfig") -> None:
+def _known_names(experiment: ExperimentSections) -> None:
     """Refuse a hyperparameter that no family of the space has; a hypermodel's are known once it is built."""
     if any(":" in arm for arm in experiment.space):
         return
@@ -165,11 +141,11 @@ def _known_names(experiment: "ExperimentConfig") -> None:
             _known_name(name, experiment)
 
 
-def _settings(experiment: "ExperimentConfig") -> tuple[Mapping[str, Any], ...]:
+def _settings(experiment: ExperimentSections) -> tuple[Mapping[str, Any], ...]:
     return (experiment.fixed, experiment.search, *experiment.cells, experiment.baseline_cell or {})
 
 
-def _known_name(name: str, experiment: "ExperimentConfig") -> None:
+def _known_name(name: str, experiment: ExperimentSections) -> None:
     arms, plain = _arms_meant(name, experiment.space), name.rpartition("/")[2]
     meant = families([arm for arm in arms if "." not in arm])
     if not meant:
@@ -200,7 +176,7 @@ def _arms_meant(name: str, space: Sequence[str]) -> Sequence[str]:
     return [conditions[condition]]
 
 
-def _is_item(name: str, meant: Sequence[Family], experiment: "ExperimentConfig") -> bool:
+def _is_item(name: str, meant: Sequence[Family], experiment: ExperimentSections) -> bool:
     """Whether it is an item of a list, such as "kernels_2". Raises UserError where no list has so many."""
     stem, _, number = name.rpartition("/")[2].rpartition("_")
     having = [family for family in meant if f"{stem}_1" in hyperparameters(family)]
@@ -213,7 +189,7 @@ def _is_item(name: str, meant: Sequence[Family], experiment: "ExperimentConfig")
     return True
 
 
-def _longest(stem: str, family: Family, experiment: "ExperimentConfig") -> float:
+def _longest(stem: str, family: Family, experiment: ExperimentSections) -> float:
     """How many items a list of the family may have: as many as it draws, or as the file says of its count."""
     count = family.counts.get(stem, "")
     entries = [

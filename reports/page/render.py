@@ -24,7 +24,7 @@ from reports.figures import (
 from reports.page import views
 from reports.page.links import Links
 from reports.progress import progress
-from reports.tables import Table
+from reports.tables import ReportTable
 from search.safety.text import html
 from search.tracking import names
 
@@ -71,7 +71,7 @@ def compute_figures(analysis: Analysis) -> Figures:
 
 def study_page(
     analysis: Analysis,
-    tables: Sequence[tuple[str, Table]],
+    tables: Sequence[tuple[str, ReportTable]],
     figures: Figures,
     *,
     ui_url: str | None = None,

@@ -21,7 +21,7 @@ from reports.inference.comparison import Row
 from reports.page.links import Links
 from reports.records.frames import each, records
 from reports.rows import PUBLISHED
-from reports.tables import Table
+from reports.tables import ReportTable
 from search.fonts import families_for
 from search.tracking import names
 
@@ -74,7 +74,7 @@ class TableEntry:
 class TableView:
     """A table with its entries and the files that hold it."""
 
-    table: Table
+    table: ReportTable
     columns: list[Column]
     entries: list[TableEntry]
     files: tuple[tuple[str, str], ...] = ()
@@ -85,7 +85,7 @@ class TableView:
         return len(self.entries) > 3 or len(self.columns) > len(self.table.first) or bool(self.files)
 
 
-def table_view(analysis: Analysis, table: Table, links: Links, *, files: bool) -> TableView:
+def table_view(analysis: Analysis, table: ReportTable, links: Links, *, files: bool) -> TableView:
     """Prepare a table; files: whether CSV, Markdown and LaTeX lie beside the page."""
     shown = [*table.first, *(name for name in table.columns if name not in table.first)]
     entries = [_entry(analysis, row, links) for row in records(table.rows)]

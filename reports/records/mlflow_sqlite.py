@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from reports.records.mlflow_client import ClientStore
 from reports.records.store import Run, history_frame, in_order, local_artifact
 from search.tracking.mlflow_schema import MlflowFile, RunRow
 
@@ -44,11 +45,7 @@ class SqliteStore:
     def artifact(self, run: Run, path: str) -> Path:
         """See Store. Artifacts kept elsewhere than on this machine are fetched by the client."""
         found = local_artifact(run, path, self.home)
-        if found is None:
-            from reports.records.mlflow_client import ClientStore
-
-            return ClientStore(self.tracking_uri).artifact(run, path)
-        return found
+        return ClientStore(self.tracking_uri).artifact(run, path) if found is None else found
 
 
 def _run(row: RunRow) -> Run:

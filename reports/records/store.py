@@ -70,22 +70,6 @@ class Store(Protocol):
         """
 
 
-def open_store(tracking_uri: str) -> Store:
-    """The fastest reader that understands this store.
-
-    Args:
-        tracking_uri: MLflow's address.
-
-    Raises:
-        UserError: It is the address of a file that is damaged.
-        UnavailableError: It is the address of a file that is locked.
-    """
-    from reports.records.mlflow_client import ClientStore
-    from reports.records.mlflow_sqlite import SqliteStore
-
-    return SqliteStore.open(tracking_uri) or ClientStore(tracking_uri)
-
-
 def folder_of(run: Run, home: Path | None) -> Path | None:
     """Where a run's artifacts lie on this machine.
 

@@ -12,14 +12,10 @@ from typing import Any
 import pandas as pd
 
 from reports.records import frames
+from reports.records.open_store import open_store
 from reports.records.packed import open_packed
 from reports.records.predictions import Predictions, read_predictions
-from reports.records.store import (
-    MissingArtifactError,
-    Run,
-    Store,
-    open_store,
-)
+from reports.records.store import MissingArtifactError, Run, Store
 from search.archives.container import is_packed
 from search.safety.secrets import masked_address
 from search.tracking import names

@@ -1,7 +1,7 @@
 """One file per table, found by its name: each takes an analysis and gives rows with described columns.
 
 A table module has SECTION ("answer" or a key of `reports.figures.SECTIONS`), ORDER and
-`table(analysis, rows) -> Table | None`.
+`table(analysis, rows) -> ReportTable | None`.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """Rows for people: `columns` of the frame may be shown, `first` are shown at once."""
 
     name: str
@@ -43,11 +43,11 @@ class TableModule(Protocol):
     SECTION: str
     ORDER: int
 
-    def table(self, analysis: "Analysis", rows: pd.DataFrame) -> Table | None:
+    def table(self, analysis: "Analysis", rows: pd.DataFrame) -> ReportTable | None:
         """The table, None when the study has nothing for it. rows: reports.rows.comparison_rows."""
 
 
-def tables(analysis: "Analysis", rows: pd.DataFrame) -> list[tuple[str, Table]]:
+def tables(analysis: "Analysis", rows: pd.DataFrame) -> list[tuple[str, ReportTable]]:
     """Every table of this study with its section, in order."""
     modules = [load_table(name) for name in table_names()]
     found = [(each.SECTION, each.table(analysis, rows)) for each in sorted(modules, key=lambda m: m.ORDER)]

@@ -10,7 +10,7 @@ from reports.columns import (
     known,
 )
 from reports.rows import PUBLISHED
-from reports.tables import Table
+from reports.tables import ReportTable
 from search.tracking import names
 
 SECTION = "answer"
@@ -24,7 +24,7 @@ INTEREST = (
 )  # fmt: skip
 
 
-def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
+def table(analysis: Analysis, rows: pd.DataFrame) -> ReportTable | None:
     """None while nothing is confirmed and nothing was published."""
     shown = rows[rows.stage.isin([names.CONFIRM, names.SCORED, PUBLISHED])]
     if shown.empty:
@@ -35,7 +35,7 @@ def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
     if (telling.reason != "").any() and len(first) < FIRST:
         first = (*first, "reason")
     own = (distance(analysis.rule.objective),)
-    return Table("comparison", "Comparison", _reading(analysis, shown), shown, known(shown), first, own)
+    return ReportTable("comparison", "Comparison", _reading(analysis, shown), shown, known(shown), first, own)
 
 
 def _reading(analysis: Analysis, shown: pd.DataFrame) -> str:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from reports.analysis import Analysis
 from reports.columns import first_seen, known
-from reports.tables import Table
+from reports.tables import ReportTable
 from search.tracking import names
 
 SECTION = "search"
@@ -17,7 +17,7 @@ INTEREST = (
 )  # fmt: skip
 
 
-def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
+def table(analysis: Analysis, rows: pd.DataFrame) -> ReportTable | None:
     """The best on monitor; at most half of the room is for those that did not finish, with reasons."""
     explored = rows[rows.stage == names.EXPLORE]
     if explored.empty:
@@ -26,7 +26,7 @@ def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
     finished = explored[explored.state == names.COMPLETE].head(MOST - min(len(unfinished), MOST // 2))
     shown = pd.concat([finished, unfinished.head(MOST - len(finished))])
     first = first_seen(shown, INTEREST, ("architecture", "state", "monitor_accuracy"))
-    return Table(
+    return ReportTable(
         "explored",
         "Explored, not confirmed",
         "Trained with few seeds, mostly one, and ranked on the monitor split, which also stopped their "

@@ -10,7 +10,7 @@ from reports.columns import (
     percent,
     text,
 )
-from reports.tables import Table
+from reports.tables import ReportTable
 
 SECTION = "errors"
 ORDER = 10
@@ -26,7 +26,7 @@ OWN = (
 )
 
 
-def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
+def table(analysis: Analysis, rows: pd.DataFrame) -> ReportTable | None:
     """None before anything is confirmed."""
     if not analysis.rows:
         return None
@@ -58,4 +58,6 @@ def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
         "trust the last points of any accuracy."
     )
     columns = tuple(column.name for column in OWN)
-    return Table("mistakes", "Most confidently wrong", reading, pd.DataFrame(found), columns, columns, OWN)
+    return ReportTable(
+        "mistakes", "Most confidently wrong", reading, pd.DataFrame(found), columns, columns, OWN
+    )

@@ -9,7 +9,7 @@ from reports.columns import (
     duration,
     text,
 )
-from reports.tables import Table
+from reports.tables import ReportTable
 from search.tracking import names
 
 SECTION = "search"
@@ -35,7 +35,7 @@ OWN = (
 )
 
 
-def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
+def table(analysis: Analysis, rows: pd.DataFrame) -> ReportTable | None:
     """None before the first evaluation."""
     frame = analysis.study.evaluations
     if frame.empty:
@@ -55,7 +55,7 @@ def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
     found.sort(key=lambda row: (row["stage"] != names.EXPLORE, order.get(str(row["state"]), len(order))))
     columns = tuple(column.name for column in OWN)
     reading = "Every evaluation is counted here once, whatever came of it."
-    return Table(
+    return ReportTable(
         "states", "What became of every evaluation", reading, pd.DataFrame(found), columns, columns, OWN
     )
 

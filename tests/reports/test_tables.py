@@ -16,7 +16,7 @@ from reports.analysis import Analysis, analyse
 from reports.page import views
 from reports.records.study import load_study
 from reports.rows import comparison_rows
-from reports.tables import Table, table_names, tables
+from reports.tables import ReportTable, table_names, tables
 from tests.support.studies.simulated import PUBLISHED
 
 #: The columns that users' scripts rely on; their names and order never change.
@@ -86,7 +86,7 @@ def rows(joint: Analysis) -> pd.DataFrame:
     return comparison_rows(joint)
 
 
-def table(analysis: Analysis, name: str) -> Table:
+def table(analysis: Analysis, name: str) -> ReportTable:
     return {each.name: each for _, each in tables(analysis, comparison_rows(analysis))}[name]
 
 

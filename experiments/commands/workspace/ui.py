@@ -36,7 +36,7 @@ def command(
     import socket
 
     from reports.page.links import runs_address
-    from reports.records.store import open_store
+    from reports.records.open_store import open_store
     from search.hub.hub import hub_ui
     from search.safety.import_path import safe_environment
     from search.tracking.writer import prepare_store

@@ -17,7 +17,8 @@ from experiments.workflows.records.rm import unused
 from experiments.workflows.records.runs import StoredStudy
 from experiments.workflows.study.context import RunContext
 from reports.analysis import analyse
-from reports.records.store import Run, folder_of, open_store
+from reports.records.open_store import open_store
+from reports.records.store import Run, folder_of
 from reports.records.study import load_study
 from search.archives import container, content, mlflow_rows
 from search.archives.container import SUFFIX

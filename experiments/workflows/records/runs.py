@@ -5,12 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.records.store import (
-    Run,
-    Store,
-    folder_of,
-    open_store,
-)
+from reports.records.open_store import open_store
+from reports.records.store import Run, Store, folder_of
 from reports.records.study import studies
 from search.safety.paths import checked_name, is_name, starting_with
 from search.sqlite_files import is_absent

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from reports.records.open_store import open_store
 from reports.records.packed import PackedStore, joined_parent, merged, parent_of
-from reports.records.store import Run, open_store
+from reports.records.store import Run
 from search.archives import content, mlflow_rows
 from search.archives.mlflow_rows import Row, Rows
 from search.safety.paths import below

@@ -6,12 +6,8 @@ from dataclasses import dataclass
 
 from experiments.schema.experiment import ExperimentConfig
 from experiments.workflows.study.resolve import prepare_data
-from reports.records.store import (
-    MissingArtifactError,
-    Run,
-    Store,
-    open_store,
-)
+from reports.records.open_store import open_store
+from reports.records.store import MissingArtifactError, Run, Store
 from reports.records.study import load_study
 from search.datasets.cache.checksums import damaged_files
 from search.datasets.cache.prepared import MANIFEST, Part, Prepared

@@ -24,7 +24,7 @@ _POLL_SECONDS = 2.0
 _DRAIN_SECONDS = 60
 
 
-class Rounds:
+class RoundDecider:
     """Decides after each round of one study.
 
     Args:

@@ -14,7 +14,7 @@ from experiments.workflows.console.progress import Progress
 from experiments.workflows.study.conclude import NoVerdict, conclude, report
 from experiments.workflows.study.context import RunContext
 from experiments.workflows.study.resolve import prepare_data, study_config, study_facts
-from experiments.workflows.study.rounds import Rounds, wait_until
+from experiments.workflows.study.rounds import RoundDecider, wait_until
 from search.datasets.part_checks import overview
 from search.datasets.prepare import Prepared
 from search.execution.devices import cores, environments, gpus
@@ -125,7 +125,7 @@ def _search(
         if not server.wait_until_ready(180):
             raise BrokenStudy(f"Keras could not be loaded: see {context.workspace.logs / 'children.log'}")
         with hearing_signals(_stopper(coordinator, progress)), progress.live():
-            rounds = Rounds(
+            rounds = RoundDecider(
                 study,
                 context,
                 recorder,

@@ -21,7 +21,7 @@ WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ConfirmEntry:
     """A candidate of the confirm stage.
 
     Attributes:
@@ -44,31 +44,33 @@ class Confirm(Stage):
 
     name = names.CONFIRM
     _withdrawn = 0  # how many trials are
-    _entries: tuple[Entry, ...] = ()
+    _entries: tuple[ConfirmEntry, ...] = ()
 
     def plan(self, leaders: Sequence[Leader]) -> None:
         """Put every (leader, seed) into the plan that is not in it yet: seed by seed, so that pairs fill."""
-        self._plan([Entry(one.slot, one.baseline, {"candidate": one.candidate}) for one in leaders])
+        self._plan([ConfirmEntry(one.slot, one.baseline, {"candidate": one.candidate}) for one in leaders])
 
     def plan_cells(self) -> None:
         """The same for the cells of a grid; the baseline has slot 0, the cells come after it."""
-        cells = [Entry(slot, False, {"cell": dict(cell)}) for slot, cell in enumerate(self.config.cells, 1)]
+        cells = [
+            ConfirmEntry(slot, False, {"cell": dict(cell)}) for slot, cell in enumerate(self.config.cells, 1)
+        ]
         if self.config.baseline is not None:
-            cells.insert(0, Entry(0, True, {"cell": dict(self.config.baseline)}))
+            cells.insert(0, ConfirmEntry(0, True, {"cell": dict(self.config.baseline)}))
         self._plan(cells)
 
-    def _plan(self, entries: Sequence[Entry]) -> None:
+    def _plan(self, entries: Sequence[ConfirmEntry]) -> None:
         with self.exclusive():
             self._entries = self._with_earlier(entries) if self.config.protocol.in_rounds else tuple(entries)
             self._insert()
 
-    def _with_earlier(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    def _with_earlier(self, entries: Sequence[ConfirmEntry]) -> tuple[ConfirmEntry, ...]:
         """Those that were confirmed before, too: the comparison knows them, and may ask for more of them."""
         found = {entry.slot: entry for entry in entries}
         for own in (trial.user_attrs for trial in self.trials(*FINISHED, TrialState.RUNNING)):
             fields: dict[str, Any] = {key: own[key] for key in ("candidate", "cell") if key in own}
             if own.get("state") != WITHDRAWN:
-                found.setdefault(own["slot"], Entry(own["slot"], bool(own.get("baseline")), fields))
+                found.setdefault(own["slot"], ConfirmEntry(own["slot"], bool(own.get("baseline")), fields))
         return tuple(found.values())
 
     def rounds(self) -> Rounds:

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from experiments.schema.checks import hyperparameters
+from experiments.schema.hyperparameters import hyperparameters
 from spaces.domains import Categorical, Domain, Value
 from spaces.family import family_names, load_family
 

@@ -12,8 +12,9 @@ import pytest
 
 from reports.records.mlflow_client import ClientStore
 from reports.records.mlflow_sqlite import SqliteStore
+from reports.records.open_store import open_store
 from reports.records.predictions import read_predictions
-from reports.records.store import MissingArtifactError, Run, open_store
+from reports.records.store import MissingArtifactError, Run
 from search.sqlite_files import reading
 from search.tracking import names
 from spaces.errors import UserError

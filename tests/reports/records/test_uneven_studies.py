@@ -25,7 +25,7 @@ from reports.progress import progress
 from reports.records.store import Run
 from reports.records.study import StudyRecords, load_study
 from reports.rows import comparison_rows
-from reports.tables import Table, tables
+from reports.tables import ReportTable, tables
 from search.tracking import names
 from search.unseal import Opening, frozen
 
@@ -50,7 +50,7 @@ def slot(run: Run) -> str:
     return run.tags[names.TRIAL]
 
 
-def table(analysis: Analysis, name: str) -> Table:
+def table(analysis: Analysis, name: str) -> ReportTable:
     return {each.name: each for _, each in tables(analysis, comparison_rows(analysis))}[name]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.workflows.study.context import RunContext
-from experiments.workflows.study.rounds import Rounds, wait_until
+from experiments.workflows.study.rounds import RoundDecider, wait_until
 from experiments.workflows.study.search import undelivered
 from search.datasets.cache.prepared import Prepared
 from search.execution.fork_client import ForkServer
@@ -94,7 +94,7 @@ def run(
     recorder = Recorder(spool, config, {"protocol": protocol} if config.protocol.in_rounds else {}, "")
     coordinator = Coordinator(server, workers, [recorder, *observers], say)
     context = RunContext(workspace, workers, storage, tracking)
-    rounds = Rounds(
+    rounds = RoundDecider(
         study,
         context,
         recorder,
