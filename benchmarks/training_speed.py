@@ -149,7 +149,7 @@ def bare(case: Case, data: tuple[Any, Any, Any, Any], epochs: int) -> Callable[[
 
 
 def ours(
-    case: Case, data: tuple[Any, Any, Any, Any], epochs: int, precision: str
+    case: Case, data: tuple[Any, Any, Any, Any], epochs: int, precision: str, recipe: Recipe = RECIPE
 ) -> Callable[[Runner], None]:
     """The training of an evaluation."""
     images, labels, monitor_images, monitor_labels = data
@@ -166,7 +166,7 @@ def ours(
         with tempfile.TemporaryDirectory() as folder:
             train(
                 build(case),
-                RECIPE,
+                recipe,
                 (images, labels),
                 (monitor_images, monitor_labels),
                 num_classes=CLASSES,

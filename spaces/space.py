@@ -39,10 +39,17 @@ class BuiltArchitecture:
 
 @dataclass(frozen=True)
 class SizeLimits:
-    """What a network may have at most; None is no limit."""
+    """What a network may have at most; None is no limit.
+
+    Attributes:
+        parameters: The largest number of parameters.
+        macs: The largest number of multiply-adds to predict one image.
+        views: How many views of an image the network predicts; each costs its multiply-adds.
+    """
 
     parameters: int | None = None
     macs: int | None = None
+    views: int = 1
 
     def check(self, counts: Counts) -> None:
         """Refuse what exceeds a limit.
@@ -53,18 +60,19 @@ class SizeLimits:
         Raises:
             InfeasibleArchitecture: If one of them exceeds its limit.
         """
+        macs = counts.macs * self.views
         over = [
             (value / limit - 1, f"{value:,} {what}, the budget is {limit:,}")
             for what, value, limit in (
                 ("parameters", counts.parameters, self.parameters),
-                ("multiply-adds", counts.macs, self.macs),
+                ("multiply-adds", macs, self.macs),
             )
             if limit is not None and value > limit
         ]
         if over:
             reason = "; ".join(text for _, text in over)
             raise InfeasibleArchitecture(
-                reason, violation=max(over)[0], parameters=counts.parameters, macs=counts.macs
+                reason, violation=max(over)[0], parameters=counts.parameters, macs=macs
             )
 
 
@@ -232,6 +240,7 @@ class Space:
         *,
         max_parameters: int | None = None,
         max_macs: int | None = None,
+        views: int = 1,
     ) -> BuiltArchitecture:
         """Draw a candidate and build it. With several arms, the first choice is called "family".
 
@@ -241,14 +250,15 @@ class Space:
             num_classes: The number of classes.
             max_parameters: The largest number of parameters; None for no limit.
             max_macs: The largest number of multiply-adds for one image; None for no limit.
+            views: How many views of an image the network predicts; each costs its multiply-adds.
 
         Returns:
-            The architecture with its model.
+            The architecture with its model; its multiply-adds are those of one view.
 
         Raises:
             InfeasibleArchitecture: If it cannot be built or exceeds a limit; no weight is allocated.
         """
-        limits = SizeLimits(max_parameters, max_macs)
+        limits = SizeLimits(max_parameters, max_macs, views)
         if len(self.arms) == 1:
             return self.arms[0].build(hp, input_shape, num_classes, limits)
         name = hp.Choice("family", list(self.families))
@@ -288,7 +298,7 @@ def build_within(
             where counting first fails for that, what it built is counted.
         image_shape: what it is counted for, should it take images of any size.
     """
-    if limits != SizeLimits():
+    if limits.parameters is not None or limits.macs is not None:
         try:
             limits.check(count_before_building(build, image_shape))
         except (InfeasibleArchitecture, UserError):

@@ -106,6 +106,7 @@ TEMPERATURE: Final = (
 )
 BEST_EPOCH: Final = "best_epoch"
 EPOCHS: Final = "epochs"
+AVERAGED: Final = "averaged"  # 1 where the kept weights are averages; only with recipe.weight_average
 PARAMETERS: Final = "parameters"
 MACS: Final = "macs"
 SECONDS: Final = "seconds"

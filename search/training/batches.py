@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from search.training.mixing import Mixing
+
 _PREDICTED: Final = 256  # images predicted at once
 _SIDE: Final = 96  # pixels a side; of larger images, as many as have the same pixels
 
@@ -23,6 +25,7 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
         batch_size: The number of images of a batch.
         seed: Decides the orders.
         shuffle: False serves the images as they lie.
+        mixing: Varies each batch; None serves the images as they are.
     """
 
     def __init__(
@@ -33,12 +36,14 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
         batch_size: int,
         seed: int,
         shuffle: bool = True,
+        mixing: Mixing | None = None,
     ) -> None:
         super().__init__()
         self._columns: list[NDArray[Any]] = [images, targets, *([] if weights is None else [weights])]
         self._batch_size = batch_size
         self.seed = seed
         self._shuffle = shuffle
+        self._mixing = mixing
         self.epoch = 0
 
     @property
@@ -62,7 +67,8 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
         chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        return tuple(np.asarray(column[chosen]) for column in self._columns)
+        columns = tuple(np.asarray(column[chosen]) for column in self._columns)
+        return self._mixing.vary(columns, chosen, self._epoch, index) if self._mixing else columns
 
 
 def backend_dataset(batches: ShuffledBatches) -> Any:

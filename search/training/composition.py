@@ -25,8 +25,9 @@ class Composition(NamedTuple):
     """Two models that share one network. Both: uint8 images in, float32 probabilities out."""
 
     training: keras.Model  # rescaling, augmentation, network; compiled
-    inference: keras.Model  # rescaling, network: stock Keras layers alone, so it loads anywhere
+    inference: keras.Model  # rescaling, network: Keras' own layers and operations, so it loads anywhere
     strength: keras.Variable  # of the augmentation: see `AugmentationLayer`
+    one_view: keras.Model  # predicts from the image as it is, whatever the recipe's `test_time` averages
 
 
 def compose(network: keras.Model, recipe: Recipe, image_shape: tuple[int, ...], seed: int) -> Composition:
@@ -39,16 +40,16 @@ def compose(network: keras.Model, recipe: Recipe, image_shape: tuple[int, ...], 
         seed: Of augmentation.
 
     Returns:
-        Two models that share the network: one trains, one predicts.
+        The models. Where `test_time` is "none", `one_view` is `inference`.
     """
     images = keras.Input(image_shape, dtype="uint8", name="images")
     # float32 whatever the policy: bfloat16 cannot tell the 256 levels apart.
     floats = keras.layers.Rescaling(1 / 255, dtype="float32", name="rescaling")(images)
-    augmentation = AugmentationLayer(recipe.augmentation, seed)
-    varied = augmentation(floats)
+    augmentation = AugmentationLayer(recipe.layer_augmentation, seed)
+    varied, shown = augmentation(floats), views(floats, recipe.test_time)
     if recipe.standardize:
         standardize = _standardizing()
-        floats, varied = standardize(floats), standardize(varied)
+        varied, shown = standardize(varied), [standardize(view) for view in shown]
     _penalise(network, recipe.l2)
     training = keras.Model(images, _probabilities(network, varied))
     training.compile(
@@ -57,8 +58,11 @@ def compose(network: keras.Model, recipe: Recipe, image_shape: tuple[int, ...], 
         metrics=["accuracy"],
         steps_per_execution=_STEPS_A_CALL if keras.backend.backend() == "tensorflow" else 1,
     )
-    inference = keras.Model(images, _probabilities(network, floats))
-    return Composition(training, inference, augmentation.strength)
+    one_view = inference = keras.Model(images, _probabilities(network, shown[0]))
+    if len(shown) > 1:
+        average = keras.layers.Average(dtype="float32", name="average")
+        inference = keras.Model(images, average([network(view) for view in shown]))
+    return Composition(training, inference, augmentation.strength, one_view)
 
 
 def _standardizing() -> keras.layers.Layer:
@@ -99,6 +103,43 @@ def predict(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32
     batches[-1] = np.pad(batches[-1], [(0, missing), (0, 0), (0, 0), (0, 0)])
     outputs = np.concatenate([np.asarray(model.predict_on_batch(batch)) for batch in batches])
     return outputs[: len(images)]
+
+
+def views(images: Any, test_time: str) -> list[Any]:
+    """What a network is shown of each image to predict it.
+
+    The mirror image and small shifts are those of Jordan, 94% on CIFAR-10 in 3.29 Seconds (arXiv 2404.00498),
+    section 3.5; here all views weigh alike. A shift is a 32nd of the shorter side, one pixel at least; the
+    image's edge is repeated.
+
+    Args:
+        images: A symbolic tensor (images, height, width, channels).
+        test_time: One of `TEST_TIME_VIEWS`.
+
+    Returns:
+        Tensors of the same shape, the images themselves first.
+    """
+    shown = [images]
+    if test_time == "flip_shift":
+        pixels = max(min(images.shape[1:3]) // 32, 1)
+        shown += [_shifted(_shifted(images, axis=1, by=by), axis=2, by=by) for by in (-pixels, pixels)]
+    if test_time != "none":
+        shown += [keras.ops.flip(view, axis=2) for view in shown]
+    return shown
+
+
+def _shifted(images: Any, axis: int, by: int) -> Any:
+    """Images moved by some pixels, whose edge is repeated: of layers that every runtime knows."""
+    last = images.shape[axis] - 1
+
+    def cropped(before: int, after: int) -> Any:
+        crops = [(0, 0), (0, 0)]
+        crops[axis - 1] = (before, after)
+        return keras.layers.Cropping2D(tuple(crops), dtype="float32")(images)
+
+    edge = [cropped(0, last) if by > 0 else cropped(last, 0)] * abs(by)
+    parts = [*edge, cropped(0, by)] if by > 0 else [cropped(-by, 0), *edge]
+    return keras.layers.Concatenate(axis=axis, dtype="float32")(parts)
 
 
 def _probabilities(network: keras.Model, floats: Any) -> Any:

@@ -47,7 +47,7 @@ from search.training.fit import (
     train,
 )
 from search.training.measures.worst_images import write_gallery
-from search.training.recipe import Recipe
+from search.training.recipe import TEST_TIME_VIEWS, Recipe
 from search.training.replicates import (
     Replicate,
     ReplicateResult,
@@ -159,6 +159,7 @@ def _candidate(
         classes,
         max_parameters=task.max_parameters,
         max_macs=task.max_macs,
+        views=TEST_TIME_VIEWS.get(recipe.get("test_time", "none"), 1),
     )
     return network, _with_own_training(recipe, network), hp
 
@@ -191,11 +192,11 @@ def _built(network: BuiltArchitecture, recipe: Recipe, hp: DrawnHyperParameters 
         label=network.label,
         architecture=network.architecture,
         facts=network.facts,
-        recipe=recipe.to_dict(),
+        recipe=recipe.every_field(),
         architecture_fingerprint=fingerprint(architecture),
         candidate_fingerprint=fingerprint({"architecture": architecture, "recipe": recipe.to_dict()}),
         parameters=network.parameters,
-        macs=network.macs,
+        macs=network.macs * recipe.views,
         unmet=sorted(hp.unmet) if hp else [],
         stood={path: one._asdict() | {"domain": one.domain.to_dict()} for path, one in hp.stood.items()}
         if hp
@@ -244,7 +245,7 @@ def _train_and_measure(
         names.BEST_EPOCH: _mean(one.best_epoch for one in trainings),
         names.EPOCHS: _mean(one.epochs for one in trainings),
         names.PARAMETERS: float(network.parameters),
-        names.MACS: float(network.macs),
+        names.MACS: float(network.macs * recipe.views),
         names.IMAGES_PER_SECOND: _mean(one.images_per_second for one in trainings),
     }
     if outcome != "stopped" and not task.sample:
@@ -254,6 +255,8 @@ def _train_and_measure(
             (artifacts / names.LAYERS_JSON).write_text(json.dumps(outline(network.model)))
         if outcome == "complete":
             metrics |= final_metrics(results, validated=task.validate)
+            if recipe.weight_average:
+                metrics[names.AVERAGED] = _mean(one.averaged for one in trainings)
             np.savez_compressed(artifacts / names.PREDICTIONS_NPZ, **predictions(results))
             if task.validate:
                 write_gallery(artifacts / names.GALLERY_PNG, *worst_images_of(results))

@@ -24,11 +24,17 @@ from search.training.layers.exact_batch_norm import ExactBatchNorm
 from search.training.layers.fused_batch_norm import fuse_batch_norms
 from search.training.layers.late_relu import pool_before_relu
 from search.training.layers.pooled_dropout import pool_masks
+from search.training.measures.metrics import stratified_subset
+from search.training.mixing import Mixing
 from search.training.recipe import Recipe
 from search.training.schedule import FixedSchedule, Schedule
 from search.training.training_callback import Diverged, Report, TrainingCallback
+from search.training.weight_average import WeightAverage
 
 __all__ = ["Decision", "Diverged", "TrainingResult", "train"]
+
+#: Clean images that an epoch's train metrics are measured on where the network trains on mixed ones.
+_CLEAN_SHARE, _FEWEST_CLEAN, _MOST_CLEAN = 32, 128, 512
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.integer[Any]]
@@ -44,9 +50,10 @@ class TrainingResult:
         epochs: how many were trained.
         outcome: "complete" (early stopping included), "pruned" or "stopped".
         predict: uint8 images (n, height, width, channels) to float32 probabilities (n, classes).
-        inference_model: uint8 images in, probabilities out; stock Keras layers alone.
+        inference_model: uint8 images in, probabilities out; Keras' own layers and operations alone.
         images_per_second: of the training steps, without the first epoch of this process, which also
             traces (with it, if there is no other); 0 if this process trained none.
+        averaged: whether the kept weights are averages over steps: see `Recipe.weight_average`.
     """
 
     history: tuple[dict[str, float], ...]
@@ -56,6 +63,7 @@ class TrainingResult:
     predict: Callable[[Images], NDArray[np.float32]]
     inference_model: keras.Model
     images_per_second: float
+    averaged: bool = False
 
 
 def train(
@@ -105,13 +113,25 @@ def train(
     models = compose(network, recipe, images.shape[1:], seed)
     targets = np.eye(num_classes, dtype=np.float32)[labels]
     weights = balanced_weights(labels, num_classes) if recipe.class_weights else None
-    batches = ShuffledBatches(images, targets, weights, recipe.batch_size, seed, shuffle)
+    mixing = Mixing.of(recipe, seed, len(images))
+    batches = ShuffledBatches(images, targets, weights, recipe.batch_size, seed, shuffle, mixing)
     schedule = Schedule(recipe, epochs, patience, objective)
     if rates:
         schedule = FixedSchedule(recipe, len(rates), patience, objective, rates)
     saved = Checkpoint(checkpoint) if checkpoint else None
-    exact = ExactBatchNorm(models.inference, images, seed)
-    callback = TrainingCallback(models, batches, monitor, schedule, report, saved, exact.measure)
+    exact = ExactBatchNorm(models.one_view, images, seed)
+    averaging = recipe.weight_average > 0
+    callback = TrainingCallback(
+        models,
+        batches,
+        monitor,
+        schedule,
+        report,
+        saved,
+        exact.measure,
+        average=WeightAverage(models.training, recipe.weight_average * len(batches)) if averaging else None,
+        clean=_clean_sample(images, labels) if recipe.mixes else None,
+    )
     callback.resume()
     if not callback.ended:
         models.training.fit(
@@ -123,12 +143,21 @@ def train(
             verbose=0,
         )
     callback.keep_best()
+    best = schedule.best_epoch(callback.history)
     return TrainingResult(
         history=tuple({"epoch": n, **metrics} for n, metrics in enumerate(callback.history, start=1)),
-        best_epoch=schedule.best_epoch(callback.history),
+        best_epoch=best,
         epochs=callback.epochs,
         outcome=callback.outcome,
         predict=partial(predict, models.inference),
         inference_model=models.inference,
         images_per_second=callback.images_per_second(),
+        averaged=callback.history[best - 1].get("averaged", 0.0) > 0,
     )
+
+
+def _clean_sample(images: Images, labels: Labels) -> tuple[Images, Labels]:
+    """Some training images as they are, every class in its proportion, and their labels."""
+    size = max(_FEWEST_CLEAN, min(len(labels) // _CLEAN_SHARE, _MOST_CLEAN))
+    rows = stratified_subset(labels, size, seed=0)
+    return np.asarray(images[rows]), labels[rows]

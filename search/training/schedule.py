@@ -39,15 +39,35 @@ class Schedule:
         return early_stopping.should_stop(history, self.objective, self.patience)
 
     def learning_rate(self, history: History) -> float:
-        """The rate of the epoch that follows `history`."""
-        if self.recipe.schedule == "plateau":
-            dropped = self.recipe.learning_rate * self.recipe.plateau_factor ** self._plateaus(history)
+        """The rate of the epoch that follows `history`.
+
+        Where a rate follows a line, an epoch has the line's height in the middle of the epoch.
+
+        Args:
+            history: The epochs so far.
+        """
+        recipe, warmup = self.recipe, self.recipe.warmup_epochs
+        if recipe.schedule == "one_cycle":
+            return self._at(self._one_cycle((len(history) + 0.5) / self.epochs))
+        if len(history) < warmup:
+            return self._at((len(history) + 0.5) / warmup)
+        if recipe.schedule == "plateau":
+            dropped = recipe.learning_rate * recipe.plateau_factor ** self._plateaus(history[warmup:])
             return max(dropped, self._floor)
-        if self.recipe.schedule == "cosine":
+        if recipe.schedule == "cosine":
             # Loshchilov and Hutter, SGDR (2017), without restarts.
-            height = self.recipe.learning_rate - self._floor
-            return self._floor + height * (1 + math.cos(math.pi * len(history) / self.epochs)) / 2
-        return self.recipe.learning_rate
+            angle = math.pi * (len(history) - warmup) / max(self.epochs - warmup, 1)
+            return self._at((1 + math.cos(angle)) / 2)
+        return recipe.learning_rate
+
+    def _at(self, height: float) -> float:
+        """The rate at a height from 0, the floor, to 1, the recipe's learning rate."""
+        return self._floor + (self.recipe.learning_rate - self._floor) * height
+
+    def _one_cycle(self, done: float) -> float:
+        """The height after a share of all epochs: a line up, then a line down."""
+        share = self.recipe.warmup_share
+        return done / share if done < share else max(1 - done, 0.0) / (1 - share)
 
     def strength(self, history: History) -> float:
         """How strongly the images of the epoch that follows `history` are varied, from 0 to 1."""

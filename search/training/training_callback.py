@@ -17,7 +17,9 @@ from search.training.checkpoint import Checkpoint, State
 from search.training.composition import Composition, predict
 from search.training.measures.metrics import scores
 from search.training.schedule import Schedule
+from search.training.weight_average import WeightAverage
 
+Labelled = tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]
 Report = Callable[[int, dict[str, float]], Decision]
 
 #: The state of a training that ended with this answer to its last epoch.
@@ -50,17 +52,22 @@ class TrainingCallback(keras.callbacks.Callback):  # type: ignore[misc]
         report: Is told of every epoch; its answer may end the training.
         checkpoint: Where the state is saved; None to save none.
         settle: Makes the model ready to predict, before it is measured.
+        average: The average of the weights that is followed; None for none.
+        clean: Training images and labels to measure the epoch's train metrics on, in inference mode; None
+            takes what training itself says of the images as it varied them.
     """
 
     def __init__(
         self,
         models: Composition,
         batches: ShuffledBatches,
-        monitor: tuple[NDArray[np.uint8], NDArray[np.integer[Any]]],
+        monitor: Labelled,
         schedule: Schedule,
         report: Report,
         checkpoint: Checkpoint | None,
         settle: Callable[[], None],
+        average: WeightAverage | None = None,
+        clean: Labelled | None = None,
     ) -> None:
         super().__init__()
         self.models = models
@@ -70,6 +77,8 @@ class TrainingCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self.report = report
         self.checkpoint = checkpoint
         self.settle = settle
+        self.average = average
+        self.clean = clean
         self.history: list[dict[str, float]] = []
         self._answer = Decision.CONTINUE
         self._kept: list[NDArray[Any]] = []
@@ -104,7 +113,7 @@ class TrainingCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self.models.strength.assign(self.schedule.strength(self.history))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """Measure on monitor, keep the weights if they are the best, report, save.
+        """Measure on monitor, keep the weights or their average if they are the best, report, save.
 
         Args:
             epoch: Its number, counted from 0.
@@ -115,22 +124,44 @@ class TrainingCallback(keras.callbacks.Callback):  # type: ignore[misc]
         """
         self._step_seconds.append(time.perf_counter() - self._started)
         self.settle()
-        metrics = self._measure(logs)
-        if not math.isfinite(metrics["train_loss"] + metrics["monitor_loss"]):
+        metrics, weights = self._measure(logs), self.models.inference.weights
+        if self.average:
+            metrics, weights = self._better(logs, metrics)
+        if not math.isfinite(float(logs["loss"]) + metrics["train_loss"] + metrics["monitor_loss"]):
             raise Diverged(epoch + 1)
         self.history.append(metrics)
         if self.schedule.best_epoch(self.history) == self.epochs:
-            self._kept = _copies(self.models.inference.weights)
+            self._kept = _copies(weights)
         self._answer = self.report(self.epochs, dict(metrics))
         self.model.stop_training = self.ended
         self._save(metrics["epoch_seconds"])
 
+    def _better(self, logs: Mapping[str, float], plain: dict[str, float]) -> tuple[dict[str, float], Any]:
+        """Of the weights and their average, what is better on monitor: its metrics and weights.
+
+        Where monitor decides nothing, the average.
+        """
+        assert self.average is not None  # noqa: S101
+        weights = _copies(self.models.inference.weights)
+        with self.average.in_place():
+            self.settle()
+            averaged = {**self._measure(logs), "averaged": 1.0}
+            choices = (
+                ({**plain, "averaged": 0.0}, weights),
+                (averaged, _copies(self.models.inference.weights)),
+            )
+        metrics, weights = choices[self.schedule.best_epoch([one for one, _ in choices]) - 1]
+        return {**metrics, "epoch_seconds": time.perf_counter() - self._started}, weights
+
     def _measure(self, logs: Mapping[str, float]) -> dict[str, float]:
         images, labels = self.monitor
         monitor = scores(labels, predict(self.models.inference, images))
+        train = logs
+        if self.clean:
+            train = scores(self.clean[1], predict(self.models.one_view, self.clean[0]))
         return {
-            "train_loss": float(logs["loss"]),
-            "train_accuracy": float(logs["accuracy"]),
+            "train_loss": float(train["loss"]),
+            "train_accuracy": float(train["accuracy"]),
             "monitor_loss": monitor["loss"],
             "monitor_accuracy": monitor["accuracy"],
             "learning_rate": self.schedule.learning_rate(self.history),

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from search.execution.fork_client import ForkServer
-from search.execution.messages import Task, Value
+from search.execution.messages import Built, Task, Value
 from search.study.planning.config import StudyConfig
 from search.study.stages.explore import cell_fields
+from search.training.recipe import TEST_TIME_VIEWS
 from search.workers.probe import Probed, probe
 from spaces.domains import Categorical, Domain, Integer
 from spaces.errors import UserError
@@ -177,14 +178,19 @@ def _speeds(
 
 def _macs(one: Probed) -> int:
     assert one.built is not None  # noqa: S101
-    return one.built.macs
+    return one.built.macs // _views(one.built)  # trains on one view
+
+
+def _views(built: Built) -> int:
+    """How often its network is evaluated to predict one image."""
+    return TEST_TIME_VIEWS[built.recipe["test_time"]]
 
 
 def _seconds_an_image(server: ForkServer, config: StudyConfig, one: Probed, workers: int) -> float:
     """Of training, while as many children as there will be workers do the same."""
     assert one.built is not None  # noqa: S101
     batch = int(one.built.recipe["batch_size"])
-    wanted = min(max(_SAMPLE_MACS / max(one.built.macs, 1), batch), _MOST_IMAGES, config.data.counts["train"])
+    wanted = min(max(_SAMPLE_MACS / max(_macs(one), 1), batch), _MOST_IMAGES, config.data.counts["train"])
 
     def calibrate(number: int) -> float:
         with TemporaryDirectory() as folder:
@@ -207,11 +213,12 @@ def _seconds_an_image(server: ForkServer, config: StudyConfig, one: Probed, work
 def _candidate(config: StudyConfig, one: Probed, speeds: tuple[list[float], list[float]]) -> DryRunCandidate:
     built = one.built
     assert built is not None  # noqa: S101
-    an_image = float(np.interp(built.macs, *speeds))
+    an_image = float(np.interp(_macs(one), *speeds))
+    predicting = _FORWARD * _views(built)
     counts, protocol = config.data.counts, config.protocol
     monitor = counts["train"] * protocol.monitor_fraction
-    epoch = counts["train"] - monitor + _FORWARD * monitor
-    final = _FORWARD * 2 * counts["validation"]
+    epoch = counts["train"] - monitor + predicting * monitor
+    final = predicting * 2 * counts["validation"]
     seconds = _OVERHEAD + an_image * (protocol.epochs * epoch + final)
     return DryRunCandidate(built.label, built.recipe, built.parameters, built.macs, seconds)
 

@@ -100,7 +100,7 @@ def _refuse_what_no_recipe_says(optimizer: keras.optimizers.Optimizer) -> None:
     if not isinstance(rate, keras.Variable):
         raise UserError(
             f"compile has a learning rate that changes by itself ({type(rate).__name__}), which cannot be "
-            'honoured: give it a number; recipe.schedule is "plateau", "cosine" or "constant".'
+            'honoured: give it a number; recipe.schedule is "plateau", "cosine", "one_cycle" or "constant".'
         )
     said = {"name", "learning_rate", "weight_decay"}
     if kind is keras.optimizers.SGD:

@@ -75,7 +75,7 @@ def toml_keys() -> dict[str, Any]:
     keys = {
         table: {key: _default(field) for key, field in m.model_fields.items()} for table, m in models.items()
     }
-    return {**keys, "recipe": _plain(Recipe.from_dict({}).to_dict())}
+    return {**keys, "recipe": _plain(Recipe.from_dict({}).every_field())}
 
 
 def _default(field: Any) -> Any:

@@ -7,9 +7,12 @@ import keras
 import numpy as np
 import pytest
 
+from search.models.keras_file import check
+from search.training.augmentation import AUGMENTATIONS
 from search.training.batches import ShuffledBatches, balanced_weights
 from search.training.composition import compose, make_optimizer, predict
 from search.training.recipe import OPTIMIZERS, Recipe
+from spaces.counting import count
 from tests.support.training.small_training import SHAPE, convolutional, labelled, linear
 
 pytestmark = pytest.mark.trains
@@ -89,3 +92,34 @@ def test_balanced_weights_make_classes_count_alike() -> None:
     weights = balanced_weights(labels, 3)
     assert weights.mean() == pytest.approx(1.0)
     assert np.bincount(labels, weights) == pytest.approx([2.0, 2.0, 2.0])
+
+
+@pytest.mark.parametrize("test_time", ["flip", "flip_shift"])
+def test_the_saved_model_averages_what_it_says_of_each_view(test_time: str, tmp_path: Path) -> None:
+    network, images = convolutional(), labelled(8, 0)[0]
+    models = compose(network, Recipe(test_time=test_time, standardize=True), SHAPE, seed=0)
+    up_left = np.pad(images, [(0, 0), (0, 1), (0, 1), (0, 0)], mode="edge")[:, 1:, 1:]
+    down_right = np.pad(images, [(0, 0), (1, 0), (1, 0), (0, 0)], mode="edge")[:, :-1, :-1]
+    shown = [images] if test_time == "flip" else [images, up_left, down_right]
+    shown += [view[:, :, ::-1] for view in shown]
+    expected = np.mean([predict(models.one_view, view) for view in shown], axis=0)
+    found = predict(models.inference, images)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    models.inference.save(tmp_path / "model.keras")
+    check(tmp_path / "model.keras", "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(predict(loaded, images), found)
+    views = Recipe(test_time=test_time).views
+    assert (len(shown), count(loaded).macs) == (views, count(network).macs * views)
+
+
+def test_one_view_is_the_model_that_predicts_where_nothing_is_averaged() -> None:
+    models = compose(linear(), Recipe(), SHAPE, seed=0)
+    assert models.one_view is models.inference
+
+
+@pytest.mark.parametrize(("flip", "varied"), [("none", False), ("alternating", False), ("random", True)])
+def test_flip_replaces_the_mirroring_of_the_augmentation(flip: str, varied: bool) -> None:
+    recipe = Recipe(flip=flip, augmentation=AUGMENTATIONS["light" if flip != "random" else "none"])
+    assert recipe.layer_augmentation.flip is varied
+    assert recipe.layer_augmentation.rotation == recipe.augmentation.rotation

@@ -93,3 +93,26 @@ def test_augmentation_grows_from_nothing_to_its_whole_strength() -> None:
     growing = schedule(augmentation_ramp=4)
     assert [growing.strength(history(*[0.5] * epochs)) for epochs in range(6)] == [0, 0.25, 0.5, 0.75, 1, 1]
     assert [schedule().strength(history(*[0.5] * epochs)) for epochs in range(2)] == [1, 1]
+
+
+def test_one_cycle_rises_and_falls_in_lines() -> None:
+    """An epoch has the height of the line in its middle; half of ten epochs go up."""
+    cycle = schedule(schedule="one_cycle", warmup_share=0.5, learning_rate=1.0, min_learning_rate=0.0)
+    rates = [cycle.learning_rate(history(*[0.5] * n)) for n in range(11)]
+    assert rates == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9, 0.9, 0.7, 0.5, 0.3, 0.1, 0.0])
+
+
+def test_one_cycle_without_warm_up_only_falls_down_to_the_floor() -> None:
+    cycle = schedule(schedule="one_cycle", warmup_share=0.0, learning_rate=1.0, min_learning_rate=0.2)
+    rates = [cycle.learning_rate(history(*[0.5] * n)) for n in range(10)]
+    assert rates == pytest.approx([0.2 + 0.8 * (0.95 - n / 10) for n in range(10)])
+
+
+@pytest.mark.parametrize("kind", ["plateau", "cosine", "constant"])
+def test_warm_up_comes_before_every_other_schedule(kind: str) -> None:
+    """The four epochs after it are those that a schedule of six epochs less begins with."""
+    warmed = Schedule(Recipe(schedule=kind, warmup_epochs=4, plateau_patience=2), 10, 9, "val_accuracy")
+    plain = Schedule(Recipe(schedule=kind, plateau_patience=2), 6, 9, "val_accuracy")
+    rates = [warmed.learning_rate(history(*[0.5] * n)) for n in range(10)]
+    assert rates[:4] == pytest.approx([1e-5 + 99e-5 * height for height in (0.125, 0.375, 0.625, 0.875)])
+    assert rates[4:] == [plain.learning_rate(history(*[0.5] * n)) for n in range(6)]

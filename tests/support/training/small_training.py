@@ -1,6 +1,7 @@
 """A training small enough for tests: 24x24 images of three brightnesses under noise."""
 
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,16 @@ RESTLESS = Recipe(
     l2=1e-4,
     augmentation=Augmentation(rotation=10, zoom=0.1, shift=0.1, flip=True, contrast=0.1, erasing=0.5),
     augmentation_ramp=3,
+)
+#: And what is averaged, warmed up, mixed and mirrored beside it.
+MIXED = replace(
+    RESTLESS,
+    weight_average=1.5,
+    warmup_epochs=2,
+    mixup=0.4,
+    cutmix=1.0,
+    flip="alternating",
+    test_time="flip_shift",
 )
 
 
@@ -77,7 +88,7 @@ def fit(network: keras.Model, recipe: Recipe = RESTLESS, **changes: Any) -> Trai
 
 
 def facts_of(
-    seed: int, checkpoint: Path | None, stop_after: int | None, saved: Path | None
+    seed: int, checkpoint: Path | None, stop_after: int | None, saved: Path | None, recipe: Recipe = RESTLESS
 ) -> dict[str, Any]:
     """What a convolutional training came to, as plain values; run in a process of its own."""
 
@@ -85,7 +96,9 @@ def facts_of(
         return Decision.STOP if epoch == stop_after else Decision.CONTINUE
 
     unrelated = labelled(96, 1)[0], labelled(96, 2)[1]  # nothing to learn there: so the rate drops
-    trained = fit(convolutional(seed), seed=seed, checkpoint=checkpoint, report=report, monitor=unrelated)
+    trained = fit(
+        convolutional(seed), recipe, seed=seed, checkpoint=checkpoint, report=report, monitor=unrelated
+    )
     if saved:
         trained.inference_model.save(saved)
     return {
