@@ -86,6 +86,7 @@ class Protocol(Section):
     max_seeds: Annotated[int, Field(ge=FIRST_ROUND)] = 20  # with "auto"
     leaders: Count = 5
     explore_seeds: Count = 1  # of a candidate in explore; their mean ranks it
+    explore_images: Count | None = None  # of train, that explore trains on; confirm trains on all
     also_minimize: Literal["parameters", "macs"] | None = None  # a second objective of explore
     epochs: Count = 100
     patience: Count = 5

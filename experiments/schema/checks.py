@@ -66,6 +66,16 @@ def _agreed(experiment: ExperimentSections) -> None:
             f"protocol.hours cannot end a [grid] with seeds = {protocol.seeds}: every cell is trained on "
             'every seed. Take seeds = "auto", fewer cells, seeds or epochs, or leave hours out.'
         )
+    if protocol.explore_images is not None and experiment.grid:
+        raise UserError(
+            "protocol.explore_images says what a search explores with, and every cell of a [grid] is trained "
+            "on all images: leave it out, or set data.limit."
+        )
+    if protocol.explore_images is not None and protocol.hours is not None:
+        raise UserError(
+            "protocol.hours keeps the share of the confirm stage by what explore's trainings take, and "
+            "protocol.explore_images makes these shorter: leave one of them out."
+        )
     if experiment.data.folds and not experiment.grid:
         raise UserError(
             "data.folds needs a [grid]: a search would choose its leaders by the images that later "

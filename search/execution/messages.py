@@ -58,6 +58,7 @@ class Task:
     max_parameters: int | None = None
     max_macs: int | None = None
     describe_only: bool = False  # draw and build, then end: a probe
+    train_images: int | None = None  # train on so many images, every class in its proportion
     sample: int | None = None  # train on so many images, to learn how fast: a calibration
     rounds: int = 1  # trainings with different seeds, pooled
     folds: int | None = None  # in place of rounds: one for each fold of train and validation together
@@ -69,7 +70,7 @@ class Task:
 #: Fields of a task that decide its result, beside the candidate, the images, precision and threads.
 REPEATED = (
     *("key", "seed", "space", "epochs", "patience", "objective"),
-    *("monitor_fraction", "monitor_seed", "validate", "rates", "rounds", "folds"),
+    *("monitor_fraction", "monitor_seed", "validate", "rates", "rounds", "folds", "train_images"),
 )
 
 

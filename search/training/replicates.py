@@ -66,6 +66,9 @@ def plan_replicates(task: Task, dataset: Prepared) -> tuple[Replicate, ...]:
     training, monitor = _split_off_monitor(task, dataset.train())
     if task.rates:  # how long is known: nothing has to watch
         training = dataset.train()
+    if task.train_images:
+        chosen = metrics.stratified_subset(training.labels, task.train_images, task.monitor_seed)
+        training = select_rows(training, chosen)
     if task.sample:
         training, monitor = (
             select_rows(training, slice(task.sample)),

@@ -73,7 +73,8 @@ def try_candidates(server: ForkServer, config: StudyConfig, workers: int) -> Dry
     candidates = tuple(_candidate(config, one, speeds) for _, one in found)
     stages = _evaluations(config)
     mean = float(np.mean([one.seconds for one in candidates]))
-    rounds = {"explore": config.protocol.explore_seeds, "confirm": config.folds or 1}
+    explored = config.protocol.explore_seeds * _explored_share(config)
+    rounds = {"explore": explored, "confirm": config.folds or 1}
     total = sum(count * mean * rounds[stage] for stage, count in stages)
     return DryRun(
         domains={name: domain for one in probed for name, domain in one.domains.items()},
@@ -221,6 +222,14 @@ def _candidate(config: StudyConfig, one: Probed, speeds: tuple[list[float], list
     final = predicting * 2 * counts["validation"]
     seconds = _OVERHEAD + an_image * (protocol.epochs * epoch + final)
     return DryRunCandidate(built.label, built.recipe, built.parameters, built.macs, seconds)
+
+
+def _explored_share(config: StudyConfig) -> float:
+    """Of a whole training, what one of explore takes: it may be asked for fewer images."""
+    protocol, train = config.protocol, config.data.counts["train"]
+    trained = train * (1 - protocol.monitor_fraction)
+    watched = train * protocol.monitor_fraction * _FORWARD
+    return (min(protocol.explore_images or trained, trained) + watched) / (trained + watched)
 
 
 def _confirmed(config: StudyConfig) -> int:

@@ -156,6 +156,7 @@ class Explore(Stage):
         protocol = self.config.protocol
         fields: dict[str, Any] = {
             "rounds": protocol.explore_seeds,
+            "train_images": protocol.explore_images,
             "keep_model": protocol.keep_models == "all",
         }
         if attributes.get("baseline") and self.config.baseline is not None:

@@ -29,6 +29,7 @@ from spaces.errors import UserError
         ({"protocol.sampler": "grid"}, '"recipe.learning_rate" is no list'),
         ({"data.folds": 5}, r"needs a \[grid\]"),
         ({"protocol.warm_start": "joint", "protocol.sampler": "grid"}, "a grid draws nothing"),
+        ({"protocol.explore_images": 900, "protocol.hours": 1.0}, "leave one of them out"),
     ],
 )
 def test_a_search_refuses(settings: dict[str, Any], sentence: str) -> None:
@@ -47,6 +48,11 @@ def test_a_grid_refuses_a_budget_of_hours() -> None:
     with pytest.raises(UserError, match=r"protocol\.hours cannot end a \[grid\] with seeds = 5"):
         grid.override({"protocol.hours": 2.0, "protocol.seeds": 5})
     assert grid.override({"protocol.hours": 2.0}).protocol.hours == 2.0
+
+
+def test_a_grid_has_nothing_to_explore_on_fewer_images() -> None:
+    with pytest.raises(UserError, match=r"every cell of a \[grid\] is trained on all images"):
+        ExperimentConfig.load("conv_stages").override({"protocol.explore_images": 900})
 
 
 def test_what_agrees_is_taken() -> None:

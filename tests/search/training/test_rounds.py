@@ -68,6 +68,16 @@ def test_several_seeds_share_their_images_and_rank_on_monitor(prepared: Prepared
     assert len({one.seed for one in planned}) == len(planned) == 3
 
 
+def test_fewer_images_keep_the_shares_of_classes_and_the_whole_monitor_split(prepared: Prepared) -> None:
+    (whole,) = plan_replicates(_task(validate=False), prepared)
+    (part,) = plan_replicates(_task(validate=False, train_images=100), prepared)
+    assert len(part.training) == 100
+    assert set(part.training.ids) < set(whole.training.ids)
+    assert (part.monitor.ids == whole.monitor.ids).all()
+    shares = [np.bincount(one.training.labels) / len(one.training) for one in (whole, part)]
+    np.testing.assert_allclose(*shares, atol=0.01)
+
+
 def _result(one: Any, right: int) -> ReplicateResult:
     """As if the network had the first `right` of the ranking images right, and all others."""
 
