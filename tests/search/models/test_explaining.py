@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from search.models.batches import label_pictures
-from search.models.classifier import Classifier, Labels, as_classifier
+from search.models.classifier import Classifier, Labels, as_classifier, open_file
 from search.models.drawing import Region, annotated
 from search.models.explanation_sheet import sheet
 from search.models.export import export
@@ -16,6 +16,8 @@ from search.models.images import Picture
 from search.models.keras_file import in_float32
 from search.models.occlusion import importance, overlay
 from search.models.predict import predict_emotion, raw_probabilities
+from search.training.composition import compose
+from search.training.recipe import Recipe
 from spaces.errors import UserError
 from spaces.family import load_family
 from tests.search.models.conftest import CLASSES, drawing
@@ -108,6 +110,26 @@ def test_what_is_exported_answers_as_keras_does(
     assert (done.images, done.changed_labels) == (40, 0)
     assert done.largest_difference < 1e-5
     assert Labels.read(tmp_path / "out" / "labels.json") == classifier.labels
+
+
+def test_a_model_that_averages_views_is_exported_whole(
+    classifier: Classifier, network_file: Path, tmp_path: Path
+) -> None:
+    """All six views are in the file, and a runtime that knows no Keras averages them as Keras does."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("ONNX is written through TensorFlow")
+    network = keras.Sequential([keras.Input((24, 20, 1)), *classifier.network.layers[1:]])
+    path = tmp_path / "views.keras"
+    compose(network, Recipe(test_time="flip_shift"), (24, 20, 1), seed=0).inference.save(path)
+    images = np.random.default_rng(0).integers(0, 256, (9, 24, 20, 1)).astype(np.uint8)
+    averaging = open_file(path, classifier.labels)
+    done = export(averaging, path, "onnx", tmp_path / "out", images)
+    assert (done.images, done.changed_labels) == (9, 0)
+    assert done.largest_difference < 1e-5
+    one_view = raw_probabilities(classifier, images)
+    assert np.abs(raw_probabilities(averaging, images) - one_view).max() > 1e-4
 
 
 @pytest.mark.parametrize("form", ["keras", "onnx"])
