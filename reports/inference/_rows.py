@@ -59,6 +59,7 @@ class Row:
     relative_overfit_high: float
     leak_delta: float  # accuracy on all images minus on those without twins; 0 if there are no twins
     monitor_to_validation: float  # score that made it a leader minus validation score; NaN if unknown
+    failed_seeds: tuple[int, ...] = ()  # those that failed to learn
 
     @property
     def reliability(self) -> float:
@@ -204,6 +205,7 @@ def rows_of(
             relative_overfit_high=overfit.high,
             leak_delta=_leak(one, standing),
             monitor_to_validation=_luck(standing, rule.objective, explored),
+            failed_seeds=tuple(itertools.compress(one.table.seeds, standing.failed)),
         )
 
 

@@ -126,6 +126,21 @@ def test_the_forest_says_how_many_candidates_it_has_no_room_for(joint: Analysis)
     assert b"3 more in the table" in views.pictures(forest, crowded, ("svg",))["svg"]
 
 
+def test_a_seed_that_failed_to_learn_has_a_ring(joint: Analysis) -> None:
+    """And no other has."""
+    figure = load_figure("seeds")
+    assert figure.compute(joint).failed == ()
+    shaky = replace(joint.rows[1], failed_seeds=(joint.confirmed[0].seed,), seeds_failed=1)
+    assert joint.comparison is not None
+    rows = (joint.rows[0], shaky, *joint.rows[2:])
+    numbers = figure.compute(replace(joint, comparison=replace(joint.comparison, rows=rows)))
+    ((seed, place),) = numbers.failed
+    assert (numbers.seeds[seed], place) == (joint.confirmed[0].seed, 1)
+    (ring,) = [trace for trace in figure.draw(numbers).data if trace.name == "failed to learn"]
+    assert (list(ring.x), list(ring.y)) == ([1], [numbers.accuracies[seed][1]])
+    assert b"failed to learn" in views.pictures(figure, numbers, ("svg",))["svg"]
+
+
 def test_two_seeds_draw_no_probabilities(joint: Analysis) -> None:
     few = tuple(one for one in joint.confirmed if one.seed <= 2)
     analysis = replace(joint, confirmed=few, comparison=compare(few, joint.rule))

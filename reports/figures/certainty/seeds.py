@@ -15,7 +15,7 @@ TITLE = "The luck of the seed"
 READING = (
     "Each line is one seed, each column a candidate, best first. The height of a column is how much luck "
     "moves that candidate; where lines cross, the better network depends on the seed. A single run could "
-    "have shown any of these dots."
+    "have shown any of these dots. A ring marks a seed that failed to learn."
 )
 SECTION = "sure"
 ORDER = 30
@@ -23,11 +23,12 @@ MOST = 10
 
 
 class Numbers(NamedTuple):
-    """accuracies[seed][candidate], NaN where a seed is missing."""
+    """accuracies[seed][candidate], NaN where a seed is missing; failed: (seed's place, candidate's place)."""
 
     labels: tuple[str, ...]
     seeds: tuple[int, ...]
     accuracies: tuple[tuple[float, ...], ...]
+    failed: tuple[tuple[int, int], ...] = ()
 
 
 def compute(analysis: Analysis) -> Numbers:
@@ -38,7 +39,12 @@ def compute(analysis: Analysis) -> Numbers:
     if len(seeds) < 2 or len(leaders) < 2:
         raise NothingToDraw("it takes two candidates and two seeds")
     table = tuple(tuple(float(held[name].get(seed, np.nan)) for name in leaders) for seed in seeds)
-    return Numbers(tuple(analysis.labels[name] for name in leaders), tuple(seeds), table)
+    failed = tuple(
+        (seeds.index(seed), place)
+        for place, row in enumerate(analysis.rows[:MOST])
+        for seed in row.failed_seeds
+    )
+    return Numbers(tuple(analysis.labels[name] for name in leaders), tuple(seeds), table, failed)
 
 
 def _reach(numbers: Numbers) -> list[float]:
@@ -70,6 +76,12 @@ def draw(numbers: Numbers) -> go.Figure:
             marker={"size": 8, "color": colour, "symbol": style.SYMBOLS[index % len(style.SYMBOLS)]},
             hovertemplate=f"seed {seed}: %{{y:.2%}}<extra></extra>",
         )  # fmt: skip
+    if numbers.failed:
+        figure.add_scatter(
+            x=[place for _, place in numbers.failed], mode="markers", name="failed to learn",
+            y=[numbers.accuracies[seed][place] for seed, place in numbers.failed], hoverinfo="skip",
+            marker={"size": 16, "symbol": "circle-open", "color": style.LIGHT.ink, "line": {"width": 1.5}},
+        )  # fmt: skip
     return figure
 
 
@@ -82,6 +94,12 @@ def picture(numbers: Numbers) -> Figure:
         for index, (seed, row) in enumerate(zip(numbers.seeds, numbers.accuracies, strict=True)):
             mark = style.MARKERS[index % len(style.MARKERS)]
             axes.plot(places, row, marker=mark, ms=4, lw=0.8, color=style.colour(index), label=f"seed {seed}")
+        if numbers.failed:
+            failed = [numbers.accuracies[seed][place] for seed, place in numbers.failed]
+            axes.plot(
+                [place for _, place in numbers.failed], failed, "o", ms=9, mfc="none", mew=1.0,
+                color=style.LIGHT.ink, label="failed to learn",
+            )  # fmt: skip
         axes.set_xticks(places, [style.wrapped(label, "\n") for label in numbers.labels], fontsize=7)
         axes.margins(x=0.08)
         axes.set_ylim(*_reach(numbers))

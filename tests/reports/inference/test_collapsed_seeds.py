@@ -65,6 +65,7 @@ def test_a_mean_and_its_interval_are_those_of_the_seeds_that_learned():
     assert row.val_accuracy_all < row.val_accuracy - 0.05
     assert row.val_accuracy_ci_low < row.val_accuracy < row.val_accuracy_ci_high < row.val_accuracy + 0.1
     assert (row.n_seeds, row.seeds_counted, row.seeds_failed) == (5, 4, 1)
+    assert row.failed_seeds == (2,)
 
 
 def test_a_network_that_predicts_one_class_learned_nothing_and_is_not_overfit():
