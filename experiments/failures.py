@@ -3,6 +3,7 @@
 import errno
 import os
 
+from search.execution.failure_kinds import machine_failure
 from spaces.errors import UnavailableError
 
 #: Too long a name, links in a circle, a file in place of a folder or a folder in place of a file, no right.
@@ -26,7 +27,7 @@ def passing_reason(error: Exception) -> str:
         return str(error)
     if type(error).__name__ == "MlflowException" and "API request" in str(error):
         return "the MLflow server does not answer; see that it runs, and that --tracking-uri is its address"
-    return passing(error)
+    return passing(error) or machine_failure(error)
 
 
 def path_mistake(error: Exception) -> str:

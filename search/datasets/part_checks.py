@@ -81,6 +81,17 @@ def check_classes(members: Members, source: str) -> None:
                 f"candidate could be judged on it. {_one_group(members, label)}"
             )
     if not (members.parts == VALIDATION).any():
+        train = members.parts == TRAIN
+        if train.sum() > 1 and len(set(members.groups[train])) == 1:
+            why = (
+                "belong to one group, by [data] group"
+                if members.given
+                else "count as duplicates of each other"
+            )
+            raise UserError(
+                f"{source}: no validation part can be carved: all {train.sum():,} training images {why}. "
+                f"{'Give others.' if members.given else _WAYS}"
+            )
         raise UserError(f"{source} has too few images to carve a validation part from train: give more.")
 
 

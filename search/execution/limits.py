@@ -1,10 +1,13 @@
 """What one evaluation may use. A child over its limit is ended, and the sampler learns of it."""
 
+import resource
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 _LOOK_SECONDS = 0.25
+#: Address space for the threads and buffers of the smallest training, in MiB (measured: 1,130).
+_ROOM_MB = 1_024
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,31 @@ class Watch:
         if limits.stall_seconds and now - self.heard > limits.stall_seconds:
             return Excess(f"no sign of life for {limits.stall_seconds:g} seconds", None)
         return None
+
+
+def shell_limit_mb() -> float | None:
+    """The address space that this process may use, in MiB; None without a limit (`ulimit -v`)."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit / 2**20
+
+
+def too_little_room() -> str:
+    """Say what is wrong where the shell's limit leaves too little address space for any training.
+
+    Returns:
+        The reason without a full stop; "" where there is room or no limit.
+    """
+    limit = shell_limit_mb()
+    if limit is None:
+        return ""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    room = limit - pages * resource.getpagesize() / 2**20
+    if room >= _ROOM_MB:
+        return ""
+    return (
+        f"the limit of {limit:.0f} MiB of address space (`ulimit -v`) leaves {max(room, 0):.0f} MiB "
+        f"to train in, of at least {_ROOM_MB}: raise it, or set `max_memory_mb` in [protocol] instead"
+    )
 
 
 def _over(unit: str, value: float, limit: float) -> Excess:

@@ -20,7 +20,9 @@ import numpy as np
 
 from search.datasets.prepare import Prepared
 from search.execution import messages
-from search.execution.atomic_files import disk_is_full, settle, write_whole
+from search.execution.atomic_files import settle, write_whole
+from search.execution.failure_kinds import failure_kind, machine_failure
+from search.execution.limits import too_little_room
 from search.execution.messages import (
     REPEATED,
     RESULT,
@@ -85,16 +87,17 @@ def run(pipe: Connection) -> None:
     except ImportError as error:  # of this machine, whatever the candidate is
         reason = record(f"{type(error).__name__}: {error}", 2_000)
         send(pipe, Failed("machine", reason, record(traceback.format_exc())))
-    except MemoryError as error:
-        send(pipe, Failed("memory", record(f"out of memory: {error}")))
     except HypermodelError as error:
         send(pipe, Failed("hypermodel", record(str(error), 2_000), record(traceback.format_exc())))
     except Exception as error:
-        kind = "disk" if disk_is_full(error) else "error"
-        send(pipe, Failed(kind, record(described(error), 2_000), record(traceback.format_exc())))
+        message = machine_failure(error) or described(error)
+        send(pipe, Failed(failure_kind(error), record(message, 2_000), record(traceback.format_exc())))
 
 
 def _evaluate(pipe: Connection, task: Task) -> None:
+    if reason := too_little_room():
+        send(pipe, Failed("machine", reason))
+        return
     folder = Path(task.folder)
     finished = folder / RESULT
     os.environ.update(task.environment)

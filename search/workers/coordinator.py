@@ -17,6 +17,7 @@ from pathlib import Path
 
 from search.execution.atomic_files import write_whole
 from search.execution.fork_client import ForkServer, Spare
+from search.execution.limits import shell_limit_mb
 from search.execution.messages import (
     LOST,
     RESULT,
@@ -106,6 +107,14 @@ class Coordinator:
         beating.join()
         if self._errors:
             raise self._errors[0]
+        self._doubt_failures(stage)
+
+    def _doubt_failures(self, stage: Stage) -> None:
+        """Let the next start try again what failed in a stage in which nothing was ever trained."""
+        if self._failed_in_a_row and not any(
+            trial.user_attrs.get("state") in _TRAINED for trial in stage.trials()
+        ):
+            stage.study.set_user_attr(SUSPECTS, self._failed_in_a_row)
 
     def _beat(self, stage: Stage, over: threading.Event) -> None:
         try:
@@ -251,6 +260,11 @@ def _decide(evaluation: ActiveEvaluation, result: EvaluationResult) -> None:
 
 def _given_up(died: Died, attempts: int) -> EvaluationResult:
     reason = f"{died.reason} ({attempts} attempts)"
+    if died.cause is Cause.MEMORY and (limit := shell_limit_mb()) is not None:
+        raise BrokenStudy(
+            f"an evaluation ran out of the {limit:.0f} MiB of address space that `ulimit -v` allows: raise "
+            f"it, or set `max_memory_mb` in [protocol] instead. The cause: {reason}"
+        )
     if died.cause is Cause.MEMORY:
         return EvaluationResult(names.INFEASIBLE, reason, violations=_OUT_OF_MEMORY)
     return EvaluationResult(names.FAILED, reason)

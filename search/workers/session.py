@@ -16,7 +16,7 @@ from typing import Protocol
 from optuna.exceptions import UpdateFinishedTrialError
 
 from search.execution.fork_client import SERVER_DIED, Child, Spare
-from search.execution.limits import Limits, Watch
+from search.execution.limits import Limits, Watch, shell_limit_mb
 from search.execution.messages import (
     LOST,
     Built,
@@ -41,6 +41,7 @@ from spaces.domains import domain_from_dict
 from spaces.errors import UserError
 
 _POLL_SECONDS = 0.25
+_CRASHES = (127, -signal.SIGABRT, -signal.SIGSEGV)
 _LOOK_SECONDS = 5.0  # between two looks whether an evaluation is still this machine's
 
 
@@ -161,7 +162,8 @@ def _after_failure(failed: Failed) -> EvaluationResult | Died:
     if failed.kind == "diverged":
         return EvaluationResult(names.DIVERGED, failed.message)
     cause = {"memory": Cause.MEMORY, "disk": Cause.DISK}.get(failed.kind, Cause.UNKNOWN)
-    return Died(f"{failed.message}\n{failed.detail}".strip(), cause)
+    prefix = "out of memory: " if cause is Cause.MEMORY else ""
+    return Died(f"{prefix}{failed.message}\n{failed.detail}".strip(), cause)
 
 
 def _infeasible(refused: Infeasible) -> EvaluationResult:
@@ -186,6 +188,9 @@ def _after_death(child: Child, oom_kills: int) -> Died:
         return Died(f"killed for want of memory at {ending.peak_mib:.0f} MiB", Cause.MEMORY)
     if ending is SERVER_DIED:
         return Died("the process that starts evaluations was killed", Cause.SERVER)
+    limited = shell_limit_mb() is not None
+    if ending.code in _CRASHES and limited:  # native code ends so where it gets no memory
+        return Died(f"the process ended without a result: {ending}", Cause.MEMORY)
     return Died(f"the process ended without a result: {ending}")
 
 

@@ -39,7 +39,7 @@ _LOCK = sqlalchemy.text(
     " pg_advisory_xact_lock(hashtextextended(:name, 0))"
 )
 OWNER = "owner"  # the attribute of a trial that says whose it is: machine:process:a name of its own
-#: The attribute of an Optuna study with the keys of evaluations that failed one after the other.
+#: The attribute of an Optuna study with the keys of evaluations that failed while nothing trained.
 SUSPECTS = "suspects"
 #: Attributes of a trial that say how it ended.
 _RESULTS = (OWNER, "state", "reason", "metrics", "fingerprint", "label", "wall_seconds")

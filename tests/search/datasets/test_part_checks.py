@@ -95,3 +95,10 @@ def test_a_class_that_is_mostly_look_alikes_is_a_loud_warning(tmp_path: Path) ->
         note.startswith("WARNING: Validation got 2 of 42 images of good") for note in notes
     )
     assert prepared(source, tmp_path, "report").audit["parts"]["validation"]["good"] == 8
+
+
+def test_images_that_are_all_one_picture_are_not_called_too_few(tmp_path: Path) -> None:
+    """More of the same would not help: the sentence says what is wrong with those that are there."""
+    images = np.zeros((60, 32, 32), np.uint8) + 100
+    with pytest.raises(UserError, match=r"all 60 training images count as duplicates of each other"):
+        prepared((images, np.arange(60) % 3), tmp_path)

@@ -1,7 +1,10 @@
 """An evaluation that goes wrong is ended, told apart, and tried again only where that can help."""
 
 import os
+import resource
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,16 +15,23 @@ from typing import Any
 import pytest
 
 from search.execution.fork_client import ForkServer
-from search.execution.limits import Limits, Watch
+from search.execution.limits import Limits, Watch, too_little_room
 from search.execution.messages import EvaluationResult
 from search.study.optuna.retry import BrokenStudy
-from search.study.optuna.storage import open_storage
+from search.study.optuna.storage import SUSPECTS, open_storage
 from search.study.stages.confirm import Confirm
+from search.study.stages.stage import FINISHED
 from search.tracking import names
 from search.workers.coordinator import Coordinator
 from tests.support.studies import small_study
 
 Confirmed = Callable[..., Any]
+
+
+def _trials(folder: Path) -> list[Any]:
+    storage = open_storage(f"sqlite:///{folder / 'studies.db'}")
+    (number,) = storage.study_ids().values()
+    return list(storage.get_all_trials(number))
 
 
 def test_too_many_seconds_make_a_candidate_infeasible(confirm: Confirmed) -> None:
@@ -134,6 +144,50 @@ def test_a_study_stops_after_too_many_different_failures_in_a_row(confirm: Confi
     bad, good = {"misbehave": "die"}, {"seconds": 0.01}
     with pytest.raises(BrokenStudy, match=r"2 evaluations failed one after the other.*exit code 7"):
         confirm(bad, good, bad, bad, good, workers=1, retries=0, max_consecutive_failures=2)
+
+
+@pytest.mark.parametrize(("good", "doubted"), [(0, 2), (1, 0)])
+def test_failures_are_tried_again_where_nothing_was_trained(
+    confirm: Confirmed, tmp_path: Path, good: int, doubted: int
+) -> None:
+    """A machine on which every evaluation fails says nothing about candidates; one that trains some does."""
+    confirm(*[{"misbehave": "die"}] * 2, *[{"seconds": 0.01}] * good, workers=1, retries=0)
+    storage = open_storage(f"sqlite:///{tmp_path / 'studies.db'}")
+    (number,) = storage.study_ids().values()
+    assert len(storage.get_study_user_attrs(number).get(SUSPECTS, [])) == doubted
+
+
+def test_a_broken_disk_stops_the_study_and_counts_nothing(confirm: Confirmed, tmp_path: Path) -> None:
+    """The evaluation is left to the next start, without a failed attempt."""
+    with pytest.raises(BrokenStudy, match=r"checkpoint: Input/output error \(the disk or the network share"):
+        confirm({"misbehave": "broken"}, retries=0)
+    (trial,) = _trials(tmp_path)
+    assert trial.state not in FINISHED
+
+
+@pytest.mark.parametrize("misbehave", [{"misbehave": "exhaust"}, {"misbehave": "signal", "number": 6}])
+def test_want_of_memory_under_a_limit_of_the_shell_stops_the_study(
+    confirm: Confirmed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, misbehave: dict[str, Any]
+) -> None:
+    """`ulimit -v` is no part of the study, so that no candidate is infeasible because of it."""
+    monkeypatch.setattr("resource.getrlimit", lambda _: (3000 * 2**20, resource.RLIM_INFINITY))
+    with pytest.raises(BrokenStudy, match=r"3000 MiB of address space that `ulimit -v` allows: raise it"):
+        confirm(misbehave, retries=0)
+    (trial,) = _trials(tmp_path)
+    assert trial.state not in FINISHED
+
+
+def test_too_little_address_space_is_said_before_anything_is_built() -> None:
+    """The sentence names the limit and what to do; without a limit there is none."""
+    assert too_little_room() == ""
+    program = (
+        "import resource; from search.execution.limits import too_little_room;"
+        "resource.setrlimit(resource.RLIMIT_AS, (800 * 2**20, resource.RLIM_INFINITY));"
+        "print(too_little_room())"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("the limit of 800 MiB of address space (`ulimit -v`) leaves ")
+    assert "`max_memory_mb`" in said
 
 
 def test_draws_that_are_not_trained_say_nothing_of_failures_in_a_row(

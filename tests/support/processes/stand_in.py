@@ -6,7 +6,7 @@ behaves comes from the task's fixed values, so from a cell of the grid:
 
     epochs, seconds   how many, and how long each takes
     megabytes         allocated before the first epoch
-    misbehave         "hang", "raise", "diverge", "die", "exhaust" (memory), "full" (the disk),
+    misbehave         "hang", "raise", "diverge", "die", "exhaust" (memory), "full" or "broken" (the disk),
                       "signal" (its `number`, to itself), "stop_server" (and hang)
     until             a file: it misbehaves only while this does not exist, and makes it first
     draws             so many numbers are drawn through the pipe
@@ -31,7 +31,8 @@ from typing import Any
 
 import numpy as np
 
-from search.execution.atomic_files import disk_is_full, settle, write_whole
+from search.execution.atomic_files import settle, write_whole
+from search.execution.failure_kinds import failure_kind, machine_failure
 from search.execution.messages import (
     RESULT,
     Built,
@@ -56,10 +57,9 @@ def run(pipe: Connection) -> None:
         _evaluate(pipe, receive(pipe))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
-    except MemoryError as error:
-        send(pipe, Failed("memory", f"out of memory: {error}"))
     except Exception as error:
-        send(pipe, Failed("disk" if disk_is_full(error) else "error", f"{type(error).__name__}: {error}"))
+        message = machine_failure(error) or f"{type(error).__name__}: {error}"
+        send(pipe, Failed(failure_kind(error), message))
 
 
 _OUTCOMES = {Decision.CONTINUE: "complete", Decision.PRUNE: "pruned", Decision.STOP: "stopped"}
@@ -174,6 +174,8 @@ def _misbehave(pipe: Connection, behaviour: dict[str, Any]) -> None:
             os._exit(7)
         case "exhaust":
             raise MemoryError("as the cell asked")
+        case "broken":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), "checkpoint")
         case "full":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
