@@ -7,11 +7,12 @@ On one machine the workspace lock says that there is one coordinator. On many, P
 import os
 import re
 import socket
+import sqlite3
 import threading
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import optuna
@@ -19,11 +20,14 @@ import sqlalchemy
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from search.safety.secrets import masked, masked_address
+from search.sqlite_files import describe, sqlite_path
 from search.study.optuna._optuna_private import OptunaTables, cached, study_id_of
 from spaces.errors import UserError
 
 HEARTBEAT_SECONDS = 30
 GRACE_SECONDS = 120
+#: So long the start of a command waits for another program that holds the file.
+_OPENING_SECONDS = 5
 #: PostgreSQL lets go of the lock of a process that has been silent for so long: it is cut off or stopped.
 _LOCK_SECONDS = 60
 #: A network that is cut does not say so: without these a call would wait for a quarter of an hour.
@@ -121,10 +125,12 @@ class Storage(OptunaTables):
 def open_storage(url: str, grace_seconds: int = GRACE_SECONDS) -> Storage:
     """Open or create Optuna's storage; `grace_seconds` of silence, and a machine's trials are given away.
 
-    Raises UserError for an address that is not SQLite's or PostgreSQL's, or where nobody answers.
+    Raises UserError for an address that is not SQLite's or PostgreSQL's, or where nobody answers, and
+    UnavailableError for a file that another program has locked.
     """
     _quieten()
     if url.startswith("sqlite"):
+        _refuse_locked(url)
         engine: dict[str, Any] = {"connect_args": {"timeout": 60}}  # threads share the file
     elif url.startswith("postgresql"):
         engine = {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 50, "connect_args": _POSTGRES}
@@ -143,6 +149,20 @@ def open_storage(url: str, grace_seconds: int = GRACE_SECONDS) -> Storage:
     except (SQLAlchemyError, ArgumentError, ImportError, RuntimeError) as error:
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise UserError(f"the storage {masked_address(url)} cannot be opened: {masked(reason)}") from None
+
+
+def _refuse_locked(url: str) -> None:
+    """Say at once that another program holds the file: a running study waits for it for a minute."""
+    path = sqlite_path(url)
+    if path is None or not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=_OPENING_SECONDS, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        if "locked" in str(error):
+            raise describe(error, path) from None
 
 
 @contextmanager
