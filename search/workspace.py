@@ -148,7 +148,7 @@ class Workspace:
         """
         with self.lock_file.open("a+") as file:
             end = time.monotonic() + wait_seconds
-            while not _locked(file.fileno()):
+            while not locked(file.fileno()):
                 if time.monotonic() > end:
                     file.seek(0)
                     holder = file.read().strip() or "another process"
@@ -163,7 +163,8 @@ class Workspace:
             yield file.fileno()
 
 
-def _locked(descriptor: int) -> bool:
+def locked(descriptor: int) -> bool:
+    """Take the lock of an open file, for as long as it is open; False if another process has it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,5 +1,6 @@
 """A space to search: one family, one fixed variant, or a choice among several of them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -76,14 +77,12 @@ class SizeLimits:
             )
 
 
-@dataclass(frozen=True)
-class FamilyArm:
-    """A family, or one fixed architecture of it."""
+class Arm(ABC):
+    """What can be drawn and built: a family, one fixed architecture, or a hypermodel."""
 
     name: str
-    family: Family
-    fixed: Any = None
 
+    @abstractmethod
     def build(
         self, hp: "keras_tuner.HyperParameters", input_shape: Shape, num_classes: int, limits: SizeLimits
     ) -> BuiltArchitecture:
@@ -97,7 +96,37 @@ class FamilyArm:
 
         Raises:
             InfeasibleArchitecture: If it cannot be built or exceeds a limit.
+            UserError: If a hypermodel does not fit the images or the protocol.
         """
+
+    @abstractmethod
+    def rebuild(
+        self, architecture: Mapping[str, Any], input_shape: Shape, num_classes: int
+    ) -> BuiltArchitecture:
+        """Build an architecture that is known.
+
+        Args:
+            architecture: Values by the name of the field, or of a hypermodel's hyperparameter.
+            input_shape: Height, width and channels of the images.
+            num_classes: The number of classes.
+
+        Raises:
+            UserError: If a hypermodel asks for a value that is not there: it has changed.
+        """
+
+
+@dataclass(frozen=True)
+class FamilyArm(Arm):
+    """A family, or one fixed architecture of it."""
+
+    name: str
+    family: Family
+    fixed: Any = None
+
+    def build(
+        self, hp: "keras_tuner.HyperParameters", input_shape: Shape, num_classes: int, limits: SizeLimits
+    ) -> BuiltArchitecture:
+        """See Arm."""
         if self.fixed is not None:
             return self._built(self.fixed, input_shape, num_classes, limits)
         drawn = self.family.to_dict(self.family.sample(hp))
@@ -106,13 +135,7 @@ class FamilyArm:
     def rebuild(
         self, architecture: Mapping[str, Any], input_shape: Shape, num_classes: int
     ) -> BuiltArchitecture:
-        """Build an architecture that is known.
-
-        Args:
-            architecture: Values by the name of the field.
-            input_shape: Height, width and channels of the images.
-            num_classes: The number of classes.
-        """
+        """See Arm."""
         return self._built(self.family.from_dict(architecture), input_shape, num_classes, SizeLimits())
 
     def _built(
@@ -133,7 +156,7 @@ class FamilyArm:
 
 
 @dataclass(frozen=True)
-class HyperModelArm:
+class HyperModelArm(Arm):
     """A Keras Tuner hypermodel, imported when first built; what it drew is its architecture."""
 
     name: str
@@ -141,18 +164,7 @@ class HyperModelArm:
     def build(
         self, hp: "keras_tuner.HyperParameters", input_shape: Shape, num_classes: int, limits: SizeLimits
     ) -> BuiltArchitecture:
-        """Build with `hp`; count first, unless the hypermodel computes while it builds.
-
-        Args:
-            hp: The hyperparameters to draw from.
-            input_shape: Height, width and channels of the images.
-            num_classes: The number of classes.
-            limits: The largest size that is allowed.
-
-        Raises:
-            InfeasibleArchitecture: If it cannot be built or exceeds a limit.
-            UserError: If the hypermodel does not fit the images or the protocol.
-        """
+        """See Arm. Counts first, unless the hypermodel computes while it builds."""
         from spaces.keras_tuner import hypermodels, training_config
 
         hypermodel = hypermodels.load_hypermodel(self.name, input_shape, num_classes)
@@ -180,16 +192,7 @@ class HyperModelArm:
     def rebuild(
         self, architecture: Mapping[str, Any], input_shape: Shape, num_classes: int
     ) -> BuiltArchitecture:
-        """Build with the values that were drawn once.
-
-        Args:
-            architecture: Values by the name of the hyperparameter.
-            input_shape: Height, width and channels of the images.
-            num_classes: The number of classes.
-
-        Raises:
-            UserError: If the hypermodel asks for a value that is not there: it has changed.
-        """
+        """See Arm."""
         from spaces.keras_tuner.hyperparameters import DrawnHyperParameters
 
         def unknown(path: str, _: Domain) -> Value:
@@ -199,9 +202,6 @@ class HyperModelArm:
 
         hp = DrawnHyperParameters(unknown, fixed=architecture)
         return self.build(hp, input_shape, num_classes, SizeLimits())
-
-
-Arm = FamilyArm | HyperModelArm
 
 
 @dataclass(frozen=True)

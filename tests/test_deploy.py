@@ -54,6 +54,7 @@ def parsed(words: list[str], environment: dict[str, str]) -> tuple[object, ...]:
     return tuple(given[name] for name in ("experiment", "data", "workspace", "storage", "tracking_uri"))
 
 
+@pytest.mark.slow
 def test_the_server_of_compose_is_started_with_options_that_mlflow_has() -> None:
     from mlflow.cli import server
 
@@ -139,6 +140,7 @@ def test_every_service_has_few_rights_and_a_bound_of_memory() -> None:
 OPTIONAL = {"jax", "torch", "kagglehub", "onnx", "onnxruntime", "tf2onnx", "IPython", "psycopg", "ray"}
 
 
+@pytest.mark.slow
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     own = [name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]]

@@ -100,35 +100,6 @@ def expected_evaluations(candidates: int, max_seeds: int = MAX_SEEDS) -> Expecte
     return Expected(FEWEST_SEEDS * candidates, round(typical * candidates), max_seeds * candidates)
 
 
-def decide_round(
-    evaluations: Sequence[Evaluation],
-    rule: Rule,
-    max_seeds: int = MAX_SEEDS,
-    *,
-    candidates: Collection[str] = (),
-    over: Collection[tuple[str, int]] = (),
-    look: int = 1,
-) -> RoundDecision:
-    """Decide after the last completed round who gets further seeds, or that the stage is over.
-
-    A round is complete when every active candidate has each of the round's seeds, as an evaluation or in
-    `over`. The evaluations of a later, incomplete round are ignored. A candidate that has ended every seed
-    without predictions gets no further ones.
-
-    Args:
-        evaluations: complete evaluations of the confirm stage, seeds counted from 1.
-        rule: the study's rule.
-        max_seeds: seeds of each candidate at most, at least 3.
-        candidates: fingerprints of all that are to be confirmed; those of the evaluations are added.
-        over: (candidate, seed) that ended for good without predictions: diverged or failed.
-        look: which look at the study this stage is; all of its rounds are one.
-
-    Returns:
-        The decision. The same evaluations give the same decision, in whatever order they came.
-    """
-    return replay(evaluations, rule, max_seeds, candidates=candidates, over=over, look=look).decision
-
-
 def replay(
     evaluations: Sequence[Evaluation],
     rule: Rule,
@@ -138,16 +109,23 @@ def replay(
     over: Collection[tuple[str, int]] = (),
     look: int = 1,
 ) -> Replay:
-    """The same as `decide_round`, with the level and the evaluations that the decision rests on.
+    """Decide after the last completed round who gets further seeds, or that the stage is over.
+
+    A round is complete when every active candidate has each of the round's seeds, as an evaluation or in
+    `over`. The evaluations of a later, incomplete round are ignored. A candidate that has ended every seed
+    without predictions gets no further ones.
 
     Args:
-        evaluations: The confirmed evaluations so far.
-        rule: The rule of the verdict.
-        max_seeds: The largest number of seeds of a candidate.
-        candidates: All candidates that were planned.
-        over: Evaluations that ended for good without predictions (diverged or failed), as (candidate,
-            seed).
+        evaluations: Complete evaluations of the confirm stage, seeds counted from 1.
+        rule: The study's rule.
+        max_seeds: Seeds of each candidate at most, at least 3.
+        candidates: Fingerprints of all that are to be confirmed; those of the evaluations are added.
+        over: (candidate, seed) that ended for good without predictions: diverged or failed.
         look: Which look at the study this stage is, from 1; all of its rounds are one.
+
+    Returns:
+        The decision, with the level and the evaluations that it rests on. The same evaluations give the same
+        decision, in whatever order they came.
     """
     tables = [one.table for one in candidates_of(evaluations, rule.objective)] if evaluations else []
     majority = statistics.majority_share(evaluations[0].labels) if evaluations else math.nan
@@ -172,10 +150,10 @@ def replay_tables(
         tables: of the complete evaluations, one for each candidate.
         majority: the share of the commonest class among the judged images.
         rule: the study's rule.
-        max_seeds: as of `decide_round`.
+        max_seeds: as of `replay`.
         planned: all that are to be confirmed.
-        over: as of `decide_round`.
-        look: as of `decide_round`.
+        over: as of `replay`.
+        look: as of `replay`.
 
     Yields:
         One state a round, the last one that of the last completed round.

@@ -17,7 +17,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from search.archives import container, galleries, mlflow_rows, probabilities
+from search.archives import container, galleries, mlflow_rows, probabilities, tables
 from search.archives.container import Manifest
 from search.tracking import names
 from spaces.errors import UserError
@@ -121,7 +121,7 @@ def _expand_galleries(folder: Path) -> None:
 def _check_rows(folder: Path, manifest: Manifest) -> None:
     """Raises ValueError unless the runs are those of one study and every artifact has its run."""
     database = folder / MLFLOW_DB
-    mlflow_rows.check_database(database, mlflow_rows.TABLES)
+    mlflow_rows.check_database(database, tables.TABLES)
     with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         runs = {run for (run,) in connection.execute("SELECT run_uuid FROM runs")}
         tags = connection.execute("SELECT run_uuid, key, value FROM tags").fetchall()

@@ -1,6 +1,5 @@
 """Runs a hub: both servers in order, watched, stopped in order, and found again after a crash."""
 
-import fcntl
 import secrets
 import signal
 import socket
@@ -19,7 +18,7 @@ from search.hub import processes
 from search.hub.address import FILE, Hub
 from search.hub.mlflow_server import MlflowServer, answers
 from search.hub.postgres import STUDIES, Postgres
-from search.workspace import Workspace
+from search.workspace import Workspace, locked
 from spaces.errors import UserError
 
 USER = "candor"
@@ -117,7 +116,7 @@ def hub_ui(workspace: Path) -> str | None:
     if not (workspace / FILE).exists():
         return None
     with (workspace / _LOCK).open("a+") as file:
-        if _locked(file.fileno()):
+        if locked(file.fileno()):
             return None
     return Hub.read(workspace / FILE).tracking_uri
 
@@ -126,17 +125,9 @@ def hub_ui(workspace: Path) -> str | None:
 def _alone(workspace: Workspace) -> Iterator[None]:
     """Keep a second hub out of the workspace. The kernel lets go of the lock however this process ends."""
     with (workspace.folder / _LOCK).open("a+") as file:
-        if not _locked(file.fileno()):
+        if not locked(file.fileno()):
             raise UserError(f"a hub of {workspace.folder} is running already")
         yield
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _described(file: Path, options: Options) -> Hub:

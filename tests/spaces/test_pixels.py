@@ -70,6 +70,7 @@ def test_the_forward_pass_stops_at_the_first_weights_and_leaves_keras_as_it_was(
     assert model(np.zeros((1, *SHAPE), np.float32)).shape == (1, 4)
 
 
+@pytest.mark.slow
 def test_what_a_backbone_scales_itself_counts() -> None:
     """EfficientNet and ConvNeXt divide bytes inside; what hands them bytes takes [0, 1] itself."""
     for backbone in (keras.applications.EfficientNetB0, keras.applications.ConvNeXtTiny):

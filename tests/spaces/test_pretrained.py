@@ -30,6 +30,7 @@ def weights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_weights_come_from_a_local_file(weights_file: Path) -> None:
     one, other = (trunk_of(build(weights=str(weights_file))) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
@@ -47,6 +48,7 @@ def test_a_frozen_backbone_stays_as_it_is(weights_file: Path) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(before, trunk_of(model).get_weights(), strict=True))
 
 
+@pytest.mark.slow
 def test_a_tuned_backbone_is_trainable(weights_file: Path) -> None:
     assert len(build(weights=str(weights_file), frozen=False).trainable_weights) > 100
 
@@ -69,6 +71,7 @@ def test_weights_of_another_network_are_a_users_mistake(weights_file: Path) -> N
         build(weights="nowhere.h5")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["resnet50", "vgg16"])
 def test_colours_are_in_the_order_and_range_of_the_old_backbones(backbone: str) -> None:
     """Blue, green, red; means of ImageNet subtracted, as keras.applications documents."""

@@ -83,6 +83,7 @@ def test_what_keras_would_not_open_is_refused_with_what_to_do(name: str) -> None
         require_saveable(built(name, TO_KEEP))
 
 
+@pytest.mark.slow
 def test_what_is_taken_opens_in_a_process_that_has_imported_nothing_of_it(tmp_path: Path) -> None:
     """As a study keeps it: within a model that takes bytes."""
     np.save(tmp_path / "images.npy", IMAGES)

@@ -22,6 +22,7 @@ from reports.records.store import Run, folder_of
 from reports.records.study import load_study
 from search.archives import container, content, mlflow_rows
 from search.archives.container import SUFFIX
+from search.archives.without_machine import without_machine
 from search.safety.paths import checked_name, starting_with
 from search.study import transfer
 from search.study.optuna.storage import Storage
@@ -138,7 +139,7 @@ def _fill(
     )
     database = folder / content.MLFLOW_DB
     mlflow_rows.create_store(database, stored.experiment_id, stored.experiment)
-    shown = mlflow_rows.without_machine(found, stored.study)
+    shown = without_machine(found, stored.study)
     mlflow_rows.write_rows(database, shown, stored.experiment_id)
     mlflow_rows.compact(database)
     stages = transfer.stages_of(storage, stored.experiment, stored.study)

@@ -11,7 +11,7 @@ from reports.records.open_store import open_store
 from reports.records.packed import PackedStore, joined_parent, merged, parent_of
 from reports.records.store import Run
 from search.archives import content, mlflow_rows
-from search.archives.mlflow_rows import Row, Rows
+from search.archives.tables import Row, Rows
 from search.safety.paths import below
 from search.study import transfer
 from search.study.optuna.storage import open_storage

@@ -2,15 +2,20 @@
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from reports.inference.comparison import Rule, compare_rounds
-from reports.inference.rounds import decide_round, expected_evaluations, replay_tables, schedule
+from reports.inference.rounds import RoundDecision, expected_evaluations, replay, replay_tables, schedule
 from tests.support.studies.drawn_evaluations import drawn
 from tests.support.studies.tables_of_scores import MAJORITY, table
 
 RULE = Rule()
+
+
+def decide_round(*given: Any, **more: Any) -> RoundDecision:
+    return replay(*given, **more).decision
 
 
 def evaluations(skills, seeds, **more):
