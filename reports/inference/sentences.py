@@ -297,7 +297,7 @@ class _Account:
         elif decision is not None:
             yield f"{found}; {len(decision.active)} candidates get further seeds."
         elif wanted is None:
-            yield f"{found}; no number of seeds would find {margin}, it takes more {images}."
+            yield f"{found}. No number of seeds would find {margin}: that takes more {images}."
         elif smallest <= self.rule.margin:
             yield f"{found}."
         else:

@@ -56,7 +56,8 @@ def compute(analysis: Analysis) -> Numbers:
         )
         for row in known
     ]
-    return Numbers(tuple(bars), f"{unit.scale * analysis.rule.margin:g} {unit.name}")
+    margin = f"{unit.scale * analysis.rule.margin:g}"
+    return Numbers(tuple(bars), f"{margin} {unit.name if margin != '1' else unit.name.replace('s', '', 1)}")
 
 
 def _parts(numbers: Numbers) -> tuple[tuple[str, list[float], str], ...]:

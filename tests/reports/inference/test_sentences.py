@@ -302,9 +302,9 @@ def test_what_it_takes_to_decide():
     more = 'more seeds would find less: seeds = "auto" adds them while they help.'
     assert told(few)[-2].endswith(more)
     assert told(replace(stages(), seeds_for_margin=None))[-2].endswith(
-        "no number of seeds would find 1 point, it takes more validation images."
+        "No number of seeds would find 1 point: that takes more validation images."
     )
-    assert told(replace(stages(), seeds_for_margin=None), folds=5)[-2].endswith("it takes more images.")
+    assert told(replace(stages(), seeds_for_margin=None), folds=5)[-2].endswith("that takes more images.")
 
 
 @pytest.mark.parametrize(
