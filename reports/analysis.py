@@ -119,7 +119,7 @@ def decision_of(experiment: str, tracking_uri: str, study: str | None = None) ->
         The state of the decision; None where no candidate was built, or the seeds are a fixed number.
     """
     records = load_study(experiment, tracking_uri, study)
-    return _compared(records, _rule(records), _confirmed(records)[0])[1]
+    return compared(records, _rule(records), _confirmed(records)[0])[1]
 
 
 def analyse(study: StudyRecords) -> Analysis:
@@ -133,7 +133,7 @@ def analyse(study: StudyRecords) -> Analysis:
     if "imported" in study.about:
         return _by_scores(study, rule)
     confirmed, missing = _confirmed(study)
-    comparison, decision, state = _compared(study, rule, confirmed)
+    comparison, decision, state = compared(study, rule, confirmed)
     verdict = decide(comparison, rule) if comparison else None
     labels = _labels(study)
     question = study.about.get("question") or ""
@@ -178,10 +178,16 @@ def _by_scores(study: StudyRecords, rule: Rule) -> Analysis:
     )
 
 
-def _compared(
+def compared(
     study: StudyRecords, rule: Rule, confirmed: Sequence[Evaluation]
 ) -> tuple[Comparison | None, RoundDecision | None, str]:
-    """The comparison that may be shown, the state of the rounds, and why nothing is compared yet."""
+    """The comparison that may be shown, the state of the rounds, and why nothing is compared yet.
+
+    Args:
+        study: The records.
+        rule: The rule of the verdict.
+        confirmed: Complete confirm evaluations, all on the same images.
+    """
     explored, lost = _explored(study, rule), _lost(study)
     if study.protocol.get("seeds") == "auto":
         planned = set(study.confirmations.candidate) - {""}

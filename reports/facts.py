@@ -38,6 +38,7 @@ def at_a_glance(analysis: Analysis) -> Facts:
         ("Data", str(data.get("name", ""))),
         (f"Images ({', '.join(counts)})", " / ".join(f"{number:,}" for number in counts.values())),
         ("Folds", folds(study).partition(";")[0]),
+        ("Labels", labels(study)),
         (
             "Explored",
             _many(int(((frame.stage == names.EXPLORE) & frame.state.isin(names.COUNTED)).sum()), "trial"),
@@ -79,6 +80,16 @@ def folds(study: StudyRecords) -> str:
     """How train and validation are judged together; "" where validation is a part of its own."""
     how = "of train and validation together; each image is judged by a network that has not seen it"
     return f"{study.folds} {how}" if study.folds else ""
+
+
+def labels(study: StudyRecords) -> str:
+    """What was done about doubtful labels; "" where they are as the source has them."""
+    done = (study.data.get("audit") or {}).get("labels") or {}
+    if done.get("how") == "drop-train":
+        return f"{count(done['dropped'])} doubtful ones left out of train"
+    if done.get("how") == "votes":
+        return f"votes: soft targets in training, else the majority ({count(done['changed'])} changed)"
+    return ""
 
 
 def test_set(study: StudyRecords) -> str:

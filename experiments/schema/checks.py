@@ -81,6 +81,11 @@ def _agreed(experiment: ExperimentSections) -> None:
             "data.folds needs a [grid]: a search would choose its leaders by the images that later "
             "judge them."
         )
+    if experiment.data.folds and experiment.data.labels != "keep":
+        raise UserError(
+            f'data.labels = "{experiment.data.labels}" needs a validation part of its own: with data.folds '
+            "every image trains and judges; leave one of them out."
+        )
     if experiment.data.folds and protocol.final == "retrain":
         raise UserError(
             'protocol.final = "retrain" leaves out the validation part, which data.folds trains on too: set '

@@ -68,6 +68,10 @@ class ExperimentConfig(ExperimentSections):
         """What makes it this study: `resolved()` without words, totals and paths."""
         document = self.resolved()
         del document["question"], document["published"], document["data"]["source"]
+        if document["data"]["labels"] == "keep":
+            del document["data"]["labels"]
+        elif document["data"]["labels"] != "drop-train":  # the votes are in the digest of the data
+            document["data"]["labels"] = "votes"
         document["protocol"] = {k: v for k, v in document["protocol"].items() if k not in TOTALS}
         return document
 

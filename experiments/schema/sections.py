@@ -5,7 +5,7 @@ Everything is strict: a string is no number, an unknown key is an error, and not
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from search.protocol import Count, Section
 
@@ -57,6 +57,12 @@ def _tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _labels(value: str) -> str:
+    if value not in ("keep", "drop-train") and not value.lower().endswith(".csv"):
+        raise ValueError('must be "keep", "drop-train" or the path of a table of votes that ends in .csv')
+    return value
+
+
 Side = Annotated[int, Field(ge=8, le=1024)]
 
 
@@ -69,6 +75,7 @@ class Images(Section):
     limit: Count | None = None  # of images, over all splits
     classes: Annotated[tuple[str, ...], Field(min_length=2), BeforeValidator(_tuple)] | None = None
     group: Annotated[str, Field(min_length=1)] | None = None  # column, or pattern of file names
+    labels: Annotated[str, AfterValidator(_labels)] = "keep"  # or "drop-train", or a table of votes
     seed: Annotated[int, Field(ge=0)] = 0
     folds: Annotated[int, Field(ge=2, le=20)] | None = None  # of train and validation together
 

@@ -291,6 +291,7 @@ def _train(
         recipe,
         (one.training.images, one.training.labels),
         (one.monitor.images, one.monitor.labels),
+        targets=one.training.targets,
         num_classes=network.model.output_shape[-1],
         epochs=min(task.epochs, network.training.get("epochs", task.epochs)),
         patience=task.patience,

@@ -81,6 +81,7 @@ def train(
     report: Report,
     rates: tuple[float, ...] = (),
     shuffle: bool = True,
+    targets: NDArray[np.float32] | None = None,
 ) -> TrainingResult:
     """Train `network` by `recipe` until `epochs`, `patience` or `report` ends it.
 
@@ -101,6 +102,7 @@ def train(
         rates: the learning rate of each epoch, in place of what the recipe, `epochs` and `patience` say; then
             monitor decides nothing, and the last epoch's weights are kept.
         shuffle: False keeps the images in their order, as a hypermodel may want it.
+        targets: soft targets (n, num_classes) in place of one-hot labels; each row sums to 1.
 
     Raises:
         Diverged: when a loss is not finite.
@@ -111,7 +113,8 @@ def train(
     pool_before_relu(network)
     pool_masks(network, recipe.batch_size, seed)
     models = compose(network, recipe, images.shape[1:], seed)
-    targets = np.eye(num_classes, dtype=np.float32)[labels]
+    if targets is None:
+        targets = np.eye(num_classes, dtype=np.float32)[labels]
     weights = balanced_weights(labels, num_classes) if recipe.class_weights else None
     mixing = Mixing.of(recipe, seed, len(images))
     batches = ShuffledBatches(images, targets, weights, recipe.batch_size, seed, shuffle, mixing)

@@ -107,13 +107,18 @@ def select_rows(part: Part, rows: NDArray[np.int64] | slice) -> Part:
         part: A part of the data set.
         rows: Row numbers, or a slice.
     """
-    columns: dict[str, Any] = {field.name: getattr(part, field.name)[rows] for field in _BESIDE_IMAGES}
+    held = {field.name: getattr(part, field.name) for field in _BESIDE_IMAGES}
+    columns: dict[str, Any] = {name: None if array is None else array[rows] for name, array in held.items()}
     return Part(**columns, images=Selection(part.images, rows))  # type: ignore[arg-type]  # reads as one
 
 
 def _concatenated(*parts: Part) -> Part:
-    """Parts as one, in the order of their ids."""
-    columns = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Part)}
+    """Parts as one, in the order of their ids; soft targets only where all have them."""
+    held = {field.name: [getattr(part, field.name) for part in parts] for field in fields(Part)}
+    columns: dict[str, Any] = {
+        name: None if any(array is None for array in arrays) else np.concatenate(arrays)
+        for name, arrays in held.items()
+    }
     return select_rows(Part(**columns), np.argsort(columns["ids"], kind="stable"))
 
 

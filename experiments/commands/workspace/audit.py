@@ -30,10 +30,14 @@ def command(
         str | None,
         typer.Option("--group", help="A column, or a pattern of file names: its images belong together."),
     ] = None,
+    labels: Annotated[
+        bool,
+        typer.Option("--labels", help="Find doubtful labels too: trains small networks for some minutes."),
+    ] = False,
     force: Force = False,
     workspace: Workspace = Path("runs"),
 ) -> None:
-    """Find duplicates within and across splits and sets, label conflicts, flat images, missing classes.
+    """Find duplicates within and across splits and sets, label conflicts, flat images, doubtful labels.
 
     Args:
         data: Data sets to audit.
@@ -41,10 +45,14 @@ def command(
         limit: The number of images to draw from each data set; None for all.
         leaks: What to do with training images that have a duplicate in an evaluation part.
         group: A column, or a pattern of file names, that says which images belong together.
+        labels: Whether to find doubtful labels too, by networks trained on other images of train and
+            validation.
         force: Whether to overwrite files that Candor did not write.
         workspace: The folder that everything is written to.
     """
     from search.datasets.audit.audit import audit
+    from search.datasets.prepare import prepare
+    from search.labels.audit import audit_labels, write_label_audits
     from search.workspace import Workspace as Place
 
     place = Place.at(workspace)
@@ -58,4 +66,20 @@ def command(
         group=group,
         force=force or out is None,
     )
+    if labels:
+        audits = [
+            audit_labels(
+                prepare(source, place.cache, limit=limit, leaks=leaks, group=group, say=echo),
+                place.cache,
+                place.logs / "children.log",
+                echo,
+            )
+            for source in data
+        ]
+        pages = write_label_audits(audits, page.parent, force=force or out is None)
+        for found in audits:
+            for sentence in found.sentences():
+                echo(sentence)
+        for labels_page in pages:
+            echo(f"Labels: {labels_page}")
     echo(f"Audit: {page}")

@@ -7,6 +7,7 @@ from typing import Any
 from experiments.schema.experiment import ExperimentConfig
 from search.datasets.prepare import Prepared, prepare
 from search.execution.backend import keras_backend
+from search.labels.choice import choose_labels
 from search.safety.secrets import masked_command
 from search.study.planning.config import StudyConfig
 from search.tracking.environment import versions
@@ -18,7 +19,7 @@ from spaces.keras_tuner.source_digest import code_of
 def prepare_data(experiment: ExperimentConfig, workspace: Workspace, say: Callable[[str], None]) -> Prepared:
     """The experiment's images, from the cache where they were prepared before."""
     asked = experiment.data
-    return prepare(
+    data = prepare(
         asked.source,
         workspace.cache,
         image_size=asked.image_size,
@@ -30,6 +31,7 @@ def prepare_data(experiment: ExperimentConfig, workspace: Workspace, say: Callab
         leaks=experiment.protocol.leaks,
         say=say,
     )
+    return choose_labels(data, asked.labels, workspace.cache, workspace.logs / "children.log", say)
 
 
 def study_config(experiment: ExperimentConfig, data: Prepared) -> StudyConfig:

@@ -163,12 +163,19 @@ def _weakest(collection: Collection) -> dict[int, float]:
     return found
 
 
-def _tile(collection: Collection, row: int) -> AuditTile:
-    pixels = collection.pixels(row)
+def data_uri(pixels: NDArray[np.uint8]) -> str:
+    """Return a picture for a page that works alone: a PNG of at most 96 pixels a side, as a data URI.
+
+    Args:
+        pixels: One image, uint8 (height, width, channels).
+    """
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     image.thumbnail((_LARGEST, _LARGEST))
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
-    picture = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _tile(collection: Collection, row: int) -> AuditTile:
     part = f"{TRAIN}, purged" if collection.parts[row] == PURGED else str(collection.parts[row])
-    return AuditTile(picture, part, collection.label(row), str(collection.ids[row]))
+    return AuditTile(data_uri(collection.pixels(row)), part, collection.label(row), str(collection.ids[row]))

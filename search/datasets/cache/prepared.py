@@ -34,7 +34,7 @@ class Part:
     `images`: uint8 (n, h, w, c), a memory map shared by all processes. `labels`: int64 (n,). `ids`: text
     (n,). `groups`: int64 (n,), duplicates share a number, over all parts. `has_twin`: bool (n,), a duplicate
     lies in another part of the source (in train, if this is an evaluation part, even where it was purged
-    from there).
+    from there). `targets`: float32 (n, classes), what to train on in place of one-hot labels; None: these.
     """
 
     images: NDArray[np.uint8]
@@ -42,6 +42,7 @@ class Part:
     ids: NDArray[np.str_]
     groups: NDArray[np.int64]
     has_twin: NDArray[np.bool_]
+    targets: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -51,6 +52,8 @@ class Part:
         folder.mkdir(parents=True)
         for field in fields(self):
             array = getattr(self, field.name)
+            if array is None:
+                continue
             shape = (len(rows), *array.shape[1:])
             file = new_array(folder / f"{field.name}.npy", array.dtype, shape)
             for start in range(0, len(rows), _BLOCK):
@@ -64,6 +67,7 @@ class Part:
             arrays: dict[str, Any] = {
                 field.name: np.load(folder / f"{field.name}.npy", mmap_mode="r", allow_pickle=False)
                 for field in fields(cls)
+                if field.name != "targets" or (folder / "targets.npy").is_file()
             }
         except (OSError, ValueError, EOFError) as error:
             raise UserError(
