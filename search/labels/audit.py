@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from search.datasets.audit.findings import percent
 from search.datasets.audit.galleries import data_uri
-from search.datasets.prepared import Part, Prepared
+from search.datasets.cache.prepared import Part, Prepared
 from search.labels.out_of_fold import EPOCHS, FOLDS, SEEDS, OutOfFold, out_of_fold
 from search.labels.suspects import Suspects, class_pairs, find_suspects
 from search.safety.output import OutputFolder

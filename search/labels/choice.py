@@ -14,9 +14,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from search.datasets import cache as store
-from search.datasets.checksums import CHECKSUMS
-from search.datasets.prepared import FOLDERS, MANIFEST, PURGED, Part, Prepared
+from search.datasets.cache import cache as store
+from search.datasets.cache.checksums import CHECKSUMS
+from search.datasets.cache.prepared import FOLDERS, MANIFEST, PURGED, Part, Prepared
 from search.labels.audit import audit_labels
 from search.labels.votes import judge, read_votes
 from spaces.errors import UserError

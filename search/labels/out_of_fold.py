@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from search.datasets.prepared import Prepared
+from search.datasets.cache.prepared import Prepared
 from search.execution.fork_client import ForkServer
 from search.execution.messages import Task
 from search.tracking import names
