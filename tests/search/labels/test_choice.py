@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.small_pictures import CLASSES, in_folder, silent, tree
 
 from search.datasets.audit.collection import Collection
 from search.datasets.cache.checksums import damaged_files
@@ -15,6 +14,7 @@ from search.labels.choice import choose_labels
 from search.labels.votes import judge, read_votes
 from spaces.errors import UserError
 from tests.search.labels.test_label_audit import SOURCE, clear
+from tests.support.images.small_pictures import CLASSES, in_folder, silent, tree
 
 #: The head and the kinds of lines of FER+'s table.
 HEAD = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"

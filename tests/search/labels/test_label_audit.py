@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.small_pictures import in_folder, silent, tree
 
 from search.datasets.prepare import prepare
 from search.labels import out_of_fold as predictions
 from search.labels.audit import FACTS, PAGE, TABLE, audit_labels, write_label_audits
 from search.labels.out_of_fold import OutOfFold, out_of_fold
 from spaces.errors import UserError
+from tests.support.images.small_pictures import in_folder, silent, tree
 
 SOURCE = "synthetic:train=160,validation=80,test=40"
 
