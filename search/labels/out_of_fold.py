@@ -30,14 +30,8 @@ SEEDS: Final = (0, 1)  # trained at once, one thread each; their probabilities a
 _FAMILY: Final = "plain_cnn"
 _CANDIDATE: Final[dict[str, Any]] = {
     "family": _FAMILY,
-    "architecture": {
-        "kernels": [16, 32, 64],
-        "neurons": [],
-        "head": "average",
-        "dropout": 0.0,
-        "batch_norm": True,
-    },
-    "recipe": {"learning_rate": 0.004, "batch_size": 32, "schedule": "cosine", "standardize": True},
+    "architecture": {"kernels": [16, 32, 64], "neurons": [128], "dropout": 0.0, "batch_norm": True},
+    "recipe": {"learning_rate": 0.002, "batch_size": 32, "schedule": "cosine", "standardize": True},
 }
 _FORMAT: Final = 1  # of the cached file
 _EVERY: Final = 15.0  # seconds between two lines of progress
