@@ -5,7 +5,7 @@ import pandas as pd
 
 from reports.analysis import Analysis
 from reports.columns import Column, number, percent, text
-from reports.tables import Table
+from reports.tables import ReportTable
 
 SECTION = "errors"
 ORDER = 30
@@ -18,7 +18,7 @@ OWN = (
 )
 
 
-def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
+def table(analysis: Analysis, rows: pd.DataFrame) -> ReportTable | None:
     """None unless the study trained on copies of evaluation images, and has images of both kinds."""
     if not analysis.rows or analysis.study.protocol.get("leaks") != "report":
         return None
@@ -48,4 +48,4 @@ def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
         "what such a protocol claims. The last two show what it measures: memory, and recognition."
     )
     columns = tuple(column.name for column in OWN)
-    return Table("leaky", "What leaks would claim", reading, pd.DataFrame(lines), columns, columns, OWN)
+    return ReportTable("leaky", "What leaks would claim", reading, pd.DataFrame(lines), columns, columns, OWN)

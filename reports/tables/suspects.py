@@ -4,7 +4,7 @@ import pandas as pd
 
 from reports.analysis import Analysis
 from reports.columns import Column, count, percent, text
-from reports.tables import Table
+from reports.tables import ReportTable
 from reports.without_suspects import without_suspects
 
 SECTION = "errors"
@@ -20,7 +20,7 @@ OWN = (
 )
 
 
-def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
+def table(analysis: Analysis, rows: pd.DataFrame) -> ReportTable | None:
     """None before the verdict, and where no image is suspect."""
     found = without_suspects(analysis)
     if found is None:
@@ -51,4 +51,4 @@ def table(analysis: Analysis, rows: pd.DataFrame) -> Table | None:
     )
     columns = tuple(column.name for column in OWN)
     frame = pd.DataFrame(lines)
-    return Table("suspects", "Without doubtful labels", reading, frame, columns, columns, OWN)
+    return ReportTable("suspects", "Without doubtful labels", reading, frame, columns, columns, OWN)
