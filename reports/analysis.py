@@ -10,7 +10,7 @@ import pandas as pd
 
 from reports.inference.comparison import Comparison, Row, Rule, compare, compare_rounds
 from reports.inference.rounds import MAX_SEEDS, RoundDecision
-from reports.inference.scores import ScoreComparison, compare_scores, score_sentences
+from reports.inference.scores import ScoreComparison, compare_scores, known_problems, score_sentences
 from reports.inference.sentences import sentences, waiting
 from reports.inference.verdict import Verdict, decide
 from reports.inference.wording import many
@@ -130,7 +130,8 @@ def analyse(study: StudyRecords) -> Analysis:
     every look would claim too much.
     """
     rule = _rule(study)
-    if "imported" in study.about:
+    imported = study.about.get("imported") or {}
+    if imported and not imported.get("predictions"):
         return _by_scores(study, rule)
     confirmed, missing = _confirmed(study)
     comparison, decision, state = compared(study, rule, confirmed)
@@ -146,7 +147,10 @@ def analyse(study: StudyRecords) -> Analysis:
         comparison=comparison,
         verdict=verdict,
         decision=decision,
-        sentences=tuple(sentences(comparison, verdict, question, published, labels, study.folds, state)),
+        sentences=(
+            *sentences(comparison, verdict, question, published, labels, study.folds, state),
+            *known_problems(imported.get("findings") or ()),
+        ),
         labels=labels,
         disagreements=tuple(_disagreements(study, confirmed)),
     )
@@ -162,7 +166,7 @@ def _by_scores(study: StudyRecords, rule: Rule) -> Analysis:
     }
     images = (study.data.get("counts") or {}).get("validation")
     findings = study.about["imported"].get("findings") or []
-    compared = compare_scores({name: own for name, own in scores.items() if own}, images)
+    compared = compare_scores({name: own for name, own in scores.items() if own}, images, study.looks)
     return Analysis(
         study=study,
         rule=rule,

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from search.tracking import names
+
 MISSING = "–"
 #: A reader takes in about so many columns.
 FIRST = 12
@@ -92,6 +94,10 @@ def flag(value: Any) -> str:
 
 
 def _standard_error(row: Mapping[str, Any]) -> str:
+    if (
+        pd.isna(row["val_accuracy_se"]) and row.get("stage") == names.CONFIRM
+    ):  # scores alone: no error over images
+        return _interval("val_accuracy_ci_low", "val_accuracy_ci_high", percent)(row)
     return "" if pd.isna(row["val_accuracy_se"]) else f"± {100 * row['val_accuracy_se']:.1f}"
 
 

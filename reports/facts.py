@@ -131,6 +131,7 @@ def _data(study: StudyRecords) -> Facts:
         ("Digest of the test set", _digest(data.get("test_digest"))),
         ("Test set", test_set(study)),
         *(("Note", note) for note in data.get("notes") or ()),
+        *(("Read as", told) for told in (study.about.get("imported") or {}).get("guess") or ()),
     ]
     return [(name, value) for name, value in facts if value]
 

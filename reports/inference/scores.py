@@ -17,6 +17,7 @@ from scipy import stats
 from reports import statistics
 
 ALPHA = 0.05
+_NAMED = 5  # candidates in one sentence
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def compare_scores(
     Args:
         scores: Candidate to validation accuracies, a share for each seed; at least one each.
         images: Number of validation images, the same for all; None where it is unknown.
-        looks: How often the scores were looked at: each look halves what may be wrong.
+        looks: How often the scores were looked at, this time included; all looks together are wrong in at
+            most 5% of studies.
 
     Returns:
         The candidates with intervals, and the pairs that differ.
@@ -82,7 +84,7 @@ def compare_scores(
         key=lambda row: (-row.mean, row.candidate),
     )
     pairs = math.comb(len(rows), 2)
-    alpha = ALPHA / 2 ** (looks - 1) / max(pairs, 1)
+    alpha = statistics.alpha_of_look(looks, ALPHA) / max(pairs, 1)
     better = [
         (first.candidate, second.candidate)
         for first, second in combinations(rows, 2)
@@ -117,11 +119,20 @@ def score_sentences(
     elif not equal:
         yield f"{told}, and is better than every other candidate (95% sure, all comparisons together)."
     else:
-        names = _listed([f"{labels.get(row.candidate, row.candidate)} ({_percent(row)})" for row in equal])
-        yield f"{told}. It cannot be told apart from {names}."
+        shown = [f"{labels.get(row.candidate, row.candidate)} ({_percent(row)})" for row in equal]
+        yield f"{told}. It cannot be told apart from {_listed(shown)}."
         if beaten:
             yield f"It is better than {_listed([labels.get(name, name) for name in beaten])} (95% sure)."
     yield from _missing(rows)
+    yield from known_problems(findings)
+
+
+def known_problems(findings: Sequence[str]) -> Iterator[str]:
+    """What is wrong with the records, as sentences.
+
+    Args:
+        findings: Clauses without a full stop.
+    """
     for finding in findings:
         yield f"Known problem: {finding}."
 
@@ -177,4 +188,7 @@ def _percent(row: ScoreInterval) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    if len(names) > _NAMED + 1:
+        names = [*names[:_NAMED], f"{len(names) - _NAMED} others"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

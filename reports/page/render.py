@@ -118,7 +118,7 @@ def study_page(
         words=dict(views.words(compared)) if isinstance(compared, pd.DataFrame) else {},
         tables={"answer": [view for section, view in shown if section == "answer"]},
         sections=_sections(drawn, shown),
-        undrawn=figures.undrawn,
+        undrawn=figures.undrawn if analysis.scores is None else [],  # what scores allow, a table shows
         others=[_other(links, run) for run in study.others],
     )
 

@@ -24,6 +24,17 @@ INTEREST = (
 )  # fmt: skip
 
 
+#: What is shown first of scores alone: nothing is judged, so there is no verdict.
+_OF_SCORES = ("architecture", "val_accuracy", "n_seeds", "parameters", "seconds", "epochs")
+_SCORES_ALONE = (
+    "Every number is a mean over runs, as recorded elsewhere. Intervals have level 95% and stand each for "
+    "itself: "
+    "of one run they are Wilson's, of several they hold the noise between seeds and the most that the "
+    "images add. "
+    "Without the number of images they hold the noise between seeds alone."
+)
+
+
 def table(analysis: Analysis, rows: pd.DataFrame) -> ReportTable | None:
     """None while nothing is confirmed and nothing was published."""
     shown = rows[rows.stage.isin([names.CONFIRM, names.SCORED, PUBLISHED])]
@@ -34,6 +45,8 @@ def table(analysis: Analysis, rows: pd.DataFrame) -> ReportTable | None:
     first = first_seen(telling, INTEREST, ALWAYS)
     if (telling.reason != "").any() and len(first) < FIRST:
         first = (*first, "reason")
+    if analysis.scores is not None:
+        first = tuple(name for name in _OF_SCORES if name in {*known(shown), "n_seeds"})
     own = (distance(analysis.rule.objective),)
     return ReportTable("comparison", "Comparison", _reading(analysis, shown), shown, known(shown), first, own)
 
@@ -41,6 +54,8 @@ def table(analysis: Analysis, rows: pd.DataFrame) -> ReportTable | None:
 def _reading(analysis: Analysis, shown: pd.DataFrame) -> str:
     if not (shown.stage == names.CONFIRM).any():
         return "Nothing is confirmed yet. These rows are as published: context, which decides nothing."
+    if analysis.scores is not None:
+        return _SCORES_ALONE
     folds = analysis.study.folds
     where = "over folds of train and validation together" if folds else "on the validation split"
     told = (

@@ -1,6 +1,6 @@
 """Results that exist already: read from their source, and judged by what they leave out.
 
-`table` reads text with separators, `roles` says which column is what, `results` turns rows into evaluations
-and finds what is wrong with them. Nothing here knows MLflow: `candor import` writes the evaluations by the
-same contract as a search.
+`readers` holds a reader for each kind of source; all fill one `Table`. `roles` says which column is what,
+`curves` and `predictions` read files of single runs, `results` turns rows into evaluations, and `findings`
+says what is wrong with the records. Nothing here writes: `candor import` does, by the contract of a search.
 """

@@ -1,22 +1,15 @@
-"""A spreadsheet saved as text, with whatever separators, decimal commas and encoding."""
+"""What every reader fills: a row for each run, and what its source knows beyond the cells."""
 
-import csv
-import io
-import re
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
+from search.imports.predictions import ImportedPredictions
 from spaces.errors import UserError
 
-#: Limits of a table: bytes, rows, columns.
-MAX_BYTES: Final = 100 * 2**20
-MAX_ROWS: Final = 200_000
-MAX_COLUMNS: Final = 2_000
-_SEPARATORS: Final = ";\t,|"
-_COMMA: Final = re.compile(r"[+-]?\d{1,9},\d+ ?%?")
-_POINT: Final = re.compile(r"[+-]?\d*\.\d+ ?%?")
+#: Score by epoch: "val_accuracy" to (epoch, value) pairs, epochs counted from 1.
+Curves = Mapping[str, tuple[tuple[int, float], ...]]
+_EMPTY = ("", "-", "–", "nan", "na", "n/a", "none", "null", "inf", "-inf")
 
 
 @dataclass(frozen=True)
@@ -24,27 +17,51 @@ class Table:
     """Rows of text.
 
     Attributes:
-        source: The file.
-        columns: Its headings.
+        source: What it was read from, for messages.
+        address: The same for records: "csv:results.csv".
+        name: What to call the experiment where nobody says.
+        columns: Headings.
         rows: A dict by heading for each row; cells without the space around them, "" for empty ones.
-        lines: The line of the file that each row begins in.
+        places: Where each row is in the source: "line 3", "trial 7".
         decimal_comma: Whether numbers are written "0,62".
+        settings: The columns that are hyperparameters; None where the source does not say.
+        bare: The split of a measure whose heading names none: "val" or "train". With Keras it is train.
+        states: Row to its state, where it is not complete.
+        reasons: Row to why it has that state.
+        curves: Row to its scores by epoch.
+        predictions: Row to its predictions on the validation images.
+        guess: What else is to be shown before anything is written.
+        findings: What is wrong with the records as far as the source shows it.
     """
 
-    source: Path
+    source: Path | str
     columns: tuple[str, ...]
     rows: tuple[dict[str, str], ...]
-    lines: tuple[int, ...]
-    decimal_comma: bool
+    places: tuple[str, ...]
+    address: str = ""
+    name: str = ""
+    decimal_comma: bool = False
+    settings: frozenset[str] | None = None
+    bare: str = "val"
+    states: Mapping[int, str] = field(default_factory=dict)
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    curves: Mapping[int, Curves] = field(default_factory=dict)
+    predictions: Mapping[int, ImportedPredictions] = field(default_factory=dict)
+    guess: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
 
     def number(self, row: int, column: str) -> float | None:
         """A cell as a number; None for an empty one; a percent sign divides by a hundred.
+
+        Args:
+            row: Its place, from 0.
+            column: Its heading.
 
         Raises:
             UserError: The cell holds something else.
         """
         text = self.rows[row][column]
-        if text.lower() in ("", "-", "–", "nan", "na", "n/a", "none", "null"):
+        if text.lower() in _EMPTY:
             return None
         plain = text.rstrip("% ")
         if self.decimal_comma:
@@ -53,87 +70,13 @@ class Table:
             value = float(plain)
         except ValueError:
             raise UserError(
-                f'{self.source}, line {self.lines[row]}: "{column}" should be a number. '
-                f'Received: "{text[:60]}"'
+                f'{self.source}, {self.places[row]}: "{column}" should be a number. Received: "{text[:60]}"'
             ) from None
         return value / 100 if text.endswith("%") else value
 
 
-def read_table(path: Path) -> Table:
-    """Read a table with a heading.
-
-    Args:
-        path: A text file with commas, semicolons, tabs or bars between cells.
-
-    Raises:
-        UserError: The file is missing, empty, no text, or its rows do not fit its heading.
-    """
-    text = _text(path)
-    separator = _separator(text)
-    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
-    try:
-        numbered = [
-            (reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))
-        ]
-    except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num}: {error}") from None
-    if not numbered:
-        raise UserError(f"{path} is empty: expected a heading and a row for each run")
-    (_, heading), *body = numbered
-    if heading and not heading[0]:
-        heading[0] = "index"  # pandas leaves it out
-    while heading and not heading[-1]:
-        heading.pop()
-    _check_heading(path, heading)
-    if not body:
-        raise UserError(f"{path} has a heading and no rows")
-    if len(body) > MAX_ROWS:
-        raise UserError(f"{path} has {len(body):,} rows, more than a table of results has")
-    rows = []
-    for line, row in body:
-        if any(row[len(heading) :]):
-            raise UserError(
-                f"{path}, line {line}: {len(row)} cells under {len(heading)} headings, separated by "
-                f"{separator!r}"
-            )
-        rows.append(dict(zip(heading, [*row, *[""] * len(heading)], strict=False)))
-    return Table(path, tuple(heading), tuple(rows), tuple(line for line, _ in body), _has_commas(rows))
-
-
-def _text(path: Path) -> str:
-    if not path.is_file():
-        raise UserError(f"there is no file {path}")
-    if path.stat().st_size > MAX_BYTES:
-        raise UserError(
-            f"{path} has {path.stat().st_size / 2**20:,.0f} MiB, more than a table of results has"
-        )
-    data = path.read_bytes()
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16", errors="replace")
-    if b"\x00" in data:
-        raise UserError(f"{path} is no text: save the spreadsheet as CSV")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace")
-
-
-def _separator(text: str) -> str:
-    """The separator that gives the heading the most cells."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    counts = {separator: len(next(csv.reader([first], delimiter=separator), [])) for separator in _SEPARATORS}
-    return max(counts, key=lambda separator: counts[separator])
-
-
-def _check_heading(path: Path, heading: list[str]) -> None:
-    twice = [name for name, count in Counter(heading).items() if count > 1]
-    if twice:
-        raise UserError(f'{path} has the heading "{twice[0]}" twice: give each column a name of its own')
-    if not all(heading) or len(heading) > MAX_COLUMNS:
-        raise UserError(f"{path} has a column without a heading, or too many columns")
-
-
-def _has_commas(rows: list[dict[str, str]]) -> bool:
-    """Whether numbers have decimal commas: some do, and none has a decimal point."""
-    cells = [cell for row in rows for cell in row.values()]
-    return any(map(_COMMA.fullmatch, cells)) and not any(map(_POINT.fullmatch, cells))
+def cell(value: object) -> str:
+    """The cell of a value: numbers so that they are read back exactly, "" for none."""
+    if value is None:
+        return ""
+    return repr(float(value)) if isinstance(value, float) else str(value)

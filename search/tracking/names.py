@@ -34,6 +34,7 @@ GIT_DIRTY: Final = "candor.git_dirty"
 HOST: Final = "candor.host"
 PID: Final = "candor.pid"
 SOURCE: Final = "candor.source"  # on imported runs: where they come from
+CONTENT: Final = "candor.content"  # on imported runs: digest of all that was read, to see what changed
 VERSIONS: Final = "candor.versions"  # JSON: package -> version
 
 # Values of KIND

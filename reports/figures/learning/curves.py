@@ -50,6 +50,9 @@ class Numbers(NamedTuple):
 def compute(analysis: Analysis) -> Numbers:
     """Leaders by the comparison; before there is one, the best of explore."""
     chosen = [(row.candidate, analysis.runs_of(row.candidate)) for row in analysis.rows[:MOST]]
+    if analysis.scores is not None:
+        best = [row.candidate for row in analysis.scores.rows[:MOST]]
+        chosen = [(candidate, analysis.runs_of(candidate)) for candidate in best]
     chosen = chosen or _explored(analysis)
     runs = [run for _, frame in chosen for run in frame.run_id]
     history = analysis.study.history_of(runs, (MONITOR, TRAIN))

@@ -82,3 +82,36 @@ def test_looking_again_asks_for_more() -> None:
 
 def test_equal_scores_of_all_seeds_claim_nothing_by_themselves() -> None:
     assert compare_scores({"a": [1.0, 1.0], "b": [1.0, 1.0]}, 10).better == ()
+
+
+def test_leaders_that_were_picked_and_trained_again_keep_the_5_percent() -> None:
+    """Equal candidates, one run each; the best four get two more runs: their first scores were picked."""
+    generator = np.random.default_rng(7)
+    wrong = 0
+    for _ in range(200):
+        first = _study(generator, 15, 1, 400)
+        best = sorted(first, key=lambda name: -first[name][0])[:4]
+        again = _study(generator, 4, 2, 400)
+        more = dict(zip(best, again.values(), strict=True))
+        scores = {name: own + more.get(name, []) for name, own in first.items()}
+        wrong += bool(compare_scores(scores, 400).better)
+    assert wrong <= 0.05 * 200
+
+
+def test_all_looks_at_growing_records_together_keep_the_5_percent() -> None:
+    generator = np.random.default_rng(8)
+    wrong = 0
+    for _ in range(150):
+        scores = _study(generator, 3, 6, 400)
+        wrong += any(
+            compare_scores({name: own[:seeds] for name, own in scores.items()}, 400, look).better
+            for look, seeds in enumerate((2, 3, 4, 6), start=1)
+        )
+    assert wrong <= 0.05 * 150
+
+
+def test_many_candidates_are_not_all_named() -> None:
+    scores = {f"c{n}": [0.6] for n in range(200)}
+    told = list(score_sentences(compare_scores(scores, 1000), {}))
+    assert "and 194 others" in told[1]
+    assert len(told[1]) < 300
