@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from search.archives import mlflow_rows
-from search.archives.mlflow_rows import Rows
+from search.archives.tables import TABLES, Rows
 from tests.support.processes.servers import mlflow_server
 
 #: What an import may take.
@@ -75,7 +75,7 @@ def _measured(command: list[str]) -> list[str]:
 def _make_runs(database: Path, count: int) -> None:
     generator = np.random.default_rng(0)
     mlflow_rows.create_store(database, "1", "theirs")
-    rows: Rows = {table: [] for table in mlflow_rows.TABLES}
+    rows: Rows = {table: [] for table in TABLES}
     for number in range(count):
         run = uuid.UUID(int=generator.integers(2**62)).hex
         rows["runs"].append(

@@ -14,7 +14,7 @@ import numpy as np
 from reports.records.open_store import open_store
 from reports.records.store import Run
 from search.archives import mlflow_rows
-from search.archives.mlflow_rows import Rows
+from search.archives.tables import TABLES, Rows
 from search.imports.evaluations import Result, Results, canonical
 from search.safety.paths import below, checked_name
 from search.tracking import names
@@ -265,7 +265,7 @@ def _write(
     """Write evaluations, those that are there anew, all of them or none."""
     if not written:
         return
-    rows: Rows = {table: [] for table in mlflow_rows.TABLES}
+    rows: Rows = {table: [] for table in TABLES}
     for key, one in written.items():
         run = held[key].run_id if key in held else uuid.uuid4().hex
         folder = below(place.workspace.artifacts, place.name, run, "artifacts")
