@@ -24,6 +24,7 @@ from search.study.stages.stage import FINISHED
 from search.tracking import names
 from search.workers.coordinator import Coordinator
 from tests.support.studies import small_study
+from tests.support.studies.studies import Seen
 
 Confirmed = Callable[..., Any]
 
@@ -188,6 +189,46 @@ def test_too_little_address_space_is_said_before_anything_is_built() -> None:
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert said.startswith("the limit of 800 MiB of address space (`ulimit -v`) leaves ")
     assert "`max_memory_mb`" in said
+
+
+class Breaks(Seen):
+    """An observer with a bug: it raises when it hears of one kind of event for the first time."""
+
+    def __init__(self, event: str, error: BaseException) -> None:
+        super().__init__()
+        self._error = error
+        setattr(self, event, self._break)
+
+    def _break(self, *_: Any) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize("event", ["begun", "built", "epoch", "ended"])
+@pytest.mark.parametrize(("error", "raised"), [(SystemExit(0), BrokenStudy), (KeyError("a bug"), KeyError)])
+def test_an_error_in_a_worker_thread_ends_the_study_and_loses_nothing(
+    confirm: Confirmed,
+    stand_ins: ForkServer,
+    tmp_path: Path,
+    event: str,
+    error: BaseException,
+    raised: type[Exception],
+) -> None:
+    """It reaches the caller, a SystemExit too; no thread stays, and the next start does what is missing."""
+    cells = [{"seconds": 0.01}] * 3
+    stage = Confirm(
+        small_study.config(cells, seeds=1),
+        open_storage(f"sqlite:///{tmp_path / 'studies.db'}"),
+        tmp_path,
+        "small/confirm",
+    )
+    stage.plan_cells()
+    with pytest.raises(raised):
+        Coordinator(stand_ins, 2, [Breaks(event, error)]).run(stage)
+    left = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in left if name.startswith(("worker", "heartbeat"))]
+    assert not [trial for trial in _trials(tmp_path) if trial.state in FINISHED]
+    confirm(*cells)
+    assert [trial.user_attrs["state"] for trial in _trials(tmp_path)] == [names.COMPLETE] * 3
 
 
 def test_draws_that_are_not_trained_say_nothing_of_failures_in_a_row(

@@ -1,12 +1,20 @@
 """`candor predict` writes a file for each picture, called after it."""
 
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from PIL import Image
 from typer.testing import CliRunner
 
 from experiments.cli import app
+from search.models.registry.references import labels_of_run
+from search.models.registry.registry import Registration, register
 from spaces.errors import UserError
 from tests.search.models.conftest import CLASSES, drawing
 
@@ -56,3 +64,37 @@ def test_a_picture_of_the_users_is_not_overwritten(network_file: Path, tmp_path:
     with pytest.raises(UserError, match="was not written by Candor"):
         predicted(tmp_path / "saved", network_file)
     assert (tmp_path / "saved" / "1.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("model", ["champion", "small@champion", "run"])
+def test_a_model_of_a_read_only_workspace_answers(
+    store: tuple[str, MlflowClient],
+    run_of: Callable[[str], str],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    model: str,
+) -> None:
+    """A finished workspace on a share that may only be read: nothing is written beside its databases."""
+    run, photos = run_of("a"), tmp_path_factory.mktemp("photos")
+    contents = Registration("small", run, labels_of_run(store[1], run), (24, 20, 1), {}, "What it is.", {})
+    register(store[1], contents)
+    drawn(photos, "a.png")
+    words = ["predict", str(photos), "--workspace", str(tmp_path), "--json"]
+    asked = [*words, "--model", run if model == "run" else model]
+    with read_only(tmp_path):
+        done = CliRunner().invoke(app, asked, env={"MLFLOW_TRACKING_URI": None}, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["pictures"][0]["label"] in CLASSES
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Let nothing be written in a folder."""
+    mount = ["mount", "--bind", "-o", "ro", str(folder), str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root can mount a file system")
+    try:
+        assert not os.access(folder, os.W_OK)
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
