@@ -2,7 +2,7 @@
 
     python -m benchmarks.recipe FER2013.ZIP [--images 6000] [--seeds 5] [--epochs 24] [--folder runs/recipe]
     python -m benchmarks.recipe FER2013.ZIP --networks plain --only mixup cutmix
-    python -m benchmarks.recipe --speed      what a field costs in time, on noise: five minutes on two cores
+    python -m benchmarks.recipe --speed --images 2048 --epochs 6     what a field costs in time, on noise
 
 Each field is added to a plain recipe and taken from the full one. Networks of one seed share first weights,
 images and their split, so differences are paired by seed: the mean over seeds and its 95% interval (Student's
@@ -264,17 +264,23 @@ def accuracies(asked: argparse.Namespace) -> None:
         print("\n".join(table(rows, network, compared)), end="\n\n")
 
 
-def speeds(epochs: int) -> None:
-    """Time an epoch with each field and without, in turns in one process, and print the table."""
+def speeds(images: int, epochs: int) -> None:
+    """Time an epoch with each field and without, in turns in one process, and print the table.
+
+    Args:
+        images: Of an epoch.
+        epochs: Of each contender; the first is not counted.
+    """
     from benchmarks.training_speed import Case, Runner, noise, ours
     from search.training.recipe import Recipe
 
-    case = Case((64, 64, 128, 128), batch_norm=True, dropout=0.0, images=2048, aim=0.0)
+    case = Case((64, 64, 128, 128), batch_norm=True, dropout=0.0, images=images, aim=0.0)
     data, plain = noise(case), {"augmentation": "light"}
     recipes = {"off": Recipe.from_dict(plain)}
     recipes |= {name: Recipe.from_dict({**plain, **FIELDS[name]}) for name in COSTS}
     runners = {name: Runner(ours(case, data, epochs, automatic(), one)) for name, one in recipes.items()}
     rounds = [{name: one.turn() for name, one in runners.items()} for _ in range(epochs)][1:]
+    print(f"{images:,} images, {len(rounds)} epochs counted, {automatic()}\n")
     print("| field | share of the images per processor second | aim |")
     print("|---|---:|---:|")
     for name, share in COSTS.items():
@@ -289,7 +295,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", nargs="?", default="synthetic", help="what `candor search --data` takes")
-    parser.add_argument("--images", type=int, default=6000, help="over all splits")
+    parser.add_argument("--images", type=int, default=6000, help="over all splits; with --speed, of an epoch")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=24, help="of each training, or of the speed table")
     parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
@@ -298,7 +304,7 @@ def main() -> None:
     parser.add_argument("--speed", action="store_true", help="the table of speeds alone")
     asked = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
-    speeds(asked.epochs) if asked.speed else accuracies(asked)
+    speeds(asked.images, asked.epochs) if asked.speed else accuracies(asked)
 
 
 if __name__ == "__main__":

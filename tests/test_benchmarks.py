@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import recipe
 from benchmarks.__main__ import Benchmark, main
 from benchmarks.peers import CANDOR, Run, against_peers
+from search.training.recipe import Recipe
 
 Capture = pytest.CaptureFixture[str]
 
@@ -64,3 +66,43 @@ def test_candor_is_compared_with_the_best_peer_of_each_seed() -> None:
     *_, row, mean = against_peers([ours, better, worse])
     assert row == "| 0 | better | 0.400 | 80 s | 20 s | 0.25 | 0.20 |"
     assert mean.endswith("| 0.25 | 0.20 |")
+
+
+def test_a_field_of_the_recipe_is_added_to_the_plain_one_and_taken_from_the_full_one() -> None:
+    """Each arm is a valid recipe that differs from its base by what the field sets."""
+    compared = {arm.name: arm.recipe() for arm in recipe.arms()}
+    assert all(Recipe.from_dict(fields) for fields in compared.values())
+    assert compared["plain + mixup"] == {**compared["plain"], "mixup": 0.2}
+    assert compared["full"] == {**compared["full - mixup"], "mixup": 0.2}
+    assert compared["full - sgd"]["optimizer"] == compared["plain"]["optimizer"]
+    assert [arm.name for arm in recipe.arms(["mixup"])] == [
+        "plain",
+        "plain + mixup",
+        "full",
+        "full - mixup",
+    ]
+
+
+def test_a_benchmark_of_the_recipe_goes_on_where_it_was_cut_off(tmp_path: Path) -> None:
+    path, keys = tmp_path / "deep" / "rows.csv", ("plain", "full", "0", "100", "2")
+    row = {**dict(zip(recipe.KEY, keys, strict=True)), "accuracy": 0.5, "loss": 1.0, "images_per_second": 9.0}
+    recipe.append(path, row)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("plain,full,1,1")  # killed while it wrote
+    recipe.append(path, {**row, "seed": "2"})
+    assert [one["seed"] for one in recipe.read(path)] == ["0", "2"]
+
+
+def test_fields_are_compared_seed_by_seed() -> None:
+    """Half a point and a point and a half: one point, 6.4 to either side by Student's t of one degree."""
+
+    def row(arm: str, seed: int, accuracy: float, speed: float) -> dict[str, str]:
+        return {
+            **{"network": "plain", "arm": arm, "seed": str(seed)},
+            **{"accuracy": str(accuracy), "images_per_second": str(speed)},
+        }
+
+    rows = [row("plain", 0, 0.5, 100.0), row("plain", 1, 0.6, 100.0), row("plain", 2, 0.9, 100.0)]
+    rows += [row("plain + mixup", 0, 0.505, 98.0), row("plain + mixup", 1, 0.615, 98.0)]
+    *_, line = recipe.table(rows, "plain", recipe.arms(["mixup"]))
+    assert line == "| plain + mixup | 2 | 56.0 | +1.0 (-5.4 to +7.4) | 0.98 |"
