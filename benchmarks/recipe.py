@@ -10,7 +10,7 @@ t). Accuracy is that of the kept weights on validation. Speed is in training ima
 without the first epoch; monitor's share of an epoch is included.
 
 Every training is appended to a file in the folder and never run twice: interrupt and repeat the command at
-will, also with more seeds. The defaults take some fifteen hours on two quiet cores.
+will, also with more seeds. The defaults take many hours on two cores.
 """
 
 import argparse

@@ -14,6 +14,9 @@ from tests.support.training.small_training import CLASSES, convolutional, fit, l
 
 pytestmark = pytest.mark.trains
 
+#: How far two numbers of one training may differ: JAX compiles each network as a whole, and rounds otherwise.
+SAME = 1e-6 if keras.backend.backend() == "tensorflow" else 1e-2
+
 
 def compiled(**options: Any) -> keras.Model:
     model = linear()
@@ -47,11 +50,11 @@ def test_the_better_of_weights_and_average_is_kept_and_reported() -> None:
     plain = fit(linear(), Recipe(**wild), objective="loss")
     averaged = fit(linear(), Recipe(**wild, weight_average=0.5), objective="loss")
     for raw, better in zip(plain.history, averaged.history, strict=True):
-        assert better["train_loss"] == raw["train_loss"]  # the course of the training is the same
+        assert better["train_loss"] == pytest.approx(raw["train_loss"], rel=SAME)  # one and the same course
         if better["averaged"]:
             assert better["monitor_loss"] < raw["monitor_loss"]
         else:
-            assert better["monitor_loss"] == raw["monitor_loss"]
+            assert better["monitor_loss"] == pytest.approx(raw["monitor_loss"], rel=SAME)
     assert {row["averaged"] for row in averaged.history} == {0.0, 1.0}
     kept = averaged.history[averaged.best_epoch - 1]
     assert (averaged.averaged, plain.averaged) == (kept["averaged"] == 1.0, False)
