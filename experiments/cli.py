@@ -5,6 +5,7 @@ import os
 import pkgutil
 import sys
 import traceback
+from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import NoReturn
@@ -58,6 +59,7 @@ def main() -> None:
 
 def _run() -> None:
     try:
+        _refuse_empty(sys.argv[1:])
         app(standalone_mode=True)
     except BrokenPipeError:
         sys.exit(1)
@@ -70,6 +72,13 @@ def _run() -> None:
         if not reason:
             _fail("".join(traceback.format_exception(error)), 1)
         _fail(f"{reason}. Everything finished is kept; the same command goes on.", 1)
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """Raise UserError for an empty argument: as a path it would mean the current folder."""
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if "" in own:
+        raise UserError("an argument is empty, perhaps a variable that is not set: fill it, or leave it out")
 
 
 def _fail(message: str, code: int) -> NoReturn:

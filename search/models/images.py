@@ -1,6 +1,7 @@
 """Pictures as a person has them: files, folders, globs, standard input, arrays; of any size and mode."""
 
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -134,6 +135,8 @@ def stacked(
 
 
 def _files(argument: str, say: Callable[[str], None]) -> list[Path]:
+    if not argument:
+        raise UserError("the name of a picture is empty: name a file, or . for the current folder")
     path = Path(argument)
     if path.is_dir():
         return _of_folder(path, say)
@@ -147,7 +150,9 @@ def _files(argument: str, say: Callable[[str], None]) -> list[Path]:
 
 
 def _about_address(address: str) -> str:
-    return f"{address} is an address, and pictures are files: curl -s {address} | candor predict -"
+    return (
+        f"{address} is an address, and pictures are files: curl -s {shlex.quote(address)} | candor predict -"
+    )
 
 
 def _of_folder(folder: Path, say: Callable[[str], None]) -> list[Path]:
@@ -172,6 +177,8 @@ def _matching(pattern: str, say: Callable[[str], None]) -> list[Path]:
     """
     parts = Path(pattern).parts
     depth = next(number for number, part in enumerate(parts) if any(sign in part for sign in "*?["))
+    if parts[-1] == "**":  # pathlib would find folders alone
+        parts = (*parts, "*")
     base = Path(*parts[:depth])
     matches = sorted(path for path in base.glob(str(Path(*parts[depth:]))) if path.is_file())
     shown = [path for path in matches if not is_hidden(path.relative_to(base).as_posix())]

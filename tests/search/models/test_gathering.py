@@ -51,6 +51,11 @@ def test_a_pattern_gives_no_hidden_files(folder: Path) -> None:
     assert found(folder / "*.png")[0] == [str(folder / "a.png")]
     assert found(folder / "*")[0] == [str(folder / "a.png"), str(folder / "c.jfif")]
     assert found(folder / "**" / "*.png")[0] == [str(folder / "a.png"), str(folder / "below/b.png")]
+    assert (
+        found(folder / "**")[0]
+        == found(folder / "**" / "*")[0]
+        == [str(folder / name) for name in ("a.png", "below/b.png", "c.jfif")]
+    )
     assert "2 files that are hidden" in found(folder / "*")[1][0]
     assert found(folder / "*.txt")[0] == [str(folder / "notes.txt")]  # named by its ending
     with pytest.raises(UserError, match="of the 1 files that it does match, none is an image"):
@@ -65,6 +70,13 @@ def test_a_pattern_may_be_relative(folder: Path, monkeypatch: pytest.MonkeyPatch
     assert found("b*/?.png")[0] == ["below/b.png"]
 
 
+def test_an_empty_name_is_not_the_current_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable of a shell that is not set must not name what happens to lie there."""
+    monkeypatch.chdir(folder)
+    with pytest.raises(UserError, match="the name of a picture is empty"):
+        found("")
+
+
 def test_a_hidden_file_that_is_named_is_read(folder: Path) -> None:
     assert found(folder / "._a.png")[0] == [str(folder / "._a.png")]
 
@@ -77,6 +89,8 @@ def test_a_folder_without_images_says_what_it_holds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["https://example.org/face.jpg", "s3://bucket/face.jpg"])
 def test_an_address_says_how_to_fetch_it(address: str) -> None:
+    with pytest.raises(UserError, match=r"curl -s 'http://h/a\?b=1&c' \| candor predict -"):
+        found("http://h/a?b=1&c")  # a shell would take what follows the & for another command
     with pytest.raises(UserError, match=rf"is an address.*curl -s {address} \| candor predict -"):
         found(address)
     with pytest.raises(UserError, match="is an address"):
