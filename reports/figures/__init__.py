@@ -42,13 +42,37 @@ class FigureModule(Protocol):
     ORDER: int
 
     def compute(self, analysis: "Analysis") -> Any:
-        """The numbers of the figure; raises NothingToDraw."""
+        """Compute what both drawings show.
+
+        Args:
+            analysis: The study's records with its comparison and verdict.
+
+        Returns:
+            A named tuple of plain values and arrays.
+
+        Raises:
+            NothingToDraw: The study has nothing for this figure.
+        """
 
     def draw(self, numbers: Any) -> "go.Figure":
-        """The figure for the page."""
+        """Draw for the page.
+
+        Args:
+            numbers: What `compute` returned.
+
+        Returns:
+            An interactive plotly figure.
+        """
 
     def picture(self, numbers: Any) -> "Figure":
-        """The figure for a paper, from the same numbers."""
+        """Draw for a paper.
+
+        Args:
+            numbers: What `compute` returned.
+
+        Returns:
+            A matplotlib figure.
+        """
 
 
 def figure_names() -> tuple[str, ...]:
@@ -61,7 +85,11 @@ def figure_names() -> tuple[str, ...]:
 
 
 def load_figure(name: str) -> FigureModule:
-    """The figure module of this name."""
+    """The module of a figure.
+
+    Args:
+        name: One of `figure_names()`, such as "forest".
+    """
     return cast(FigureModule, import_module(_modules()[name]))
 
 

@@ -2,6 +2,16 @@
 
 Nothing else lists them: `spaces.family` finds them by their file names. CANDOR_FAMILIES names folders with
 families of your own, separated as in PATH. Family modules import Keras inside `build` alone.
+
+A family module offers:
+
+- `Architecture`: a frozen dataclass, one network of the family. `VARIANTS`: some of them by name.
+- `sample(hp)`: draws an `Architecture` from Keras Tuner's hyperparameters. `COUNTS`: which of these
+  say how long a list is.
+- `build(architecture, input_shape, num_classes)`: a Keras model from images in [0, 1] to float32
+  probabilities.
+- `facts(architecture)`: numbers for the tables, such as {"conv_stages": 4}.
+- `label(architecture)`: one line that tells it apart, such as "VGG 2x(64-128-256-512) · 4096-4096".
 """
 
 import os

@@ -64,7 +64,14 @@ def sample(hp: "keras_tuner.HyperParameters") -> Architecture:
 
 
 def sample_residual(hp: "keras_tuner.HyperParameters") -> dict[str, Any]:
-    """The fields that all residual families share."""
+    """Draw the fields that all residual families share.
+
+    Args:
+        hp: The hyperparameters to draw from.
+
+    Returns:
+        Values by the name of the field.
+    """
     stages = hp.Int("conv_stages", 2, 4, default=3)
     return {
         "blocks": tuple(hp.Int(f"blocks_{i}", 1, 3, default=2) for i in range(1, stages + 1)),
@@ -137,7 +144,17 @@ def _block(x: Any, kernels: int, strides: int, attend: Callable[[Any], Any]) -> 
 
 
 def normalised(x: Any, kernels: int, size: int, strides: int = 1) -> Any:
-    """A convolution without bias, batch-normalised."""
+    """A convolution without bias, batch-normalised.
+
+    Args:
+        x: A Keras tensor (batch, height, width, channels).
+        kernels: The number of output channels.
+        size: The side of a kernel, in pixels.
+        strides: The step between two places of a kernel, in pixels.
+
+    Returns:
+        A Keras tensor (batch, height / strides, width / strides, kernels).
+    """
     from keras import layers
 
     x = layers.Conv2D(kernels, size, strides=strides, padding="same", use_bias=False)(x)

@@ -76,7 +76,14 @@ def compute(analysis: Analysis) -> Numbers:
 
 
 def layout(numbers: Numbers) -> tuple[Step, ...]:
-    """Where everything stands; one unit down is one line of text."""
+    """Where everything stands; one unit down is one line of text.
+
+    Args:
+        numbers: The network's rows, from the image down.
+
+    Returns:
+        A step for each row, in the same order.
+    """
     steps, top = [], 0.0
     for row in numbers.rows:
         tall = max(len(lines) for lines in row.branches) + 0.6

@@ -107,7 +107,14 @@ def _left_out(numbers: Numbers) -> str:
 
 
 def shade(word: str) -> str:
-    """The selected candidate in the accent colour, the others in ink."""
+    """The selected candidate in the accent colour, the others in ink.
+
+    Args:
+        word: The candidate's word in the verdict, such as "selected" or "worse".
+
+    Returns:
+        A colour in hexadecimal.
+    """
     return style.LIGHT.accent if word == "selected" else style.LIGHT.ink
 
 

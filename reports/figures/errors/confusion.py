@@ -58,12 +58,28 @@ def compute(analysis: Analysis) -> Numbers:
 
 
 def count(labels: NDArray[np.int64], guesses: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """How often each true class (rows) was taken for each class (columns), (classes, classes)."""
+    """Count the answers by true and predicted class.
+
+    Args:
+        labels: True classes, integers (images,).
+        guesses: Predicted classes, integers (images,).
+        classes: The number of classes.
+
+    Returns:
+        Counts (classes, classes): a row for each true class, a column for each predicted one.
+    """
     return np.bincount(labels * classes + guesses, minlength=classes**2).reshape(classes, classes)
 
 
 def shares(matrix: Matrix) -> NDArray[np.float64]:
-    """Rows that add up to 1; an absent class is a row of zeros."""
+    """The counts as shares of each true class.
+
+    Args:
+        matrix: The confusion matrix of one candidate.
+
+    Returns:
+        Shares (classes, classes). A row adds up to 1; that of an absent class is zeros.
+    """
     counts = np.array(matrix.counts, float)
     return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
 

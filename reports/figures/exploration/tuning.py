@@ -77,9 +77,17 @@ def _curve(family: str, scores: "pd.Series[float]", lower: bool) -> TuningCurve:
 def random_order(
     values: NDArray[np.float64], draws: Sequence[int], quantiles: Sequence[float]
 ) -> list[NDArray[np.float64]]:
-    """Quantiles, for each k of draws, of the best of k values drawn without replacement from values (n,).
+    """Quantiles of the best of k values drawn without replacement.
 
     P(best of k <= i-th smallest) = C(i, k) / C(n, k), the distribution of an order statistic.
+
+    Args:
+        values: Scores (n,).
+        draws: The numbers k, from 1 to n.
+        quantiles: Which quantiles, in (0, 1).
+
+    Returns:
+        For each quantile, its value for each k (draws,).
     """
     ordered, count = np.sort(values), len(values)
     ranks = np.arange(1, count + 1)

@@ -73,7 +73,14 @@ def compute(analysis: Analysis) -> Numbers:
 
 
 def front(points: tuple[OverfitPoint, ...]) -> list[OverfitPoint]:
-    """The Pareto front, from left to right."""
+    """The Pareto front.
+
+    Args:
+        points: All candidates.
+
+    Returns:
+        Those that no other beats in both score and overfitting, by rising overfitting.
+    """
     return sorted((point for point in points if point.pareto), key=lambda point: point.overfit)
 
 
