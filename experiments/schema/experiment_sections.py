@@ -82,11 +82,6 @@ class ExperimentSections(Section):
     data: Images = Images()
 
     @property
-    def is_grid(self) -> bool:
-        """Whether the cells are given: then nothing is explored and every cell is confirmed."""
-        return bool(self.grid)
-
-    @property
     def varied(self) -> tuple[str, ...]:
         """The names in `[search]` or `[grid]`, in the file's order: the factors of the experiment."""
         return tuple(dict.fromkeys(chain(self.search, *self.grid)))

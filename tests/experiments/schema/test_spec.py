@@ -26,7 +26,7 @@ def refusal(**sections: Any) -> str:
 
 def test_a_question_and_a_space_are_enough() -> None:
     spec = parse()
-    assert (spec.space, spec.is_grid, spec.cells, spec.baseline_cell) == (("plain_cnn",), False, (), None)
+    assert (spec.space, spec.grid, spec.cells, spec.baseline_cell) == (("plain_cnn",), (), (), None)
     assert (spec.protocol.seeds, spec.protocol.epochs, spec.data.source) == ("auto", 100, "synthetic")
 
 

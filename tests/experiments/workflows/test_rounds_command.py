@@ -10,29 +10,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from search.tracking import names
+from tests.support.studies.small_grid import small_grid
 
-EXPERIMENT = """
-question = "Are two stages better than one?"
-space = "plain_cnn"
-
-[fix]
-kernels_1 = 4
-kernels_2 = 4
-kernel_size = 3
-convs_per_stage = 1
-head = "average"
-neurons = [16]
-
-[grid]
-conv_stages = [1, 2]
-
-[protocol]
-max_seeds = 4
-epochs = 1
-
-[data]
-source = "synthetic:train=200,validation=100,test=60"
-"""
+EXPERIMENT = small_grid("max_seeds = 4\nepochs = 1")
 
 pytestmark = pytest.mark.trains
 

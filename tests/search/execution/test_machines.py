@@ -9,34 +9,14 @@ from mlflow import MlflowClient
 from search.tracking import names
 from tests.support.processes.command_line import candor
 from tests.support.processes.servers import free_port, mlflow_server, postgres, postgres_binaries
+from tests.support.studies.small_grid import small_grid
 
 pytestmark = [
     pytest.mark.postgres,
     pytest.mark.trains,
     pytest.mark.skipif(postgres_binaries() is None, reason="PostgreSQL's programs are not installed"),
 ]
-EXPERIMENT = """
-question = "Are two stages better than one?"
-space = "plain_cnn"
-
-[fix]
-kernels_1 = 4
-kernels_2 = 4
-kernel_size = 3
-convs_per_stage = 1
-head = "average"
-neurons = [64]
-
-[grid]
-conv_stages = [1, 2]
-
-[protocol]
-seeds = 2
-epochs = 1
-
-[data]
-source = "synthetic:train=200,validation=100,test=60"
-"""
+EXPERIMENT = small_grid("seeds = 2\nepochs = 1", neurons=64)
 
 
 def _candor(*arguments: str) -> str:

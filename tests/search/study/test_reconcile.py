@@ -19,25 +19,17 @@ from search.tracking.mlflow_schema import delete_for_good
 from search.tracking.spool import Record
 from search.tracking.writer import ConflictError, Writer
 from spaces.errors import UserError
+from tests.support.studies.stores import new_store
 
 STUDY = StudyName("pair", "aaaabbbb0001")
 KEYS = [f"{STUDY.study_id}/confirm/{slot}/{seed}" for slot in (1, 2) for seed in (1, 2)]
 PARENT = STUDY.study_id
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow store without runs: to make one takes seconds, to copy it none."""
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    open_client(sqlite_url(path), create=True)
-    return path
-
-
 @pytest.fixture
-def client(empty: Path, tmp_path: Path) -> MlflowClient:
+def client(tmp_path: Path) -> MlflowClient:
     """MLflow with the study's run and one run for each of four confirmed evaluations."""
-    (tmp_path / "mlflow.db").write_bytes(empty.read_bytes())
-    client = open_client(sqlite_url(tmp_path / "mlflow.db"))
+    client = open_client(new_store(tmp_path))
     place = (tmp_path / "artifacts" / STUDY.experiment).as_uri()
     experiment = client.create_experiment(STUDY.experiment, artifact_location=place)
     tags = {names.STUDY: STUDY.study_id, names.EXPERIMENT: STUDY.experiment}
@@ -115,27 +107,24 @@ def test_what_is_gone_is_trained_again_with_the_same_draws(client: MlflowClient,
     assert storage.get_trial(number).values == [0.25]
 
 
-def test_an_emptied_store_lets_all_be_trained_again(empty: Path, storage: Storage, tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").write_bytes(empty.read_bytes())
-    (said,) = reconcile(STUDY, storage, open_client(sqlite_url(tmp_path / "mlflow.db")), address="")
+def test_an_emptied_store_lets_all_be_trained_again(storage: Storage, tmp_path: Path) -> None:
+    (said,) = reconcile(STUDY, storage, open_client(new_store(tmp_path)), address="")
     assert "4 evaluations" in said
     assert set(states(storage).values()) == {TrialState.WAITING}
 
 
-def test_what_waits_to_be_delivered_is_not_lost(empty: Path, storage: Storage, tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").write_bytes(empty.read_bytes())
-    client = open_client(sqlite_url(tmp_path / "mlflow.db"))
+def test_what_waits_to_be_delivered_is_not_lost(storage: Storage, tmp_path: Path) -> None:
+    client = open_client(new_store(tmp_path))
     assert reconcile(STUDY, storage, client, waiting=KEYS, address="") == ()
     assert set(states(storage).values()) == {TrialState.COMPLETE}
 
 
 def test_another_address_is_refused_unless_it_holds_the_study(
-    client: MlflowClient, empty: Path, storage: Storage, tmp_path: Path
+    client: MlflowClient, storage: Storage, tmp_path: Path
 ) -> None:
-    other = tmp_path / "other.db"
-    other.write_bytes(empty.read_bytes())
+    other = new_store(tmp_path / "other")
     with pytest.raises(UserError, match=r"own MLflow store.*http://elsewhere:5000 lacks 4 of"):
-        reconcile(STUDY, storage, open_client(sqlite_url(other)), address="http://elsewhere:5000")
+        reconcile(STUDY, storage, open_client(other), address="http://elsewhere:5000")
     assert set(states(storage).values()) == {TrialState.COMPLETE}
     assert reconcile(STUDY, storage, client, address="http://moved:5000") == ()
 

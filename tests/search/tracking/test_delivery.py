@@ -9,26 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from search.sqlite_files import sqlite_url
 from search.tracking import names
 from search.tracking.client import open_client
 from search.tracking.delivery import Delivery
 from search.tracking.recorded import recorded_evaluations
 from search.tracking.spool import REFUSED, Spool, ended_keys, reasons_of
 from search.tracking.writer import Writer
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    open_client(sqlite_url(path), create=True)
-    return path
+from tests.support.studies.stores import new_store
 
 
 @pytest.fixture
-def store(empty: Path, tmp_path: Path) -> str:
-    (tmp_path / "mlflow.db").write_bytes(empty.read_bytes())
-    return sqlite_url(tmp_path / "mlflow.db")
+def store(tmp_path: Path) -> str:
+    return new_store(tmp_path)
 
 
 @pytest.fixture

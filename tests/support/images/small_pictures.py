@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from search.datasets.prepare import Prepared, prepare
+
 CLASSES = ("cat", "dog", "owl")
 
 
@@ -81,3 +83,8 @@ def packed(files: Mapping[str, bytes], path: Path) -> Path:
 
 def silent(_: str) -> None:
     """Say nothing."""
+
+
+def prepared(source: object, tmp_path: Path, **options: object) -> Prepared:
+    """Prepare a source with a cache of its own, without a word."""
+    return prepare(source, tmp_path / "cache", say=silent, **options)  # type: ignore[arg-type]

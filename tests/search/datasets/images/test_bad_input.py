@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from search.datasets.images import decode as decoding
-from search.datasets.prepare import Prepared, prepare
+from search.datasets.prepare import prepare
 from search.datasets.readers import folder as folder_reader
 from spaces.errors import UserError
 from tests.support.images.small_pictures import (
@@ -21,13 +21,10 @@ from tests.support.images.small_pictures import (
     in_zip,
     packed,
     pictures,
+    prepared,
     silent,
     tree,
 )
-
-
-def prepared(source: object, tmp_path: Path, **options: object) -> Prepared:
-    return prepare(source, tmp_path / "cache", say=silent, **options)  # type: ignore[arg-type]
 
 
 def refused(source: object, tmp_path: Path, message: str, **options: object) -> None:

@@ -11,17 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from search.datasets.images.image_file import decoded
-from search.datasets.prepare import Prepared, prepare
 from search.datasets.readers import arrays
 from spaces.errors import UserError
-from tests.support.images.small_pictures import encoded, in_folder, pictures, silent, tree
+from tests.support.images.small_pictures import encoded, in_folder, pictures, prepared, tree
 
 LABELS = np.arange(60) % 3
 BYTES = pictures(60)
-
-
-def prepared(source: object, tmp_path: Path) -> Prepared:
-    return prepare(source, tmp_path / "cache", say=silent)  # type: ignore[arg-type]
 
 
 def read(x: NDArray[np.generic]) -> tuple[NDArray[np.uint8], str]:

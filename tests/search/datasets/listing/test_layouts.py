@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.datasets.prepare import Prepared, prepare
+from search.datasets.prepare import prepare
 from search.datasets.readers import archive_tar
 from search.sealed import sealed_test
 from tests.support.images.small_pictures import (
@@ -19,13 +19,10 @@ from tests.support.images.small_pictures import (
     in_zip,
     packed,
     pictures,
+    prepared,
     silent,
     tree,
 )
-
-
-def prepared(source: object, tmp_path: Path, **options: object) -> Prepared:
-    return prepare(source, tmp_path / "cache", say=silent, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

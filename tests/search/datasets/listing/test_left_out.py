@@ -7,13 +7,18 @@ import pytest
 from search.datasets.listing.folder_files import files_of
 from search.datasets.listing.left_out import _one_slip_apart
 from search.datasets.part_checks import overview
-from search.datasets.prepare import Prepared, prepare
+from search.datasets.prepare import prepare
 from spaces.errors import UserError
-from tests.support.images.small_pictures import encoded, in_folder, in_zip, packed, pictures, silent, tree
-
-
-def prepared(source: object, tmp_path: Path) -> Prepared:
-    return prepare(source, tmp_path / "cache", say=silent)  # type: ignore[arg-type]
+from tests.support.images.small_pictures import (
+    encoded,
+    in_folder,
+    in_zip,
+    packed,
+    pictures,
+    prepared,
+    silent,
+    tree,
+)
 
 
 def unreadable(name: str, suffix: str, count: int = 4) -> dict[str, bytes]:
