@@ -131,7 +131,11 @@ def _data(study: StudyRecords) -> Facts:
         ("Digest of the test set", _digest(data.get("test_digest"))),
         ("Test set", test_set(study)),
         *(("Note", note) for note in data.get("notes") or ()),
-        *(("Read as", told) for told in (study.about.get("imported") or {}).get("guess") or ()),
+        *(
+            ("Read as", told)
+            for told in (study.about.get("imported") or {}).get("guess") or ()
+            if not told.startswith("not used")
+        ),
     ]
     return [(name, value) for name, value in facts if value]
 

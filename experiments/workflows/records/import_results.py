@@ -162,7 +162,7 @@ def _about(results: Results, name: str, study: str, source: str) -> dict[str, An
     counts = {"validation": results.images, "test": results.test_images}
     data: dict[str, Any] = {
         "name": "as imported",
-        "source": source,
+        "source": _plain(source),
         "counts": {part: count for part, count in counts.items() if count},
     }
     if results.class_names:

@@ -151,6 +151,7 @@ def test_a_study_logged_the_plain_way_gives_the_numbers_of_the_original(
     assert numbers(found) == numbers(original)
     assert found.comparison is not None
     assert found.disagreements == ()
+    assert found.study.data["source"] == "mlflow:plain"
     assert _run(command, monkeypatch) == 0
     assert "0 runs added, 0 changed" in capsys.readouterr().out
     file = folder / "plain.study.zip"
