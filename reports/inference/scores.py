@@ -9,7 +9,6 @@ with predictions, and claims fewer.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from scipy import stats
@@ -85,11 +84,7 @@ def compare_scores(
     )
     pairs = math.comb(len(rows), 2)
     alpha = statistics.alpha_of_look(looks, ALPHA) / max(pairs, 1)
-    better = [
-        (first.candidate, second.candidate)
-        for first, second in combinations(rows, 2)
-        if images and _differ(first.scores, second.scores, images, alpha)
-    ]
+    better = _better(rows, images, alpha) if images else ()
     return ScoreComparison(tuple(rows), tuple(better))
 
 
@@ -162,18 +157,26 @@ def _interval(scores: Sequence[float], images: int | None) -> tuple[float, float
     return max(0.0, mean - half), min(1.0, mean + half)
 
 
-def _differ(first: Sequence[float], second: Sequence[float], images: int, alpha: float) -> bool:
-    """Whether two candidates differ, at this two-sided level."""
-    sizes = (len(first), len(second))
-    if min(sizes) < 2:
-        return False
-    seeds = [float(np.var(own, ddof=1)) / len(own) for own in (first, second)]
-    shared = sum(_binomial(float(np.mean(own)), images) for own in (first, second))
-    variance = sum(seeds) + shared
-    if not variance:
-        return False
-    half = float(stats.t.ppf(1 - alpha / 2, min(sizes) - 1)) * math.sqrt(variance)
-    return abs(float(np.mean(first)) - float(np.mean(second))) > half
+def _better(rows: Sequence[ScoreInterval], images: int, alpha: float) -> Iterator[tuple[str, str]]:
+    """Pairs that differ at this two-sided level, rows best first. A row at a time: there may be thousands."""
+    sizes = np.array([len(row.scores) for row in rows])
+    means = np.array([row.mean for row in rows])
+    seeds = np.array(
+        [np.var(row.scores, ddof=1) / len(row.scores) if len(row.scores) > 1 else np.nan for row in rows]
+    )
+    variances = seeds + np.array([_binomial(mean, images) for mean in means])
+    quantile = {int(size): float(stats.t.ppf(1 - alpha / 2, size - 1)) for size in set(sizes) if size > 1}
+    factors = np.array([quantile.get(int(size), np.nan) for size in sizes])
+    for place, row in enumerate(rows):
+        if sizes[place] < 2:
+            continue
+        rest = slice(place + 1, None)
+        # The quantile falls as seeds rise: that of the fewer seeds is the larger one.
+        half = np.maximum(factors[place], factors[rest]) * np.sqrt(variances[place] + variances[rest])
+        apart = (means[place] - means[rest] > half) & (half > 0)
+        yield from (
+            (row.candidate, rows[place + 1 + int(worse)].candidate) for worse in np.flatnonzero(apart)
+        )
 
 
 def _binomial(accuracy: float, images: int) -> float:
