@@ -68,6 +68,23 @@ def test_a_hung_child_is_ended_and_tried_once_more(confirm: Confirmed, tmp_path:
     assert "no sign of life" in seen.outcomes[2].reason
 
 
+@pytest.mark.parametrize(
+    ("program", "idle"), [("import time; time.sleep(60)", True), ("while True: pass", False)]
+)
+def test_a_long_epoch_is_no_silence_while_the_processor_is_at_work(program: str, idle: bool) -> None:
+    """An idle child is hung at the limit; one at work only after ten times as long."""
+    with subprocess.Popen([sys.executable, "-c", program]) as child:
+        time.sleep(1)  # until Python has started
+        watch, began, excess = Watch(Limits(stall_seconds=0.5)), time.monotonic(), None
+        while excess is None and time.monotonic() < began + 60:
+            time.sleep(0.05)
+            excess = watch.excess(child.pid)
+        child.kill()
+    assert excess is not None
+    assert excess.violation is None
+    assert (time.monotonic() - began < 4.5) == idle
+
+
 def test_a_loss_that_is_not_finite_is_diverged_at_once(confirm: Confirmed) -> None:
     """It is no failure and not tried again; the epoch is in the reason."""
     seen = confirm({"misbehave": "diverge"})
