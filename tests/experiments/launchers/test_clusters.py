@@ -61,6 +61,7 @@ def test_a_slurm_array_shares_a_study_whatever_happens_to_its_tasks(hub: Path, t
     assert left.stdout == ""
 
 
+@pytest.mark.timeout(1500)
 @pytest.mark.skipif(find_spec("ray") is None, reason="the extra `ray` is not installed")
 def test_ray_tasks_share_a_study_and_a_node_that_dies_loses_nothing(hub: Path, tmp_path: Path) -> None:
     from ray.cluster_utils import Cluster
@@ -69,17 +70,18 @@ def test_ray_tasks_share_a_study_and_a_node_that_dies_loses_nothing(hub: Path, t
     file.write_text(EXPERIMENT)
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     second = cluster.add_node(num_cpus=1)
+    launch = candor(
+        "launch", "ray", str(file), "--workers", "2", "--cpus", "1", "--memory", "1", "--hub", str(hub),
+        "--workspace", str(tmp_path / "runs"), "--address", cluster.address,
+    )  # fmt: skip
     try:
-        launch = candor(
-            "launch", "ray", str(file), "--workers", "2", "--cpus", "1", "--memory", "1", "--hub", str(hub),
-            "--workspace", str(tmp_path / "runs"), "--address", cluster.address,
-        )  # fmt: skip
-        _wait(lambda: len(_finished(hub, "on_ray")) >= 1, 300)
+        _wait(lambda: len(_finished(hub, "on_ray")) >= 1, 600)
         cluster.remove_node(second, allow_graceful=False)
         cluster.add_node(num_cpus=1)
         said = launch.communicate(timeout=500)[0]
         assert launch.returncode == 0, said
     finally:
+        launch.kill()  # nothing where it has ended
         cluster.shutdown()
     done = _finished(hub, "on_ray")
     assert len(done) == 6
