@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Alembic versions of the schema for which the queries below were compared with MLflow's client.
 KNOWN_SCHEMAS: Final = frozenset({"dc11669786a5"})
+#: How long a correction of addresses waits for another process that has locked the file.
+WAIT_SECONDS: Final = 30
 #: The columns that hold addresses of artifacts.
 ADDRESSES: Final = (
     ("experiments", "artifact_location"),
@@ -241,7 +243,7 @@ def move_addresses(database: Path, moves: Mapping[str, str]) -> None:
     """
     with (
         translated_errors(database),
-        closing(sqlite3.connect(database, timeout=30)) as connection,
+        closing(sqlite3.connect(database, timeout=WAIT_SECONDS)) as connection,
         connection,
     ):
         for table, column in ADDRESSES:

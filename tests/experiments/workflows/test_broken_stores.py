@@ -72,6 +72,7 @@ def test_a_damaged_store_is_named(
     assert "Traceback" not in printed
 
 
+@pytest.mark.slow
 def test_doctor_shows_a_damaged_store_and_goes_on(
     runs: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -99,6 +100,7 @@ def test_a_store_of_another_mlflow_is_named(
 def test_a_locked_store_is_named_and_is_no_wrong_usage(
     runs: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("search.tracking.mlflow_schema.WAIT_SECONDS", 0.1)
     with closing(sqlite3.connect(runs / "mlflow.db")) as other:
         other.execute("BEGIN EXCLUSIVE")
         assert command(monkeypatch, "report", "joint", "--workspace", str(runs)) == 1

@@ -75,6 +75,7 @@ def test_a_copy_reads_its_own_files_whatever_it_is_called(original: Path, tmp_pa
     assert {path.name for path in tmp_path.iterdir()} == {name.partition("/")[0]}
 
 
+@pytest.mark.slow
 def test_a_reader_follows_no_address_out_before_anything_is_corrected(original: Path, tmp_path: Path) -> None:
     """As on a disk that cannot be written to."""
     copy = tmp_path / "copy"
