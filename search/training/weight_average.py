@@ -39,7 +39,7 @@ class WeightAverage:
         trained = self._model.trainable_variables
         averages = self._model.optimizer._model_variables_moving_average
         for variable, average in zip(trained, averages, strict=True):
-            variable.assign(np.array(average))  # a copy: JAX takes a variable's own memory for its next
+            variable.assign(np.array(average))  # a copy: a step on JAX frees the memory of what it updates
         try:
             yield
         finally:
