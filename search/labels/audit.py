@@ -26,6 +26,7 @@ TABLE: Final = "labels.csv"
 FACTS: Final = "labels.json"
 PAIRS: Final = 12  # pairs of classes with pictures
 IN_PAIR: Final = 14  # pictures of a pair
+_STRONG: Final = 0.9  # accuracy of networks whose estimate of the share is near the truth
 _SAID: Final = 3  # pairs of classes in a sentence
 _TEMPLATE: Final = Path(__file__).with_name("page.html")
 
@@ -54,11 +55,13 @@ class LabelAudit:
         """Say how many labels are doubtful, where, and how far the networks can be trusted."""
         found, total = len(self.suspects), len(self.parts)
         name, suspects = self.data.name, self.suspects
+        weak = "; the networks are too weak for this number, which counts hard images too"
+        weak = weak if self.predicted.accuracy < _STRONG else ""
         said = [
             f"{found:,} of {name}'s {total:,} training and validation labels ({percent(found, total)}) are "
             f"doubtful: networks that had not seen the image are confident of another class.",
-            f"An estimated {suspects.share:.1%} of these labels are wrong (95% interval over images "
-            f"{suspects.low:.1%} to {suspects.high:.1%}), if the networks' mistakes are no more than chance.",
+            f"Confident learning estimates that {suspects.share:.1%} of these labels are wrong (95% interval "
+            f"over images {suspects.low:.1%} to {suspects.high:.1%}){weak}.",
         ]
         if self.pairs:
             often = ", ".join(

@@ -9,6 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+#: A given label of at least this probability is not doubtful.
+DOUBTFUL: Final = 0.05
 _RESAMPLES: Final = 200
 _LEVEL: Final = 0.95
 
@@ -40,8 +42,9 @@ class Suspects:
 def suspect_rows(labels: NDArray[np.int64], probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
     """Return the rows of images whose label is doubtful, the most doubtful first.
 
-    An image is suspect if the network is confident of another class and both rules of cleanlab agree: the
-    estimated number of each confusion, and the estimated number of errors of each class.
+    An image is suspect if both rules of cleanlab agree (the estimated number of each confusion, and the
+    estimated number of errors of each class) and the given label has a probability below 0.05: without that,
+    weak networks doubt every hard image.
 
     Args:
         labels: The given classes, (images,).
@@ -61,7 +64,8 @@ def suspect_rows(labels: NDArray[np.int64], probabilities: NDArray[np.floating])
         return_indices_ranked_by="self_confidence",
         n_jobs=1,
     )
-    return np.asarray(found, dtype=np.int64)
+    rows = np.asarray(found, dtype=np.int64)
+    return rows[np.asarray(probabilities)[rows, labels[rows]] < DOUBTFUL]
 
 
 def find_suspects(

@@ -91,7 +91,9 @@ def refuse(audit: Mapping[str, Any], where: str) -> None:
     if leaks:
         raise UserError(
             f"{where} leaks between its splits ({', '.join(leaks)}) and the policy is leaks = 'refuse': "
-            f"clean the data, or choose 'purge-train' or 'report'."
+            f"clean the data, or choose 'purge-train' or 'report' (`candor audit` takes --leaks, too). If "
+            f"they are no copies but look alike, as frames of a video do, say with [data] group which images "
+            f"belong together."
         )
 
 
@@ -107,6 +109,7 @@ def sentences(audit: Mapping[str, Any], name: str) -> list[str]:
                 f"({counts['images']:,} of {total:,}) show a picture that is also in {other}; "
                 f"{counts['exact']:,} of them pixel by pixel."
             )
+    found += _variants(audit, name)
     if audit["purged"]:
         found.append(f"{audit['purged']:,} training images were purged for that.")
     if audit["look_alikes"]:
@@ -130,6 +133,19 @@ def sentences(audit: Mapping[str, Any], name: str) -> list[str]:
         if missing:
             found.append(f"The {role} part has no image of: {', '.join(missing)}.")
     return found
+
+
+def _variants(audit: Mapping[str, Any], name: str) -> list[str]:
+    """Say so where most images come several times, over the splits: augmented before they were split."""
+    groups, images = audit["twins"]["groups"], audit["twins"]["images"]
+    most = images >= 0.5 * sum(audit["images"].values()) and images >= 2.5 * groups
+    if not groups or not most or audit["twins"]["crossing_groups"] < 0.5 * groups:
+        return []
+    splits = " and ".join(role for role, count in audit["images"].items() if count)
+    return [
+        f"{name} was augmented before it was split, it seems: about {images / groups:.0f} variants of each "
+        f"image, spread over {splits}."
+    ]
 
 
 def percent(part: int, whole: int) -> str:

@@ -5,6 +5,7 @@ Matthews 2004): shift and scale along both axes, with gain and offset of the bri
 step. A crop, a resize or a change of brightness is such an overlay; another picture is not.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -18,6 +19,8 @@ Numbers = NDArray[np.float32]  # (pairs,)
 SCALES: Final = (0.8, 1.25)
 SHIFT: Final = 0.2  # of half a side
 _STEP: Final = 0.1
+_FAINT: Final = 0.25  # share of the mean detail that a faint place is given, so that noise stays faint
+_STRENGTH: Final = np.float32(40)  # gray levels
 _BACKGROUND: Final = 4  # smoothings that leave the coarse shapes which all faces, or all shoes, share
 
 
@@ -51,6 +54,26 @@ def detail(images: Pixels) -> Pixels:
     return images - _blurred(images, _BACKGROUND)
 
 
+def even(images: Pixels, side: int = 0) -> Pixels:
+    """Return images without their coarse shapes, with one strength of detail everywhere.
+
+    What lights a part of a picture, or stretches its contrast, is gone. Above 24 pixels the neighbourhood
+    of a pixel is larger.
+
+    Args:
+        images: (pairs, side, side).
+        side: Of the images, in pixels; 0 for thumbnails.
+
+    Returns:
+        Gray levels around 0, most within 100 of it.
+    """
+    times = _BACKGROUND if side <= 24 else 2 * _BACKGROUND
+    fine = images - _blurred(images, times)
+    strength = np.sqrt(_blurred(np.square(fine), times))
+    level = np.float32(_FAINT) * strength.mean((1, 2), keepdims=True) + np.float32(1e-3)
+    return np.asarray(_STRENGTH * fine / (strength + level), dtype=np.float32)
+
+
 def resampled(images: NDArray[np.uint8], side: int) -> Pixels:
     """Return uint8 images (n, h, w) as floats of (n, side, side): a triangle filter, antialiased."""
     if images.shape[1:] == (side, side):
@@ -66,10 +89,22 @@ def refine(moving: Pixels, still: Pixels, overlay: Overlay, steps: int) -> Overl
     return overlay
 
 
-def likeness(moving: Pixels, still: Pixels, overlay: Overlay) -> tuple[Numbers, Numbers]:
-    """Return the correlation of each pair where they across: of the pictures, and of their detail alone."""
+def likeness(
+    moving: Pixels, still: Pixels, overlay: Overlay, of: Callable[[Pixels], Pixels] | None = None
+) -> Numbers:
+    """Return the correlation of each pair where they cover each other.
+
+    Args:
+        moving: (pairs, side, side).
+        still: (pairs, side, side).
+        overlay: Lays the first over the second.
+        of: What of both is compared; None for the pictures themselves.
+
+    Returns:
+        A number in [-1, 1] for each pair.
+    """
     laid, covered = _laid(moving, overlay)
-    return _correlation(laid, still, covered), _correlation(detail(laid), detail(still), covered)
+    return _correlation(laid if of is None else of(laid), still if of is None else of(still), covered)
 
 
 def _step(moving: Pixels, still: Pixels, overlay: Overlay) -> Overlay:

@@ -1,8 +1,10 @@
-"""Near duplicates: one picture stored twice, resized, recompressed, a little brighter, cropped or mirrored.
+"""Near duplicates: one picture stored twice: resized, recompressed, cropped, mirrored, with other light.
 
-Coarse to fine. All pairs are compared as 12x12 thumbnails without their coarse shapes (all faces share
-those), in blocked float32 matrix products. What is alike there is aligned and compared at 24, 48, ... pixels
-a side, up to the full size, and dropped where the likeness does not hold.
+Every image is equalised first, and its local contrast made even, so that no tone curve (gamma, contrast,
+histogram equalisation, CLAHE) hides a copy. Then coarse to fine. All pairs are compared as 12x12 thumbnails
+without their coarse shapes (all faces share those), in blocked float32 matrix products. What is alike there
+is aligned and compared at 24, 48, ... pixels a side, up to the full size, and dropped where the likeness
+does not hold.
 """
 
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from search.datasets.duplicates.alignment import (
     Overlay,
     detail,
+    even,
     likeness,
     refine,
     resampled,
@@ -24,18 +27,23 @@ from search.datasets.duplicates.alignment import (
 THUMBNAIL: Final = 12
 LARGEST: Final = 96  # pixels a side; larger images are verified at this size
 SMALLEST: Final = 24  # smaller images have too little detail to verify anything
-CANDIDATE: Final = 0.73  # correlation of thumbnails; a crop of 4% on each side keeps it in 94% of faces
-PASSING: Final = 0.88  # correlation of detail, aligned, at the sizes between
-PICTURE: Final = 0.96  # correlation of the pictures, aligned, at full size
-DETAIL: Final = 0.92  # correlation of their detail, aligned, at full size
+CANDIDATE: Final = 0.72  # correlation of even thumbnails
+COARSE: Final = 0.72  # correlation of the even thumbnails, aligned
+PASSING: Final = 0.76  # correlation of the even pictures, aligned, at the sizes between
+EVEN: Final = 0.9  # the same at full size; the most alike of 4,400 drawn faces reach 0.89
+#: Below, at full size, a copy with noise in dark places may still be one as it is, without being made even:
+PICTURE: Final = 0.96  # correlation of the pictures as they are
+DETAIL: Final = 0.92  # correlation of their detail
 FLAT: Final = 3.0  # standard deviation, of 255; an image below is (nearly) constant and shows nothing
 #: Candidates of one image that are looked at more closely: the best ones. Within a set, few are enough, since
 #: duplicates of duplicates are duplicates; between sets, each image is asked about by itself.
-WITHIN: Final = 8
-BETWEEN: Final = 32
+WITHIN: Final = 4
+BETWEEN: Final = 16
 _BLOCK: Final = 2048  # thumbnails in a product
 _PAIRS: Final = 512  # pairs aligned at once, of images up to 96x96; of larger ones, fewer
 _READ: Final = 128  # images in memory at once, while thumbnails are made; again, fewer of larger ones
+_SMALL: Final = 24  # side of the equalised copies in which most candidates are dropped
+_LENGTH: Final = 400.0  # of a thumbnail, where it is aligned: gray levels like those of larger sizes
 _STEPS: Final = (3, 2)  # at the thumbnail's size, and at each larger one
 
 
@@ -79,14 +87,63 @@ def near_pairs(
     if side < SMALLEST or not len(rows):
         return _joined([])
     pool, theirs = (images, rows) if others is None else (others, np.arange(len(others)))
-    thumbnails = _thumbnails(images, rows)
-    candidates = _candidates(thumbnails, None if others is None else _thumbnails(pool, theirs))
-    return _joined(
-        [
-            _verified(images, pool, rows[one], theirs[other], mirrored, side)
-            for mirrored, one, other in candidates
-        ]
-    )
+    mine = _Pictures.of(images, rows)
+    against = mine if others is None else _Pictures.of(pool, theirs)
+    candidates = _candidates(mine.thumbnails, None if others is None else against.thumbnails)
+    found = _joined([_verified(mine, against, *some, side) for some in candidates])
+    # A picture that is nearly its own mirror image is found twice: once, as it is, is enough.
+    first = np.unique(np.stack([found.one, found.other]), axis=1, return_index=True)[1]
+    return found.of(np.sort(first))
+
+
+def equalised(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return gray images with every brightness replaced by its rank among the image's pixels, as of 255.
+
+    A tone curve changes brightnesses and not their order, so copies of one picture become equal.
+
+    Args:
+        images: uint8 (n, height, width).
+    """
+    count, pixels = len(images), int(np.prod(images.shape[1:]))
+    places = images.reshape(count, pixels) + 256 * np.arange(count, dtype=np.int64)[:, None]
+    histogram = np.bincount(places.ravel(), minlength=256 * count).reshape(count, 256)
+    ranks = (histogram.cumsum(1) - histogram / 2) * (255 / pixels)
+    return np.asarray(ranks.astype(np.uint8).ravel()[places].reshape(images.shape))
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """The rows of some images that take part, n of them: equalised, at 24 pixels and as thumbnails."""
+
+    images: NDArray[np.uint8]
+    rows: Rows
+    small: NDArray[np.uint8]  # (n, 24, 24)
+    thumbnails: NDArray[np.float32]  # (n, 144), of length one; of length zero for flat images
+
+    @classmethod
+    def of(cls, images: NDArray[np.uint8], rows: Rows) -> "_Pictures":
+        """Read the images once, few at a time."""
+        small = np.zeros((len(rows), _SMALL, _SMALL), np.uint8)
+        thumbnails = np.zeros((len(rows), THUMBNAIL * THUMBNAIL), np.float32)
+        step = _at_once(_READ, images)
+        for start in range(0, len(rows), step):
+            block = images[rows[start : start + step]]
+            gray = equalised(_gray(block))
+            small[start : start + step] = np.rint(resampled(gray, _SMALL))
+            thumbnail = even(resampled(gray, THUMBNAIL)).reshape(len(block), -1)
+            thumbnail -= thumbnail.mean(1, keepdims=True)
+            length = np.linalg.norm(thumbnail, axis=1, keepdims=True)
+            thumbnail /= np.maximum(length, np.float32(1e-6))
+            thumbnails[start : start + step] = np.where(flat(block)[:, None], np.float32(0), thumbnail)
+        return cls(images, rows, small, thumbnails)
+
+    def at(self, places: Rows, size: int) -> NDArray[np.float32]:
+        """Return some pictures, even, at a size: float32 (places, size, size)."""
+        if size == THUMBNAIL:
+            return self.thumbnails[places].reshape(-1, size, size) * np.float32(_LENGTH)
+        if size == _SMALL:
+            return even(smooth(resampled(self.small[places], size)), size)
+        return even(smooth(resampled(equalised(_gray(self.images[self.rows[places]])), size)), size)
 
 
 def _candidates(
@@ -133,52 +190,55 @@ def _best(rows: Rows, values: NDArray[np.float32], most: int) -> Rows:
     return order[np.arange(len(order)) - np.searchsorted(ordered, ordered) < most]
 
 
-def _thumbnails(images: NDArray[np.uint8], rows: Rows) -> NDArray[np.float32]:
-    """Return (n, 144) of length one, or of length zero for flat images, for the rows."""
-    thumbnails = np.zeros((len(rows), THUMBNAIL * THUMBNAIL), np.float32)
-    step = _at_once(_READ, images)
-    for start in range(0, len(rows), step):
-        block = images[rows[start : start + step]]
-        small = detail(resampled(_gray(block), THUMBNAIL)).reshape(len(block), -1)
-        small -= small.mean(1, keepdims=True)
-        length = np.linalg.norm(small, axis=1, keepdims=True)
-        small /= np.maximum(length, np.float32(1e-6))
-        thumbnails[start : start + step] = np.where(flat(block)[:, None], np.float32(0), small)
-    return thumbnails
-
-
-def _verified(
-    images: NDArray[np.uint8],
-    others: NDArray[np.uint8],
-    one: Rows,
-    other: Rows,
-    mirrored: bool,
-    side: int,
-) -> Pairs:
+def _verified(mine: _Pictures, others: _Pictures, mirrored: bool, one: Rows, other: Rows, side: int) -> Pairs:
     """Return the pairs whose likeness holds up to the full size."""
     found = []
-    step = _at_once(_PAIRS, images, others)
+    step = _at_once(_PAIRS, mine.images, others.images)
     for start in range(0, len(one), step):
         i, j = one[start : start + step], other[start : start + step]
-        kept, score = _holding(_gray(images[i]), _gray(others[j])[:, :, :: -1 if mirrored else 1], side)
-        found.append(Pairs(i[kept], j[kept], score, np.full(len(kept), mirrored)))
+        kept, score = _holding(mine, others, mirrored, i, j, side)
+        i, j = mine.rows[i[kept]], others.rows[j[kept]]
+        found.append(Pairs(i, j, score, np.full(len(kept), mirrored)))
     return _joined(found)
 
 
-def _holding(one: NDArray[np.uint8], other: NDArray[np.uint8], side: int) -> tuple[Rows, NDArray[np.float32]]:
-    """Return which pairs of gray images (m, h, w) are duplicates, and the correlation of their detail."""
+def _holding(
+    mine: _Pictures, others: _Pictures, mirrored: bool, one: Rows, other: Rows, side: int
+) -> tuple[Rows, NDArray[np.float32]]:
+    """Return which of the pairs are duplicates, and the correlation of their even pictures."""
     kept, overlay = np.arange(len(one)), Overlay.identity(len(one))
     score = np.zeros(len(one), np.float32)
     for size in _sizes(side):
-        moving, still = (smooth(resampled(images[kept], size)) for images in (one, other))
+        moving = mine.at(one[kept], size)
+        still = others.at(other[kept], size)[:, :, :: -1 if mirrored else 1]
         overlay = refine(moving, still, overlay, _STEPS[size > THUMBNAIL])
-        picture, score = likeness(moving, still, overlay)
-        full = size == side
-        holds = np.flatnonzero((score >= DETAIL) & (picture >= PICTURE) if full else score >= PASSING)
+        score = likeness(moving, still, overlay)
+        enough = COARSE if size == THUMBNAIL else PASSING
+        holds = np.flatnonzero(score >= enough)
+        if size == side:
+            unsure = holds[score[holds] < EVEN]
+            same = _same_as_it_is(
+                mine, others, mirrored, one[kept[unsure]], other[kept[unsure]], overlay.of(unsure), side
+            )
+            holds = np.sort(np.concatenate([holds[score[holds] >= EVEN], unsure[same]]))
         kept, overlay, score = kept[holds], overlay.of(holds), score[holds]
         if not len(kept):
             break
     return kept, score
+
+
+def _same_as_it_is(
+    mine: _Pictures, others: _Pictures, mirrored: bool, one: Rows, other: Rows, overlay: Overlay, side: int
+) -> NDArray[np.bool_]:
+    """Say which pairs are alike at full size, in their pictures and in their detail, without equalising."""
+    if not len(one):
+        return np.zeros(0, np.bool_)
+    moving = smooth(resampled(_gray(mine.images[mine.rows[one]]), side))
+    still = resampled(_gray(others.images[others.rows[other]]), side)[:, :, :: -1 if mirrored else 1]
+    still = smooth(np.ascontiguousarray(still))
+    overlay = refine(moving, still, overlay, _STEPS[1])
+    picture, fine = likeness(moving, still, overlay), likeness(moving, still, overlay, detail)
+    return np.asarray((picture >= PICTURE) & (fine >= DETAIL))
 
 
 def _at_once(most: int, *images: NDArray[np.uint8]) -> int:

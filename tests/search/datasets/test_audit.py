@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from search.datasets.audit.audit import audit
-from search.datasets.audit.findings import percent
+from search.datasets.audit.findings import percent, sentences
 from search.datasets.prepare import prepare
 from spaces.errors import UserError
 from tests.support.images.small_pictures import encoded, in_folder, in_zip, pictures, silent, tree
@@ -140,3 +140,21 @@ def test_an_audit_of_nothing_and_one_that_cannot_be_written(tmp_path: Path) -> N
 )
 def test_a_share_reads_100_percent_only_where_it_is_all(part: int, whole: int, said: str) -> None:
     assert percent(part, whole) == said
+
+
+def test_a_set_that_was_augmented_before_the_split_is_recognised(tmp_path: Path) -> None:
+    parts = ("train", "train", "train", "validation", "test")
+    files = {}
+    for number, image in enumerate(pictures(24, side=48, seed=9)):
+        for variant, part in enumerate(parts):
+            changed = np.clip((image / 255.0) ** (0.6 + 0.25 * variant) * 255, 0, 255).astype(np.uint8)
+            files[f"{part}/{('cat', 'dog')[number % 2]}/{number}-{variant}.png"] = encoded(changed)
+    data = prepare(str(in_folder(files, tmp_path / "set")), tmp_path / "cache", leaks="report", say=silent)
+    said = [sentence for sentence in sentences(data.audit, data.name) if "augmented" in sentence]
+    assert len(said) == 1
+    assert "about 5 variants of each image, spread over train and validation and test" in said[0]
+
+
+def test_a_set_with_few_copies_is_not_called_augmented(tmp_path: Path) -> None:
+    data = prepare(str(leaky(tmp_path / "set")), tmp_path / "cache", say=silent)
+    assert not [sentence for sentence in sentences(data.audit, data.name) if "augmented" in sentence]

@@ -5,6 +5,7 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -40,6 +41,10 @@ def brighter(image: Picture, factor: float) -> Picture:
     return np.clip(image * factor, 0, 255).astype(np.uint8)
 
 
+def curved(image: Picture, gamma: float) -> Picture:
+    return (255 * (image / 255.0) ** gamma).round().astype(np.uint8)
+
+
 CHANGES: dict[str, Callable[[Picture], Picture]] = {
     "JPEG at quality 75": jpeg,
     "resized to 64 and back": resized,
@@ -49,6 +54,11 @@ CHANGES: dict[str, Callable[[Picture], Picture]] = {
     "mirrored": lambda image: image[:, ::-1],
     "mirrored JPEG": lambda image: jpeg(np.ascontiguousarray(image[:, ::-1])),
     "cropped": cropped,
+    "gamma 0.6": lambda image: curved(image, 0.6),
+    "gamma 1.6": lambda image: curved(image, 1.6),
+    "equalised": cv2.equalizeHist,
+    "CLAHE at 224": lambda image: cv2.createCLAHE(2.0, (8, 8)).apply(cv2.resize(image, (224, 224))),
+    "mirrored and equalised": lambda image: cv2.equalizeHist(np.ascontiguousarray(image[:, ::-1])),
 }
 
 
