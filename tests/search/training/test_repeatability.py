@@ -26,7 +26,10 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         whole.result()
         loaded = processes.submit(plain_keras.predict, model, labelled(96, 1)[0]).result()
         saved = [path.name for path in interrupted.iterdir()]
-        return {"whole": whole.result(), "halves": halves, "loaded": loaded, "saved": saved}
+        falls = recipe is RESTLESS  # the other one warms up
+        return {
+            "whole": whole.result(), "halves": halves, "loaded": loaded, "saved": saved, "falls": falls
+        }  # fmt: skip
 
 
 def test_two_and_two_epochs_equal_four_to_the_bit(outcomes: dict[str, Any]) -> None:
@@ -40,7 +43,8 @@ def test_two_and_two_epochs_equal_four_to_the_bit(outcomes: dict[str, Any]) -> N
 def test_these_epochs_had_all_that_could_differ(outcomes: dict[str, Any]) -> None:
     history = outcomes["whole"]["history"]
     assert len({epoch["train_loss"] for epoch in history}) == 4
-    assert history[-1]["learning_rate"] != history[1]["learning_rate"]
+    first, last = history[1]["learning_rate"], history[-1]["learning_rate"]
+    assert (last < first) if outcomes["falls"] else (last != first)
 
 
 def test_plain_keras_loads_the_model_safely_and_predicts_the_same(outcomes: dict[str, Any]) -> None:
