@@ -18,6 +18,7 @@ from search.execution.messages import (
 from search.workspace import Workspace
 from spaces.errors import UserError
 from tests.support.processes.tasks import small_task
+from tests.support.studies import small_study
 
 
 def _pid_of(child: Child) -> int:
@@ -113,7 +114,7 @@ def test_a_server_that_takes_long_to_die_is_asked_for_nothing_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a busy machine a killed process is there for seconds; what is forked meanwhile is to live."""
-    server = ForkServer(tmp_path / "children.log", "tests.support.stand_in")
+    server = ForkServer(tmp_path / "children.log", small_study.BODY)
     assert _alive(_pid_of(server.fork()))
     died = server._current
     assert died is not None

@@ -15,6 +15,7 @@ import pytest
 from search.study.optuna.storage import open_storage
 from search.study.planning.rounds import ROUNDS
 from tests.support.processes.servers import postgres, postgres_binaries
+from tests.support.studies.stores import new_store
 from tests.support.studies.studies import Started
 
 Begun = Callable[..., Started]
@@ -78,11 +79,9 @@ def test_a_study_killed_between_rounds_comes_to_the_same_sequence(begun: Begun) 
 
 @pytest.mark.postgres
 @pytest.mark.skipif(postgres_binaries() is None, reason="PostgreSQL's programs are not installed")
-def test_two_processes_on_one_storage_plan_no_round_twice(tmp_path: Path, empty_store: Path) -> None:
+def test_two_processes_on_one_storage_plan_no_round_twice(tmp_path: Path) -> None:
     """Both run every round; who ends it first decides, the other finds the decision."""
-    store = tmp_path / "mlflow.db"
-    store.write_bytes(empty_store.read_bytes())
-    tracking = f"sqlite:///{store}"
+    tracking = new_store(tmp_path)
     cells = [{**cell, "seconds": 0.2} for cell in CLOSE]
     with postgres() as storage:
         fields = {
