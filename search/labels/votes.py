@@ -21,8 +21,6 @@ from spaces.errors import UserError
 
 #: Columns of image names, in lower case.
 NAMES: Final = ("image name", "image", "file", "filename", "name", "id")
-#: Votes for no class at all; an image that has most of them is rejected.
-REJECTING: Final = ("unknown", "nf")
 _IGNORED: Final = ("usage",)
 #: What FER+ calls the classes of FER-2013.
 _SYNONYMS: Final = {"happiness": "happy", "sadness": "sad", "anger": "angry"}

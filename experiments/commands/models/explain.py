@@ -24,7 +24,7 @@ def command(
 
     Args:
         model: The model: champion, NAME@alias, a run id or a `.keras` file.
-        out: The folder to write to.
+        out: The PNG file to write; None for one in `reports/` of the workspace.
         force: Whether to overwrite files that Candor did not write.
         workspace: The folder that everything is written to.
         tracking_uri: MLflow's address; None for a file in the workspace.
