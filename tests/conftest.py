@@ -6,6 +6,7 @@
 import functools
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,20 @@ def group_of(file: Path) -> str:
     text = file.read_text(encoding="utf-8")
     groups = [group for name, group in SHARED.items() if re.search(rf"\b{name}: ", text)]
     return groups[0] if groups else str(file)
+
+
+@pytest.fixture(autouse=True)
+def modules_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Keep what a test imports from its own folder from the next test, which may use the same name."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = {*sys.modules}
+    yield
+    folder = str(tmp_path_factory.getbasetemp())
+    for name in {*sys.modules} - before:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")
