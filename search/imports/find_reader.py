@@ -6,6 +6,7 @@ from importlib import import_module
 
 import search.imports.readers as package
 from search.imports.evaluations import Results
+from search.imports.long_table import one_row_each
 from search.imports.request import Request, SourceReader, as_source_reader
 from search.imports.results import results_of
 from search.imports.roles import roles_of
@@ -55,6 +56,8 @@ def results_from(source: str, request: Request) -> tuple[Table, Results]:
         UserError: The source, a column or a cell is not what it should be.
     """
     table = read_source(source, request)
+    if table.settings is None:  # a table, where nobody says what a row is
+        table = one_row_each(table, request)
     roles = roles_of(table, request)
     table = with_files(table, roles, request)
     return table, results_of(table, roles, request.images, request.test_images)

@@ -35,7 +35,7 @@ _SEEDS: Final = (
 #: Headings of single columns, by the metric that they become.
 _FACTS: Final = {
     "parameters": ("parameters", "params", "n_params", "num_params", "weights"),
-    "epochs": ("epochs", "n_epochs", "epochs_trained"),
+    "epochs": ("epochs", "n_epochs", "epochs_trained", "epoch"),
     "best_epoch": ("best_epoch",),
     "seconds": ("seconds", "time_s", "duration_s", "training_seconds"),
 }
@@ -129,7 +129,7 @@ def roles_of(table: Table, request: Request) -> Roles:
     images, test_images = _among(results, _IMAGES, taken), _among(results, _TEST_IMAGES, taken)
     taken |= {column for column in (images, test_images) if column}
     candidate = request.candidate or tuple(
-        column for column in table.columns if column not in taken and _tells_apart(table, column)
+        column for column in table.columns if column not in taken and tells_apart(table, column)
     )
     _check(table, candidate, {**scores, **wide}, bool(table.predictions or request.predictions))
     return Roles(
@@ -205,11 +205,16 @@ def _seed_column(table: Table, taken: set[str]) -> str | None:
     return _among(settings, _SEEDS, taken) or _among(table.columns, _SEEDS, taken)
 
 
-def _tells_apart(table: Table, column: str) -> bool:
-    """Whether a column that nothing else is may tell candidates apart."""
+def tells_apart(table: Table, column: str) -> bool:
+    """Whether a column that is no score and no fact may tell candidates apart.
+
+    Args:
+        table: The table.
+        column: Its heading.
+    """
     if table.settings is not None:
         return column in table.settings
-    if _key(column) in _NAMES:
+    if key_of(column) in _NAMES:
         return False
     return not (_words(column) & _RESULTS and _numeric(table, column))
 
@@ -277,13 +282,27 @@ def _words(column: str) -> set[str]:
     return whole | {re.sub(r"\d+$", "", word) for word in words - whole}
 
 
-def _key(column: str) -> str:
+def counts_images(column: str) -> bool:
+    """Whether a heading names the number of images of a split.
+
+    Args:
+        column: The heading, "n" for instance.
+    """
+    return key_of(column) in (*_IMAGES, *_TEST_IMAGES)
+
+
+def key_of(column: str) -> str:
+    """A heading in small letters, with "_" between words.
+
+    Args:
+        column: The heading.
+    """
     return re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")
 
 
 def _among(columns: Iterable[str], known: Sequence[str], taken: set[str]) -> str | None:
     """The first column with one of these names."""
-    by_key = {_key(column): column for column in reversed(list(columns)) if column not in taken}
+    by_key = {key_of(column): column for column in reversed(list(columns)) if column not in taken}
     return next((by_key[name] for name in known if name in by_key), None)
 
 
