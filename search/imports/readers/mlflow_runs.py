@@ -24,10 +24,15 @@ if TYPE_CHECKING:
 
 FORM: Final = "mlflow:EXPERIMENT"
 _PREFIX: Final = "mlflow:"
+_MAXIMISED: Final = "`value` is to be maximised: taken for validation accuracy"
 _PAGE: Final = 500
 _RUN_NAME: Final = "run name"
 #: MLflow's status to the state of an evaluation; what still runs is left out.
 _STATES: Final = {"FAILED": names.FAILED, "KILLED": names.PRUNED}
+#: The same of the tag `state`: Optuna's callback ends the runs of pruned trials as FINISHED, with a metric.
+_OPTUNA_STATES: Final = {"FAIL": names.FAILED, "PRUNED": names.PRUNED}
+#: Tags that Optuna's callback writes into each run.
+_OPTUNA_TAGS: Final = frozenset({"number", "state", "direction", "datetime_start"})
 #: What mlflow.autolog records of the fit itself: not what a person would call a setting.
 _AUTOLOG: Final = frozenset({
     "validation_split", "shuffle", "class_weight", "sample_weight", "initial_epoch", "steps_per_epoch",
@@ -128,9 +133,13 @@ def _table(client: "MlflowClient", name: str, runs: "Sequence[Run]", address: st
     settings = _ordered(run.data.params for run in kept)
     metrics = _ordered(run.data.metrics for run in kept)
     tags = [tag for tag in _ordered(run.data.tags for run in kept) if not tag.startswith("mlflow.")]
+    maximised = all(run.data.tags.get("direction") == "MAXIMIZE" for run in kept if _is_trial(run))
+    value = (
+        "val_accuracy" if maximised and any(map(_is_trial, kept)) and not {*metrics} - {"value"} else "value"
+    )
     heading = {
         **{("param", one): f"params.{one}" if one in metrics else one for one in settings},
-        **{("metric", one): one for one in metrics},
+        **{("metric", one): value if one == "value" else one for one in metrics},
         **{("tag", one): f"tags.{one}" if one in settings or one in metrics else one for one in tags},
     }
     columns = tuple(dict.fromkeys([_RUN_NAME, *heading.values()]))
@@ -139,6 +148,7 @@ def _table(client: "MlflowClient", name: str, runs: "Sequence[Run]", address: st
     varying = {heading["param", one] for one in settings if one not in _AUTOLOG}
     places = tuple(f"run {run.info.run_id[:8]}" for run in kept)
     predictions = dict(_predictions(client, kept, places, request))
+    ends = {number: end for number, run in enumerate(kept) if (end := _end(run))}
     return Table(
         source=f"mlflow:{name}",
         address=f"mlflow:{name} at {address}",
@@ -148,17 +158,28 @@ def _table(client: "MlflowClient", name: str, runs: "Sequence[Run]", address: st
         places=places,
         settings=frozenset(varying or {_RUN_NAME}),
         bare="train",
-        states={n: _STATES[run.info.status] for n, run in enumerate(kept) if run.info.status in _STATES},
-        reasons={
-            n: f"MLflow's status is {run.info.status}"
-            for n, run in enumerate(kept)
-            if run.info.status in _STATES
-        },
+        states={number: state for number, (state, _) in ends.items()},
+        reasons={number: reason for number, (_, reason) in ends.items()},
         curves=dict(_curves(client, kept, metrics, request)),
         predictions=predictions,
-        guess=tuple(_guess(runs, over, kept)),
+        guess=(*_guess(runs, over, kept), *([_MAXIMISED] if value != "value" else ())),
         findings=tuple(_findings(kept)),
     )
+
+
+def _is_trial(run: "Run") -> bool:
+    """Whether Optuna's callback wrote the run."""
+    return run.data.tags.keys() >= _OPTUNA_TAGS
+
+
+def _end(run: "Run") -> tuple[str, str] | None:
+    """The state of a run that is not complete, and what says so."""
+    if run.info.status in _STATES:
+        return _STATES[run.info.status], f"MLflow's status is {run.info.status}"
+    state = run.data.tags.get("state", "")
+    if _is_trial(run) and state in _OPTUNA_STATES:
+        return _OPTUNA_STATES[state], f"Optuna's state is {state}"
+    return None
 
 
 def _ordered(held: Any) -> list[str]:

@@ -3,11 +3,14 @@
 import hashlib
 import os
 import sqlite3
+import warnings
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
+from optuna_integration.mlflow import MLflowCallback
 
 from search.imports.evaluations import Results
 from search.imports.find_reader import results_from
@@ -123,6 +126,37 @@ def test_what_is_not_there_gets_one_sentence(
     assert other.read_bytes() == b""
     with pytest.raises(UserError, match='has no column "val"'):
         _read(theirs, scores={"val_accuracy": "val"})
+
+
+@pytest.mark.parametrize("metric", ["value", "val_accuracy"])
+def test_trials_that_optuna_logged_keep_their_states(tmp_path: Path, metric: str) -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    address = new_store(tmp_path)
+    with warnings.catch_warnings(action="ignore"):  # the callback is experimental
+        callback = MLflowCallback(tracking_uri=address, metric_name=metric, mlflow_kwargs={"nested": True})
+    study = optuna.create_study(study_name="theirs", direction="maximize")
+    for width in (8, 16, 8, 16):
+        study.enqueue_trial({"width": width})
+
+    def objective(trial: optuna.Trial) -> float:
+        width = trial.suggest_categorical("width", [8, 16])
+        if trial.number == 3:
+            trial.report(0.9, 0)
+            raise optuna.TrialPruned
+        return 0.6 + width / 100 + trial.number / 1000
+
+    study.optimize(objective, n_trials=4, callbacks=[callback])
+    results = _read(address)
+    assert [(one.label, one.seed, one.state) for one in results.evaluations] == [
+        ("width 8", 1, "complete"),
+        ("width 8", 2, "complete"),
+        ("width 16", 1, "pruned"),
+        ("width 16", 1, "complete"),
+    ]
+    assert results.complete[1].metrics == {"val_accuracy": pytest.approx(0.682)}
+    assert ("`value` is to be maximised: taken for validation accuracy" in results.guess) == (
+        metric == "value"
+    )
 
 
 @pytest.mark.slow
