@@ -169,7 +169,7 @@ def _table(client: "MlflowClient", name: str, runs: "Sequence[Run]", address: st
 
 def _is_trial(run: "Run") -> bool:
     """Whether Optuna's callback wrote the run."""
-    return run.data.tags.keys() >= _OPTUNA_TAGS
+    return bool(run.data.tags.keys() >= _OPTUNA_TAGS)
 
 
 def _end(run: "Run") -> tuple[str, str] | None:

@@ -177,3 +177,45 @@ def test_a_server_gives_the_same_runs(theirs: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not answer"):
         _read(address)
     assert "MLFLOW_TRACKING_URI" not in os.environ or os.environ["MLFLOW_TRACKING_URI"] != address
+
+
+@pytest.mark.trains
+def test_what_autolog_sends_to_a_server_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+    import mlflow
+
+    random = np.random.default_rng(0)
+    images, labels = random.random((60, 4), dtype=np.float32), random.integers(0, 2, 60)
+    scores = {}
+    with mlflow_server(tmp_path) as address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        mlflow.set_tracking_uri(address)
+        mlflow.set_experiment("plain loop")
+        mlflow.keras.autolog(log_models=False, log_datasets=False)
+        try:
+            for units in (2, 4):
+                for seed in (1, 2):
+                    keras.utils.set_random_seed(seed)
+                    model = keras.Sequential(
+                        [keras.layers.Dense(units, activation="relu"), keras.layers.Dense(2)]
+                    )
+                    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+                    model.compile("adam", loss, metrics=["accuracy"])
+                    with mlflow.start_run():
+                        mlflow.log_params({"units": units, "seed": seed})
+                        history = model.fit(
+                            images[:40], labels[:40], validation_data=(images[40:], labels[40:]), epochs=2,
+                            verbose=0,
+                        )  # fmt: skip
+                    scores[f"units {units}", seed] = history.history["val_accuracy"][-1]
+        finally:
+            mlflow.keras.autolog(disable=True)
+            mlflow.set_tracking_uri(None)
+        results = _read(address, "plain loop", images=20, curve="val_accuracy,accuracy")
+    found = {(one.label, one.seed): one.metrics["val_accuracy"] for one in results.complete}
+    assert found == pytest.approx(scores)
+    assert results.guess[0] == "2 candidates by `units`; 2 seeds each by `seed`"
+    assert "`val_accuracy` is validation accuracy, 20 images" in results.guess
+    assert [epoch for epoch, _ in results.complete[0].curves["val_accuracy"]] == [1, 2]
