@@ -43,7 +43,7 @@ quick: .venv/dev
 	$(PYTEST) -q -m "not slow" $(ARGS)
 
 test: .venv/dev
-	$(PYTEST) $(ARGS)
+	$(PYTEST) --durations=60 --durations-min=5 $(ARGS)
 
 lint: .venv/dev
 	.venv/bin/ruff format --check .

@@ -1,6 +1,7 @@
 """Which tests are slow, and which must run in one process because they share what is costly to make.
 
-`make quick` leaves out what is slow. `make test` runs two processes, which take groups of tests in turns.
+`make quick` leaves out what is slow, and does not even import files that hold nothing else. `make test` runs
+two processes, which take groups of tests in turns.
 """
 
 import functools
@@ -28,16 +29,39 @@ SHARED = {
     **dict.fromkeys(("network_file", "classifier", "run_of"), "network"),
     **dict.fromkeys(("tracking_uri", "joint", "grid", "wide", "empty", "written"), "reports"),
 }
-#: Fixtures that make a test slow.
-SLOW_FIXTURES = {"trained", "server", "stand_ins", "begun", "written", "seen"}
+#: Fixtures that make a test slow: they start a server, write a whole report or import Keras.
+SLOW_FIXTURES = {"trained", "server", "stand_ins", "begun", "written", "seen", "network_file"}
 #: Marks of tests that are slow whatever they measure.
 SLOW_MARKS = ("trains", "browser", "postgres")
+#: What a file of slow tests alone has: an import of Keras, which takes seconds, or a mark for all its tests.
+SLOW_FILE = re.compile(
+    r"^(?:import|from) (?:keras|keras_tuner|tensorflow)\b"
+    rf"|^pytestmark = (?:\[[^]]*)?pytest\.mark\.(?:slow|{'|'.join(SLOW_MARKS)})\b",
+    re.MULTILINE,
+)
+QUICK = pytest.StashKey[bool]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[QUICK] = config.getoption("markexpr") == "not slow"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    quick = config.stash[QUICK] and collection_path.suffix == ".py"
+    return True if quick and is_slow(collection_path) else None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     fixtures = set(getattr(item, "fixturenames", ()))
-    if fixtures & SLOW_FIXTURES or any(item.get_closest_marker(mark) for mark in SLOW_MARKS):
+    slow = fixtures & SLOW_FIXTURES or any(item.get_closest_marker(mark) for mark in SLOW_MARKS)
+    if slow or is_slow(item.path):
         item.add_marker(pytest.mark.slow)
+
+
+@functools.cache
+def is_slow(file: Path) -> bool:
+    """Whether all tests of a file are slow."""
+    return SLOW_FILE.search(file.read_text(encoding="utf-8")) is not None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,12 +91,14 @@ def group_of(file: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def modules_of_their_own(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
-    """Keep what a test imports from its own folder from the next test, which may use the same name."""
+    """Keep what a test imports from its own folder from the next test, and Keras from the quick ones."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     before = {*sys.modules}
     yield
+    if request.config.stash[QUICK] and "keras" in {*sys.modules} - before:
+        pytest.fail("this test imports Keras, which takes seconds: mark it as slow")
     folder = str(tmp_path_factory.getbasetemp())
     for name in {*sys.modules} - before:
         if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder):

@@ -7,6 +7,8 @@ import pytest
 from spaces.family import load_family
 from spaces.outline import outline
 
+pytestmark = pytest.mark.slow  # imports Keras
+
 
 @pytest.mark.parametrize("name", ["plain_cnn", "inception", "se_resnet", "mini_xception"])
 def test_an_outline_adds_up_and_is_json(name: str) -> None:

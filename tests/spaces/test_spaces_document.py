@@ -9,7 +9,10 @@ import pytest
 from spaces.counting import count_before_building
 from spaces.family import family_names, load_family
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,  # imports Keras
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "spaces.md").read_text()
 
 

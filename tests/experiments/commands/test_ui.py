@@ -6,6 +6,8 @@ from mlflow.server.security_utils import is_allowed_host_header
 from experiments.commands.workspace.ui import allowed_hosts
 from spaces.errors import UserError
 
+pytestmark = pytest.mark.slow  # imports MLflow's server
+
 FOREIGN = (
     "10.evil.example", "10.evil.example:5000", "192.168.1.1.evil.example:5000", "172.16.evil.example",
     "evil.example", "localhost.evil.example:5000", "localhost:5001", "127.0.0.1", "", "*",

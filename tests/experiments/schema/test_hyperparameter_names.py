@@ -9,6 +9,8 @@ from experiments.schema.hyperparameters import hyperparameters
 from spaces.domains import Categorical, Domain, Value
 from spaces.family import family_names, load_family
 
+pytestmark = pytest.mark.slow  # imports Keras
+
 
 @pytest.mark.parametrize("name", family_names())
 def test_every_drawn_name_is_known_from_the_fields(name: str) -> None:

@@ -10,6 +10,8 @@ from spaces.errors import UserError
 from tests.support.images.small_pictures import in_folder, silent, tree
 from tests.support.processes.tasks import small_task
 
+pytestmark = pytest.mark.slow  # imports Keras
+
 
 def prepared(files: dict[str, bytes], tmp_path: Path) -> Prepared:
     return prepare(in_folder(files, tmp_path / "data"), tmp_path / "cache", say=silent)

@@ -9,6 +9,8 @@ from search.training.batches import ShuffledBatches
 from search.training.mixing import Mixing, cut_and_mixed, mirrored, mixed
 from search.training.recipe import Recipe
 
+pytestmark = pytest.mark.slow  # imports Keras
+
 SHAPE = (8, 8, 1)
 
 

@@ -18,6 +18,8 @@ from search.training.replicates import (
 from spaces.errors import UserError
 from tests.support.processes.tasks import small_task
 
+pytestmark = pytest.mark.slow  # imports Keras
+
 
 def _task(**fields: Any) -> Task:
     return small_task(**{"key": "s/confirm/0/2", "seed": 2, "monitor_seed": 2, "validate": True, **fields})
