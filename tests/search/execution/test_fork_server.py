@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from search.execution.backend import keras_backend
 from search.execution.fork_client import Child, ForkServer, Spare
+from search.execution.fork_server import hidden
 from search.execution.messages import (
     Failed,
     receive,
@@ -55,6 +58,25 @@ def test_a_users_mistake_comes_back_as_one_sentence(server: ForkServer, tmp_path
     assert (ending.code, ending.peak_mib > 50) == (0, True)
 
 
+def test_what_no_evaluation_uses_is_not_imported_with_keras(server: ForkServer) -> None:
+    """TensorFlow and Keras would import JAX and scikit-learn, in a third of the time that they take."""
+    libraries = Path(f"/proc/{server.pid}/maps").read_text()
+    backend = keras_backend()
+    assert {"tensorflow": "/tensorflow/", "jax": "/jaxlib/"}[backend] in libraries
+    assert "/sklearn/" not in libraries
+    assert backend == "jax" or "/jaxlib/" not in libraries
+
+
+def test_what_is_hidden_can_be_imported_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "seldom_used.py").write_text("answer = 42")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with hidden(["seldom_used", "json"]):
+        import_module("json")  # it was imported before
+        with pytest.raises(ModuleNotFoundError):
+            import_module("seldom_used")
+    assert import_module("seldom_used").answer == 42
+
+
 def test_a_killed_child_says_which_signal_ended_it(server: ForkServer) -> None:
     """The coordinator learns of a signal, and the server serves on."""
     child = server.fork()
@@ -96,7 +118,7 @@ def test_a_spare_is_forked_once_replaced_when_it_has_died_and_ended_when_nobody_
 
 def test_a_server_that_dies_takes_its_children_along_and_is_replaced(tmp_path: Path) -> None:
     """Nothing trains on behind the coordinator's back, and the next child starts a new server."""
-    server = ForkServer(tmp_path / "children.log")
+    server = ForkServer(tmp_path / "children.log", small_study.BODY)
     child = server.fork()
     pid = _pid_of(child) if server.wait_until_ready(240) else 0
     assert server.pid is not None
@@ -137,7 +159,7 @@ def test_nothing_outlives_a_coordinator_that_is_killed(tmp_path: Path) -> None:
     """kill -9 on the coordinator ends the server and its children within seconds."""
     program = (
         "import sys, time; from pathlib import Path; from search.execution.fork_client import ForkServer\n"
-        f"server = ForkServer(Path({str(tmp_path / 'log')!r})); child = server.fork()\n"
+        f"server = ForkServer(Path({str(tmp_path / 'log')!r}), {small_study.BODY!r}); child = server.fork()\n"
         "server.wait_until_ready(240)\n"
         "while child.pid is None: time.sleep(0.01)\n"
         "print(server.pid, child.pid, flush=True); time.sleep(600)"
