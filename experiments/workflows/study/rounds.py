@@ -6,7 +6,7 @@ machines the first that gets the lock decides; the others find its decision.
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 from experiments.workflows.study.context import RunContext
 from search.study.optuna.reconcile import Looks
@@ -24,10 +24,11 @@ _POLL_SECONDS = 2.0
 _DRAIN_SECONDS = 60
 
 
+@dataclass(frozen=True)
 class RoundDecider:
     """Decides after each round of one study.
 
-    Args:
+    Attributes:
         study: whose confirm stage is in rounds.
         context: where the study runs.
         recorder: writes what belongs to the study's own run.
@@ -38,26 +39,15 @@ class RoundDecider:
         say: tells the user.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        context: RunContext,
-        recorder: Recorder,
-        delivery: Delivery,
-        *,
-        looks: Looks,
-        missing: Callable[[], str],
-        wait: Callable[[float], bool],
-        say: Callable[[str], None],
-    ) -> None:
-        self._study = study
-        self._context = context
-        self._recorder = recorder
-        self._delivery = delivery
-        self._looks = looks
-        self._missing = missing
-        self._wait = wait
-        self._say = say
+    study: Study
+    context: RunContext
+    recorder: Recorder
+    delivery: Delivery
+    _: KW_ONLY
+    looks: Looks
+    missing: Callable[[], str]
+    wait: Callable[[float], bool]
+    say: Callable[[str], None]
 
     def decide(self, known: int) -> bool:
         """See to it that there is one more decision than this process knew.
@@ -70,28 +60,28 @@ class RoundDecider:
         """
         said = False
         while True:
-            waiting = self._delivery.drain(_DRAIN_SECONDS)
-            reason = f"{waiting} records wait for MLflow ({self._delivery.trouble})" if waiting else ""
+            waiting = self.delivery.drain(_DRAIN_SECONDS)
+            reason = f"{waiting} records wait for MLflow ({self.delivery.trouble})" if waiting else ""
             if not reason:
-                with self._study.exclusive("rounds", _DECIDING):
+                with self.study.exclusive("rounds", _DECIDING):
                     if self._settled(known):
                         return False
-                    reason = self._missing()
+                    reason = self.missing()
                     if not reason:
                         self._keep(self._decision())
                         return False
             if not said:
-                self._say(f"the round is complete; the decision waits: {reason}")
+                self.say(f"the round is complete; the decision waits: {reason}")
                 said = True
-            if self._wait(_POLL_SECONDS):
+            if self.wait(_POLL_SECONDS):
                 return True
 
     def _settled(self, known: int) -> bool:
         """Whether another machine has decided this round, or something is evaluated again."""
-        confirm = self._study.confirm
+        confirm = self.study.confirm
         decisions = confirm.rounds().decisions
         if len(decisions) > known:
-            self._say(f"round {decisions[-1].round}: {decisions[-1].line}")
+            self.say(f"round {decisions[-1].round}: {decisions[-1].line}")
             return True
         return not confirm.round_is_over()
 
@@ -100,7 +90,7 @@ class RoundDecider:
         import reports
         from experiments.workflows.study.conclude import confirmed
 
-        own = (self._study.config.experiment, self._context.tracking, self._recorder.study_key)
+        own = (self.study.config.experiment, self.context.tracking, self.recorder.study_key)
         records = reports.load_study(*own)
         if not confirmed(records).any():  # nothing to look at: no look is spent
             return self._nothing()
@@ -121,21 +111,21 @@ class RoundDecider:
 
     def _nothing(self) -> RoundRecord:
         """No candidate was even built."""
-        confirm, seeds = self._study.confirm, self._study.config.protocol.first_seeds
+        confirm, seeds = self.study.confirm, self.study.config.protocol.first_seeds
         line = "no evaluation was completed, so nothing can be compared"
         number = len(confirm.rounds().decisions) + 1
         return RoundRecord(number, seeds, True, "undecidable", (), seeds, line)
 
     def _within_hours(self, record: RoundRecord) -> RoundRecord:
         """The record, ended where the next round would take the study beyond its budget."""
-        hours = self._study.config.protocol.hours
-        if hours is None or self._study.round_fits(record):
+        hours = self.study.config.protocol.hours
+        if hours is None or self.study.round_fits(record):
             return record
         line = f"{record.line}; the next round would not fit into the budget of {hours:g} hours"
         return replace(record, finished=True, reason="hours", line=line)
 
     def _keep(self, record: RoundRecord) -> None:
-        confirm = self._study.confirm
+        confirm = self.study.confirm
         before = confirm.total()
         confirm.add_round(record)
         if not record.finished and confirm.total() == before:
@@ -143,17 +133,17 @@ class RoundDecider:
                 f"round {record.round} is the last that MLflow has complete, and more was evaluated: runs of "
                 "this study were removed from MLflow. Restore them there, and search again"
             )
-        self._recorder.study_files({}, {names.ROUNDS: record.reason})
-        self._say(f"round {record.round}: {record.line}")
+        self.recorder.study_files({}, {names.ROUNDS: record.reason})
+        self.say(f"round {record.round}: {record.line}")
 
     def _spend_look(self, records: object) -> None:
         """Count the stage as one look at the validation results, before its first decision."""
         from experiments.workflows.study.conclude import look_at
 
-        number, seen = look_at(records, self._looks)
-        self._looks.keep(number, seen)
-        self._recorder.study_files({}, {names.LOOKS: str(number), names.SEEN: seen})
-        self._delivery.drain(_DRAIN_SECONDS)
+        number, seen = look_at(records, self.looks)
+        self.looks.keep(number, seen)
+        self.recorder.study_files({}, {names.LOOKS: str(number), names.SEEN: seen})
+        self.delivery.drain(_DRAIN_SECONDS)
 
 
 def wait_until(stopped: Callable[[], bool], seconds: float) -> bool:
