@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isclose, isfinite, isnan
+from math import isclose, isnan
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from reports.inference.comparison import Comparison, Row, Rule, compare, compare_rounds
-from reports.inference.rounds import MAX_SEEDS, RoundDecision
+from reports.inference.rounds import MAX_SEEDS, RoundDecision, waiting
 from reports.inference.scores import ScoreComparison, compare_scores, known_problems, score_sentences
-from reports.inference.sentences import sentences, waiting
+from reports.inference.sentences import sentences
 from reports.inference.verdict import Verdict, decide
 from reports.inference.wording import many
+from reports.labels import labels_of
 from reports.records.evaluation import Evaluation
 from reports.records.frames import each
 from reports.records.store import MissingArtifactError
@@ -23,8 +24,6 @@ from spaces.errors import UserError
 
 #: Accuracy recomputed in float64 from stored float32 probabilities must agree this well.
 AGREEMENT = 1e-6
-#: Candidates of one label are told apart by so many settings, if these suffice.
-TELLING = 3
 #: The metric that ranks candidates in explore, for each objective.
 MONITOR_TWIN = {
     "val_accuracy": names.MONITOR_FINAL + "accuracy",
@@ -136,7 +135,7 @@ def analyse(study: StudyRecords) -> Analysis:
     confirmed, missing = _confirmed(study)
     comparison, decision, state = compared(study, rule, confirmed)
     verdict = decide(comparison, rule) if comparison else None
-    labels = _labels(study)
+    labels = labels_of(study)
     question = study.about.get("question") or ""
     published = _on_the_same_data(study)
     return Analysis(
@@ -158,7 +157,7 @@ def analyse(study: StudyRecords) -> Analysis:
 
 def _by_scores(study: StudyRecords, rule: Rule) -> Analysis:
     """What follows from runs that were imported without predictions."""
-    frame, labels = study.evaluations, _labels(study)
+    frame, labels = study.evaluations, labels_of(study)
     done = frame[(frame.stage == names.CONFIRM) & (frame.state == names.COMPLETE)]
     scores = {
         str(name): [float(value) for value in group.val_accuracy.dropna()]
@@ -314,48 +313,3 @@ def _disagreements(study: StudyRecords, confirmed: Sequence[Evaluation]) -> Iter
                 f"{one.label}, seed {one.seed}: MLflow says {told:.4%} on validation, "
                 f"its stored predictions give {right:.4%}."
             )
-
-
-def _labels(study: StudyRecords) -> dict[str, str]:
-    """Labels; candidates that share one are told apart by the settings in which they differ."""
-    frame = study.evaluations[study.evaluations.candidate != ""].drop_duplicates("candidate")
-    settings = study.settings.reindex(frame.run_id)
-    found: dict[str, str] = {}
-    for _, group in frame.groupby("label", sort=False):
-        told = _told_apart(group, settings.loc[list(group.run_id)])
-        found |= dict(zip(group.candidate, told, strict=True))
-    return found
-
-
-def _told_apart(group: pd.DataFrame, settings: pd.DataFrame) -> list[str]:
-    """What to call candidates of one label: with three settings, or as many as it takes.
-
-    Where no setting does it, a piece of the fingerprint does.
-    """
-    varying = [column for column in settings.columns if settings[column].nunique(dropna=False) > 1]
-    fewest = min(TELLING, len(varying))
-    for count in range(fewest, len(varying) + 1):
-        told = _with_settings(group, settings[varying[:count]])
-        if len(set(told)) == len(told):
-            return told
-    told = _with_settings(group, settings[varying[:fewest]])
-    return [f"{name} · {candidate[:6]}" for name, candidate in zip(told, group.candidate, strict=True)]
-
-
-def _with_settings(group: pd.DataFrame, settings: pd.DataFrame) -> list[str]:
-    """Labels and these settings, without those that a candidate does not have."""
-    told = []
-    for run, (_, *values) in zip(each(group), settings.itertuples(name=None), strict=True):
-        own = [pair for pair in zip(settings.columns, values, strict=True) if pd.notna(pair[1])]
-        told.append(" · ".join([run.label or run.candidate, *(_setting(*pair) for pair in own)]))
-    return told
-
-
-def _setting(column: str, value: Any) -> str:
-    """A setting as people read it: fractions to three digits."""
-    try:
-        number = float(value)
-    except ValueError:
-        number = float("nan")
-    shown = f"{number:.3g}" if isfinite(number) and number != round(number) else str(value)
-    return f"{column.partition('.')[2].replace('_', ' ')} {shown}"

@@ -262,3 +262,8 @@ def _state(placed: Sequence[Standing], rule: Rule, reason: Reason, max_seeds: in
         yield f"no number of seeds up to {max_seeds} is likely to decide {left} of {len(others)}"
     else:
         yield f"{left} of {len(others)} still open"
+
+
+def waiting(decision: RoundDecision) -> str:
+    """Why a study in rounds has no comparison yet."""
+    return f"{decision.line[0].upper()}{decision.line[1:]}."

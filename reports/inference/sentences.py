@@ -10,7 +10,6 @@ from typing import Any
 from reports import statistics
 from reports.inference.comparison import Comparison, Row
 from reports.inference.published import published_sentences
-from reports.inference.rounds import RoundDecision
 from reports.inference.standings import FEWEST_SEEDS
 from reports.inference.verdict import Verdict
 from reports.inference.wording import Amount, Names, listed, many
@@ -49,11 +48,6 @@ def sentences(
     else:
         found = _Account(comparison, verdict, labels or {}, folds).sentences()
     return [*asked, *found, *published_sentences(published)]
-
-
-def waiting(decision: RoundDecision) -> str:
-    """Why a study in rounds has no comparison yet."""
-    return f"{decision.line[0].upper()}{decision.line[1:]}."
 
 
 class _Account:

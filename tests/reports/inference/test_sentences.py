@@ -7,8 +7,8 @@ import pytest
 
 from reports.inference.comparison import Comparison, Pair, Row, Rule
 from reports.inference.published import published_sentences
-from reports.inference.rounds import RoundDecision
-from reports.inference.sentences import sentences, waiting
+from reports.inference.rounds import RoundDecision, waiting
+from reports.inference.sentences import sentences
 from reports.inference.standings import relation_of
 from reports.inference.verdict import decide
 from reports.statistics import Difference, Optimism

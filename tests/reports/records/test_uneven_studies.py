@@ -16,9 +16,10 @@ import reports
 from experiments.schema.experiment import ExperimentConfig
 from experiments.workflows.study import unseal
 from reports import facts
-from reports.analysis import Analysis, _labels, analyse
+from reports.analysis import Analysis, analyse
 from reports.card.weaknesses import by_class, weaknesses
 from reports.figures import load_figure
+from reports.labels import labels_of
 from reports.page import views
 from reports.page.links import Links
 from reports.progress import progress
@@ -182,7 +183,7 @@ def named(**settings: list[Any]) -> list[str]:
     runs = [f"run {number}" for number in range(len(next(iter(settings.values()))))]
     frame = pd.DataFrame({"run_id": runs, "candidate": [f"{n}abcdefgh" for n in range(len(runs))]})
     own = pd.DataFrame({f"recipe.{name}": values for name, values in settings.items()}, index=runs)
-    return list(_labels(SimpleNamespace(evaluations=frame.assign(label="net"), settings=own)).values())
+    return list(labels_of(SimpleNamespace(evaluations=frame.assign(label="net"), settings=own)).values())
 
 
 def test_three_settings_tell_candidates_apart_if_they_can() -> None:
