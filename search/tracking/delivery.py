@@ -6,6 +6,7 @@ holds up its own evaluation, and no other one; it is tried again for as long as 
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from search.tracking.writer import Writer
 _RETRY_SECONDS = (1, 2, 5, 10, 30)
 #: So long after the last record was sent, whoever waits for the rest is told of trouble.
 _IDLE_SECONDS = 2.0
+#: So long a machine that is done waits for a server that is away, and so often it tries.
+_AWAY_SECONDS = 600.0
+_POLL_SECONDS = 2.0
 #: Failures that meet every record alike, so that the others need not be tried.
 _OF_ALL = (Failure.AWAY, Failure.DENIED, Failure.NO_MLFLOW)
 
@@ -57,6 +61,8 @@ class Delivery:
         Returns:
             The number of records that wait.
         """
+        for held in list(self._held.values()):
+            held.until = 0.0  # tried at once: a server that was away may be back
         waited = 0.0
         while (pending := len(self._spool.pending())) and waited < seconds and self._thread.is_alive():
             idle = min(waited, time.monotonic() - self._progress)
@@ -65,6 +71,28 @@ class Delivery:
             self._closing.wait(0.05)
             waited += 0.05
         return pending
+
+    def wait_for_server(
+        self, wait: Callable[[float], bool], say: Callable[[str], None], seconds: float = _AWAY_SECONDS
+    ) -> None:
+        """Wait for a server that is away, and say so once: this machine may never work on the study again.
+
+        Args:
+            wait: Waits for seconds and returns whether a stop was asked for meanwhile.
+            say: Is told what is waited for.
+            seconds: How long to wait at most.
+        """
+        end = time.monotonic() + seconds
+        said = False
+        while (waiting := self.drain(60)) and not self.fault and time.monotonic() < end:
+            if not said:
+                say(
+                    f"{waiting} records wait for MLflow ({self.trouble}). They are sent when it is back, "
+                    f"within {seconds / 60:.0f} minutes. Ctrl-C keeps them for the next search"
+                )
+                said = True
+            if wait(_POLL_SECONDS):
+                return
 
     def close(self, seconds: float = 60) -> int:
         """Deliver what can be delivered and end; how many records still wait in the spool.

@@ -141,6 +141,9 @@ def _search(
             with suppress(OSError):  # without room for it the next start says so
                 recorder.study_ended(over)
         delivery.drain(60)
+    if storage.shared and not coordinator.stopped:
+        with hearing_signals(_stopper(coordinator, progress)):
+            delivery.wait_for_server(partial(wait_until, lambda: coordinator.stopped), progress.say)
     with study.exclusive("verdict", _CONCLUDING):
         arrived = over and not delivery.drain(60)
         missing = _missing(experiment.name, context, study) if arrived else Counter()

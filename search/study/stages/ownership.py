@@ -8,7 +8,7 @@ import logging
 import math
 import time
 
-from search.study.optuna.storage import Storage
+from search.study.optuna.storage import Storage, is_passing
 from search.study.stages.evaluation import ActiveEvaluation
 
 
@@ -79,4 +79,5 @@ class Ownership:
             try:
                 self._storage.record_heartbeat(trial_id)
             except Exception as error:
-                logging.getLogger(__name__).warning("heartbeat of trial %s failed: %s", trial_id, error)
+                if not is_passing(error):  # whoever needs the storage meanwhile says that it is away
+                    logging.getLogger(__name__).warning("heartbeat of trial %s failed: %s", trial_id, error)

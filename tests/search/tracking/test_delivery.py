@@ -15,6 +15,7 @@ from search.tracking.delivery import Delivery
 from search.tracking.recorded import recorded_evaluations
 from search.tracking.spool import REFUSED, Spool, ended_keys, reasons_of
 from search.tracking.writer import Writer
+from tests.support.processes.servers import free_port
 from tests.support.studies.stores import new_store
 
 
@@ -140,6 +141,19 @@ def test_a_record_that_cannot_be_sent_holds_up_its_own_evaluation_alone(spool: S
     assert len(reasons_of(spool.folder)) == 2
     assert ended_keys(spool.folder.parent, "small") == {"s/explore/0/0"}
     delivery.close(0)
+
+
+def test_a_server_that_is_away_is_waited_for_and_named_once(spool: Spool) -> None:
+    study(spool)
+    delivery = Delivery(spool, Writer(f"http://127.0.0.1:{free_port()}", "small", None))
+    said: list[str] = []
+    stops = iter([False, True])
+    delivery.wait_for_server(lambda _: next(stops), said.append)
+    assert next(stops, None) is None, "it tried until the stop"
+    assert len(said) == 1
+    assert said[0].startswith("1 records wait for MLflow (")
+    delivery.close(0)
+    assert len(spool.pending()) == 1
 
 
 def test_evaluations_wait_for_their_study(spool: Spool, store: str) -> None:
