@@ -117,5 +117,5 @@ def reason_of(error: BaseException) -> str:
         error: Of an ArtifactError the cause is shown.
     """
     shown = error.__cause__ if isinstance(error, ArtifactError) and error.__cause__ else error
-    first = (str(shown).splitlines() or [""])[0]
+    first = (str(shown).splitlines() or [""])[0].partition(" (Caused by")[0]  # requests say all of it again
     return f"{type(shown).__name__}: {masked(first)[:200]}"
