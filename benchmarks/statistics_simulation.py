@@ -133,7 +133,11 @@ def _measures(
     lower = [one for one in last if truth[int(one.name)] < top]
     relations = {one.relation for one in others}
     chosen = preferred(
-        [(1.0 - one.failed.mean(), one.table.parameters, one.name) for one in last if near_best(one)]
+        [
+            (1.0 - one.failed.mean(), one.table.parameters, one.name)
+            for one in last
+            if near_best(one, rule.margin)
+        ]
     )
     behind = 100.0 * (top - truth[int(chosen)]) if chosen else math.nan
     comparable = scored or equal

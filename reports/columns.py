@@ -187,8 +187,8 @@ _ALL = (
            "learn included", percent),
     Column("p_holm", "p (Holm)", "p-value of the difference from the best, adjusted over all pairs", chance),
     Column("tied_for_best", "Maybe best", "not surely worse than the best", flag),
-    Column("within_one_se", "Within one SE", "near enough to the best to be selected: tied or within one "
-           "standard error", flag),
+    Column("within_one_se", "Within one SE", "near enough to the best to be selected: tied, or within one "
+           "standard error and the margin", flag),
     Column("pareto", "Pareto", "no other is both more accurate and less overfitted (smaller, if the search "
            "was for small networks too)", flag),
     Column("val_accuracy_shrunk", "Shrunk, %", "validation accuracy drawn to the mean, as far as noise "

@@ -45,7 +45,7 @@ TOTALS: Final = frozenset(
 
 #: Seeds of each candidate in the first round, and over all rounds in simulated studies on average.
 FIRST_ROUND: Final = 3
-TYPICAL_SEEDS: Final = 10
+TYPICAL_SEEDS: Final = 7
 
 _OWN_CLASS: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 

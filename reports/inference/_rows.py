@@ -198,7 +198,7 @@ def rows_of(
             seeds_paired=paired,
             p_holm=standing.p,
             tied_for_best=standing.relation != "worse",
-            within_one_se=near_best(standing),
+            within_one_se=near_best(standing, rule.margin),
             pareto=bool(front[index]),
             relative_overfit=overfit.estimate,
             relative_overfit_low=overfit.low,

@@ -107,11 +107,12 @@ def relation_of(low: float, high: float, margin: float) -> Relation:
     return "tied" if -margin < low and high < margin else "underpowered"
 
 
-def near_best(one: Standing) -> bool:
+def near_best(one: Standing, margin: float) -> bool:
     """Whether a candidate is near enough to the best to be selected for its size.
 
-    It is not worse, and tied or within one standard error. The seeds' part of that error is twice the
-    smaller one of the two, so that an unsteady candidate cannot widen its own limit.
+    It is not worse, and tied or within one standard error, but never measured more than the margin below. The
+    seeds' part of that error is twice the smaller one of the two, so that an unsteady candidate cannot widen
+    its own limit.
     """
     if one.difference is None:
         return one.comparable
@@ -122,7 +123,7 @@ def near_best(one: Standing) -> bool:
         for variance, seeds in zip(one.difference.seed_variances, one.difference.seeds, strict=True)
     )
     limit = math.sqrt(one.difference.image_variance + 2.0 * steadier)
-    return one.relation == "tied" or one.difference.estimate >= -limit
+    return one.relation == "tied" or one.difference.estimate >= -min(limit, margin)
 
 
 def _of_best(others: Sequence[Relation]) -> Relation:

@@ -26,7 +26,7 @@ def test_rounds_have_a_fewest_an_expected_and_a_most_number_of_evaluations() -> 
     found = DryRun({}, (), 0, (("explore", 60), ("confirm", 36)), 4, seconds=7200.0)
     evaluations, time = _cost(setting, found, workers=2)[:2]
     assert evaluations == (
-        "evaluations: 60 in explore and 12 to 80 in confirm, some 42 as a rule, of at most 8 epochs"
+        "evaluations: 60 in explore and 12 to 80 in confirm, some 29 as a rule, of at most 8 epochs"
     )
     assert time.startswith("time: some 2.0 hours with 2 workers")
 

@@ -68,8 +68,8 @@ def test_the_next_round_waits_for_the_active_ones_alone():
 
 
 def test_evaluations_of_an_incomplete_round_are_ignored_in_whatever_order():
-    complete = evaluations({"a": 0.55, "b": 0.5}, 4)
-    ahead = [one for one in evaluations({"a": 0.55, "b": 0.5}, 5) if (one.candidate, one.seed) == ("a", 5)]
+    complete = evaluations({"a": 0.58, "b": 0.5}, 4)
+    ahead = [one for one in evaluations({"a": 0.58, "b": 0.5}, 5) if (one.candidate, one.seed) == ("a", 5)]
     mixed = [*complete, *ahead]
     random.Random(0).shuffle(mixed)
     assert decide_round(mixed, RULE) == decide_round(complete, RULE)
@@ -92,7 +92,7 @@ def test_a_killed_study_comes_to_the_same_sequence():
 
 
 def test_seeds_that_are_over_do_not_block_a_round():
-    left = [one for one in evaluations({"a": 0.5, "b": 0.5}, 5) if (one.candidate, one.seed) != ("b", 2)]
+    left = [one for one in evaluations({"a": 0.58, "b": 0.5}, 5) if (one.candidate, one.seed) != ("b", 2)]
     assert decide_round(left, RULE).round == 0
     assert decide_round(left, RULE, over={("b", 2)}).round == 3
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reports.inference.standings import standings
+from reports.inference.standings import near_best, standings
 from tests.support.studies.tables_of_scores import MAJORITY, table, tables
 
 
@@ -50,6 +50,16 @@ def test_who_fails_with_most_seeds_is_judged_by_all_of_them():
 def test_fifteen_points_over_five_seeds_are_decided():
     found = placed(table("a", 0.744, images=600, spread=0.04), table("b", 0.594, images=600, spread=0.04))
     assert found["a"].relation == "better"
+
+
+def test_few_images_do_not_make_a_candidate_near_that_was_measured_beyond_the_margin():
+    """With 100 images one standard error is several points."""
+    found = placed(table("best", 0.70, images=100), table("lower", 0.66, images=100))
+    behind = found["best"].sample.mean - found["lower"].sample.mean
+    assert 0.01 < behind < found["lower"].difference.se
+    assert found["lower"].relation == "underpowered"
+    assert not near_best(found["lower"], margin=0.01)
+    assert near_best(found["lower"], margin=0.2), "one standard error is the other limit"
 
 
 def test_a_steady_candidates_interval_does_not_depend_on_an_unsteady_one():
