@@ -31,7 +31,7 @@ from search.datasets.duplicates.groups import MOST, Duplicates, find_duplicates,
 from search.datasets.duplicates.near import flat
 from search.datasets.given_groups import given_groups
 from search.datasets.images.decode import DecodedImages
-from search.datasets.part_checks import Members, check_classes, warnings
+from search.datasets.part_checks import Members, check_classes, check_ranges, warnings
 from search.datasets.splits import carve
 
 CARVED: Final = 0.2  # share of train that becomes validation where the source has none
@@ -113,6 +113,7 @@ def assemble(
         catalogue.class_names, ordered.labels, ordered.roles, parts, groups, unread, own is not None
     )
     check_classes(members, source)
+    check_ranges(members, ordered.images, source)
     _write_parts(ordered, duplicates, groups, parts, folder)
     prepared = Prepared(
         folder=folder,

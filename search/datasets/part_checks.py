@@ -16,6 +16,9 @@ from spaces.errors import UserError
 _FLAT_LOUD: Final = 0.05  # share of nearly constant images, of a set, that is a warning
 _MOST_LINES: Final = 60  # classes listed in lines of their own
 _FLAT_CLASS: Final = 0.5  # the same of one class
+_WHITE: Final = 128  # a set of images in full range has a pixel as bright as this, of 255
+_GRAY: Final = 64  # the same for a class, whose things may be dark
+_ENOUGH: Final = 5  # images, for the brightest of their pixels to say something
 
 #: The ways out of look-alikes that leave a part without a class.
 _WAYS: Final = (
@@ -95,6 +98,39 @@ def check_classes(members: Members, source: str) -> None:
         raise UserError(f"{source} has too few images to carve a validation part from train: give more.")
 
 
+def check_ranges(members: Members, images: NDArray[np.uint8], source: str) -> None:
+    """Refuse a split whose pixels have another range than those of another one.
+
+    Args:
+        members: the images' classes and splits.
+        images: uint8 (n, h, w, c).
+        source: the data set, for the message.
+
+    Raises:
+        UserError: if all images of a split are almost black, and another one reaches white: a network that
+            learnt the one is not judged by the other.
+    """
+    brightest = {
+        role: _brightest(images, np.flatnonzero(members.roles == role))
+        for role in ROLES
+        if (members.roles == role).any()
+    }
+    light = max(brightest, key=lambda role: brightest[role])
+    dark = min(brightest, key=lambda role: brightest[role])
+    if brightest[dark] < DARKEST and brightest[light] >= _WHITE:
+        raise UserError(
+            f"{source}: the {dark} images are almost black beside those of {light}: on a scale from 0 to "
+            f"255, their brightest pixels are {brightest[dark]} and {brightest[light]}. The numbers of the "
+            f"two have different ranges: bring them to one range."
+        )
+
+
+def _brightest(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> int:
+    """The largest number of some images, which may not fit in memory together."""
+    blocks = (rows[at : at + 4096] for at in range(0, len(rows), 4096))
+    return max((int(images[block].max()) for block in blocks), default=0)
+
+
 def _why(members: Members, label: int) -> str:
     """Why no training image of a class is left."""
     name = members.class_names[label]
@@ -145,6 +181,12 @@ def warnings(members: Members, flat: NDArray[np.bool_], images: NDArray[np.uint8
                 f"{WARNING}The {part} part has no image of {', '.join(missing)}: nothing measured there says "
                 f"anything about {'it' if len(missing) == 1 else 'them'}."
             )
+    scarce = [name for label, name in enumerate(members.class_names) if members.count(TRAIN, label) == 1]
+    if scarce:
+        said.append(
+            f"{WARNING}One training image is left of {', '.join(scarce)}: a network hardly learns from one, "
+            f"and none is left to watch the training. Give more, or leave the class out with [data] classes."
+        )
     said += _say_lopsided(members)
     share = float(flat.mean()) if len(flat) else 0.0
     classes = [
@@ -159,14 +201,28 @@ def warnings(members: Members, flat: NDArray[np.bool_], images: NDArray[np.uint8
             f"so{where}: they show nothing that could be learnt. Check which numbers are black "
             f"and white in the source."
         )
-    brightest = max(
-        (int(block.max()) for block in np.array_split(images, -(-len(images) // 4096))), default=0
-    )
-    if 0 < brightest < DARKEST:
-        said.append(
-            f"{WARNING}All images are almost black: the brightest pixel is {brightest} of 255. Check which "
+    return [*said, *_say_dark(members, images)]
+
+
+def _say_dark(members: Members, images: NDArray[np.uint8]) -> list[str]:
+    """Say which images stay far below white: all of them, those of a split, or those of a class."""
+    brightest = _brightest(images, np.arange(len(images)))
+    if 0 < brightest < _WHITE:
+        almost = "almost black" if brightest < DARKEST else "dark"
+        return [
+            f"{WARNING}All images are {almost}: the brightest pixel is {brightest} of 255. Check which "
             f"numbers are black and white in the source."
-        )
+        ]
+    said = []
+    sets = [(f"of the {role} part", members.roles == role, _WHITE) for role in ROLES]
+    sets += [(f"of {name}", members.labels == row, _GRAY) for row, name in enumerate(members.class_names)]
+    for which, own, least in sets:
+        highest = _brightest(images, np.flatnonzero(own))
+        if own.sum() >= _ENOUGH and highest < least and brightest >= _WHITE:
+            said.append(
+                f"{WARNING}All images {which} are dark: their brightest pixel is {highest} of 255, that of "
+                f"the others {brightest}. Check that their numbers have the same range."
+            )
     return said
 
 

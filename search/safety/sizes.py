@@ -113,6 +113,8 @@ def load_npz(path: Path) -> dict[str, NDArray[Any]]:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             check_unpacked(path, sum(member.file_size for member in members))
+            if len({member.filename for member in members}) < len(members):
+                raise ValueError("it holds two arrays of one name")
             return {_name(member): _array(archive, member) for member in members}
     except (
         OSError, ValueError, EOFError, RuntimeError, NotImplementedError, MemoryError, SyntaxError, TypeError,

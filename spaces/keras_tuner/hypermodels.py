@@ -4,7 +4,9 @@ Imports Keras Tuner, and with it Keras: only processes that build networks may i
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -21,8 +23,8 @@ from spaces.keras_tuner.training_config import refuse_own_training
 from spaces.shapes import Shape
 from spaces.user_code import described, imported
 
-#: What Keras says where a convolution or a pooling has more to take than there are pixels.
-_NO_PIXELS = "Computed output size would be"
+#: Where Keras finds that a convolution or a pooling has more to take than there are pixels.
+_SIZES = ("compute_conv_output_shape", "compute_pooling_output_shape")
 #: Probabilities of 16 bits add up to 1 within a hundredth.
 _TOLERANCE = 0.02
 
@@ -118,7 +120,7 @@ def built(
         HypermodelError: If its own code fails.
     """
     try:
-        with isolated(hypermodel.name or type(hypermodel).__name__):
+        with isolated(hypermodel.name or type(hypermodel).__name__), _whole_tracebacks():
             hypermodel.declare_hyperparameters(hp)
             model = hypermodel.build(hp)
             if isinstance(model, keras.Sequential) and not model.built:
@@ -128,8 +130,8 @@ def built(
     except (InfeasibleArchitecture, UserError, MemoryError, ImportError):  # the last: of this machine
         raise
     except Exception as error:
-        if isinstance(error, ValueError) and _NO_PIXELS in str(error):
-            reason = next(line for line in str(error).splitlines() if _NO_PIXELS in line)
+        if _has_no_pixels(error):
+            reason = " ".join(str(error).split())
             raise InfeasibleArchitecture(reason, violation=1.0) from error
         raise HypermodelError(
             f"{hypermodel.name or type(hypermodel).__name__}: {described(error)}"
@@ -138,6 +140,28 @@ def built(
         raise UserError(f"build(hp) must return a Keras model. Received: {model!r}.")
     refuse_own_training(model)
     return _functional(model, input_shape, num_classes)
+
+
+@contextmanager
+def _whole_tracebacks() -> Iterator[None]:
+    """Let Keras keep what an error passed, which it hides from people otherwise."""
+    hidden = keras.config.is_traceback_filtering_enabled()
+    keras.config.disable_traceback_filtering()
+    try:
+        yield
+    finally:
+        if hidden:
+            keras.config.enable_traceback_filtering()
+
+
+def _has_no_pixels(error: Exception) -> bool:
+    """Whether Keras raised it where it computes what is left of an image, whatever it says."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return (
+        isinstance(error, ValueError)
+        and frame.f_code.co_name in _SIZES
+        and frame.f_globals.get("__name__", "").startswith("keras.")
+    )
 
 
 def _functional(model: keras.Model, input_shape: Shape, num_classes: int) -> keras.Model:

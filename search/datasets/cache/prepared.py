@@ -100,7 +100,7 @@ class Prepared:
     `digest`: of classes, shape, ids, labels and pixels of every image. `split_digest`: of which image is in
     which part. `test_digest`: of the test images' pixels as the source has them and their labels, whatever
     the size asked for; None where there is no test part. `audit`: see `search.datasets.audit.findings`.
-    `bits`: that images of 16 bits a channel use (`search.datasets.images.pixel_range`), 16 if there are none.
+    `bits`: that images of 16 bits a channel use (`search.datasets.images.pixel_range`); None for no such.
     """
 
     folder: Path
@@ -115,7 +115,7 @@ class Prepared:
     test_digest: str | None
     notes: tuple[str, ...]
     audit: Mapping[str, Any]
-    bits: int = 16
+    bits: int | None = None
 
     def train(self) -> Part:
         """Return the training part, after purging."""

@@ -47,7 +47,7 @@ class DecodedImages:
         pixels: uint8 (n, h, w, c), a memory map.
         source_digests: of the pixels before conversion.
         notes: what was resized, converted or left out.
-        bits: that images of 16 bits a pixel really use; 16 where there are none.
+        bits: that images of 16 bits a pixel really use; None where there are none.
         broken: the images left out, (id, reason) each.
     """
 
@@ -55,7 +55,7 @@ class DecodedImages:
     pixels: NDArray[np.uint8]
     source_digests: tuple[bytes, ...]
     notes: tuple[str, ...]
-    bits: int = 16
+    bits: int | None = None
     broken: tuple[tuple[str, str], ...] = ()
 
 
@@ -154,7 +154,7 @@ def _collect(
             *_say_modes(found, channels),
             *_say_bits(deep, bits),
         ),
-        bits=bits,
+        bits=bits if deep else None,
         broken=tuple(sorted(broken)),
     )
 

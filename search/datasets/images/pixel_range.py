@@ -15,6 +15,7 @@ from spaces.errors import UserError
 DEPTHS: Final = (8, 10, 12, 14, 16)
 #: A set whose brightest pixel is darker, of 255, is not taken for one from 0 to 255.
 DARKEST: Final = 32
+_USUAL_WHITE: Final = 128  # the same for numbers of a type that says nothing: 0 to 100 may be a percentage
 _OVERSHOOT: Final = 0.5  # how far resampling may leave a range, as a share of it
 _FEW: Final = 0.01  # share of numbers, or of images, that do not decide
 _DEEP: Final = (np.uint16, np.int16, np.uint32, np.int32)
@@ -57,11 +58,12 @@ def as_bytes(parts: Sequence[NDArray[Any]], where: str) -> tuple[list[NDArray[np
     low = min((float(part.min()) for part in parts if part.size), default=0.0)
     high = max((float(part.max()) for part in parts if part.size), default=0.0)
     found = f"numbers from {low:g} to {high:g} ({', '.join(sorted({str(part.dtype) for part in parts}))})"
-    if low == high == 0 or (all(part.dtype == np.uint8 for part in parts) and high >= DARKEST):
+    whole = all(part.dtype == np.uint8 for part in parts)
+    if low == high == 0 or (whole and high >= DARKEST):
         return [part.astype(np.uint8, copy=False) for part in parts], []
     if _within(parts, low, high, 1):
         return _scaled(parts, 255.0), [f"Pixels: {found}, taken as 0 for black and 1 for white."]
-    if high >= DARKEST and _within(parts, low, high, 255):
+    if high >= (DARKEST if whole else _USUAL_WHITE) and _within(parts, low, high, 255):
         _refuse_mixed(parts, where)
         return _scaled(parts, 1.0), [f"Pixels: {found}, taken as 0 for black and 255 for white."]
     if low >= 0 and 255 < high < 2**16 and all(part.dtype.type in _DEEP for part in parts):
@@ -85,8 +87,7 @@ def _within(parts: Sequence[NDArray[Any]], low: float, high: float, white: int) 
         return False
     if white == 1 and not any(map(_is_float, parts)):
         return False
-    outside = sum(int(((part < 0) | (part > white)).sum()) for part in parts)
-    return outside < _FEW * sum(part.size for part in parts)
+    return all(int(((part < 0) | (part > white)).sum()) < _FEW * part.size for part in parts if part.size)
 
 
 def _scaled(parts: Sequence[NDArray[Any]], by: float) -> list[NDArray[np.uint8]]:
@@ -95,18 +96,21 @@ def _scaled(parts: Sequence[NDArray[Any]], by: float) -> list[NDArray[np.uint8]]
 
 def _refuse_mixed(parts: Sequence[NDArray[Any]], where: str) -> None:
     """Raise UserError where some images hold fractions beside others from 0 to 255: they would be black."""
-    fractions = 0
-    for part in filter(_is_float, parts):
-        images = part.reshape(len(part), -1)
-        highest = images.max(axis=1, initial=0)
-        dark = images[(highest > 0) & (highest <= 1 + _OVERSHOOT)]
-        fractions += int((dark != np.rint(dark)).any(axis=1).sum())
-    images_in_all = sum(map(len, parts))
-    if fractions >= max(1, _FEW * images_in_all):
+    images = sum(map(len, parts))
+    counts = {number: _fractions(part) for number, part in enumerate(parts) if _is_float(part)}
+    if any(count >= max(1, _FEW * len(parts[number])) for number, count in counts.items()):
         raise UserError(
-            f"{where}: {fractions:,} of {images_in_all:,} images hold fractions from 0 to 1, the others "
-            f"numbers up to 255. Give all of them the same range."
+            f"{where}: {sum(counts.values()):,} of {images:,} images hold fractions from 0 to 1, "
+            f"the others numbers up to 255. Give all of them the same range."
         )
+
+
+def _fractions(part: NDArray[Any]) -> int:
+    """How many images of a split hold fractions, and nothing far above 1."""
+    images = part.reshape(len(part), -1)
+    highest = images.max(axis=1, initial=0)
+    dark = images[(highest > 0) & (highest <= 1 + _OVERSHOOT)]
+    return int((dark != np.rint(dark)).any(axis=1).sum())
 
 
 def _remedy(low: float, high: float) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 from search.datasets.catalog import Catalogue, Raw
 from search.datasets.find_reader import TABLES, only_file, reader_for
 from search.datasets.listing.layout import class_names, digest_of, place
-from search.datasets.listing.left_out import Listing
+from search.datasets.listing.left_out import WARNING, Listing
 from search.datasets.listing.path_names import printable
 from search.safety.sizes import check_unpacked
 from spaces.errors import UserError
@@ -100,6 +100,11 @@ def catalogue_of(
 
     listing = Listing({member.path: member.size for member in members}, links)
     placed, notes = place(listing, str(archive), contents)
+    if len(by_path) < len(members):
+        notes.append(
+            f"{WARNING}{len(members) - len(by_path):,} members come again under the same path; the last one "
+            f"of a path counts."
+        )
     of_row = [by_path[image.path] for image in placed]
 
     def fetch_rows(rows: Sequence[int]) -> Iterator[tuple[int, Raw]]:

@@ -102,6 +102,14 @@ def known_classes(by_role: Mapping[str, set[str]], where: str) -> tuple[str, ...
                 f"{where} has {role} images of the class {unknown[0]!r}, which no training image has: "
                 f"labels must be among {', '.join(sorted(train))}."
             )
+    stripped: dict[str, str] = {}
+    for name in sorted(train):
+        beside = stripped.setdefault(" ".join(name.split()), name)
+        if beside != name:
+            raise UserError(
+                f"{where} has two classes that differ in spaces alone, {beside!r} and {name!r}: make them "
+                f"one, or rename one."
+            )
     if len(train) < 2:
         raise UserError(f"{where} has one class, {min(train)!r}: there is nothing to tell apart.")
     return tuple(sorted(train))

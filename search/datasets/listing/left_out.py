@@ -41,6 +41,7 @@ _CUSTOMS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("trn", "trainset", "trainingset"), (TRAIN,)),
 }
 _SHOWN: Final = 5
+_MAYBE_IMAGES: Final = OTHER_IMAGES | ARCHIVES | {"no ending"}
 
 
 @dataclass(frozen=True)
@@ -108,20 +109,22 @@ def say_left_out(listing: Listing, placed: Sequence[Placed], where: str) -> list
         where: the source, for the sentences.
     """
     taken = {image.path for image in placed}
-    said = _lost_classes(listing, placed)
+    said = [*_lost_classes(listing, placed), *_lost_splits(listing, placed)]
     images = [path for path in listing.sizes if is_image(path) and path not in taken]
     if images:
         folders = Counter(printable(path.rpartition("/")[0]) or "the top" for path in images)
+        labels = {image.label for image in placed}
+        alike = {folder.rpartition("/")[2] for folder in folders} & labels  # another split, perhaps
         said.append(
-            f"{len(images):,} images lie outside the class folders and were ignored: "
-            f"{_counted(folders, '{0} ({1:,})')}."
+            f"{WARNING if alike else ''}{len(images):,} images lie outside the class folders and were "
+            f"ignored: {_counted(folders, '{0} ({1:,})')}."
         )
     others = Counter(
         suffix_of(path) or "no ending" for path in listing.sizes if not is_image(path) and not is_hidden(path)
     )
     if others:
         unread = sum(count for suffix, count in others.items() if suffix in OTHER_IMAGES)
-        loud = WARNING if unread else ""
+        loud = WARNING if unread or not ARCHIVES.isdisjoint(others) else ""
         what = f", {unread:,} of them in image formats that are not read here" if unread else ""
         said.append(
             f"{loud}{others.total():,} files that are no images were ignored{what}: "
@@ -161,7 +164,7 @@ def _lost_classes(listing: Listing, placed: Sequence[Placed]) -> list[str]:
         kinds = Counter(suffix_of(path) or "no ending" for path in paths if path not in listing.links)
         if any(map(is_image, paths)) and not links:
             continue  # they are counted among the images outside the class folders
-        loud = WARNING if links or not OTHER_IMAGES.isdisjoint(kinds) else ""
+        loud = WARNING if links or not _MAYBE_IMAGES.isdisjoint(kinds) else ""
         holds = [_counted(kinds, "{1:,} {0}")] if kinds else []
         holds += [f"{len(links):,} links that are not followed"] if links else []
         said.append(
@@ -169,6 +172,27 @@ def _lost_classes(listing: Listing, placed: Sequence[Placed]) -> list[str]:
             f"({', '.join(holds)}). Readable are {_readable()}."
         )
     return said
+
+
+def _lost_splits(listing: Listing, placed: Sequence[Placed]) -> list[str]:
+    """Name the folders called like a split that is missing, which hold files, but no image to take part."""
+    roots = {image.root for image in placed}
+    missing = set(ROLES) - {image.role for image in placed}
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for path in listing.sizes:
+        folders = printable(path).split("/")[:-1]
+        if is_hidden(path) or is_image(path):
+            continue
+        for depth, name in enumerate(folders):
+            folder = "/".join(folders[: depth + 1])
+            beside = any(root.rpartition("/")[0] == "/".join(folders[:depth]) for root in roots if root)
+            if beside and folder not in roots and ROLE_FOLDERS.get(name.lower()) in missing:
+                found[folder][suffix_of(path) or "no ending"] += 1
+    return [
+        f"{WARNING}The folder {folder} gives no {ROLE_FOLDERS[folder.rpartition('/')[2].lower()]} part: it "
+        f"holds no image that can be read here ({_counted(kinds, '{1:,} {0}')})."
+        for folder, kinds in sorted(found.items())
+    ]
 
 
 def _meant_by(name: str) -> set[str]:

@@ -60,7 +60,9 @@ def _members(path: Path) -> tuple[list[Member], dict[str, tarfile.TarInfo], dict
                 elif not info.isdir():
                     links[info.name.removeprefix("./")] = info.linkname
     except _DAMAGE as error:
-        raise UserError(f"{path} cannot be read as a tar archive: {error}.") from error
+        raise UserError(
+            f"{path} cannot be read as a tar archive: {str(error).splitlines()[0].rstrip(':')}."
+        ) from error
     return members, infos, links
 
 

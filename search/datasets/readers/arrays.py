@@ -20,6 +20,7 @@ from search.datasets.catalog import (
 from search.datasets.find_reader import stamp_of_file
 from search.datasets.images.pixel_range import as_bytes
 from search.datasets.listing.layout import known_classes
+from search.datasets.listing.left_out import WARNING
 from search.safety.sizes import load_npz
 from spaces.errors import UserError
 
@@ -63,7 +64,11 @@ def read(source: Source) -> Catalogue:
         (role, *_part(arrays, suffix, where)) for suffix, role in SUFFIXES.items() if f"x_{suffix}" in arrays
     ]
     if not any(role == TRAIN for role, *_ in parts):
-        raise UserError(f"{where} has no x_train. Received: {', '.join(sorted(arrays)) or 'nothing'}.")
+        raise UserError(
+            f"{where} has no x_train: expected x_train and y_train, and x_val or x_test with theirs. "
+            f"Received: {', '.join(sorted(arrays)) or 'nothing'}."
+        )
+    _refuse_unknown_parts(arrays, [role for role, *_ in parts], where)
     names = _class_names(arrays, parts, where)
     pixels, notes = as_bytes([x for _, x, _ in parts], where)
     ids, roles, labels, images = [], [], [], []
@@ -82,6 +87,9 @@ def read(source: Source) -> Catalogue:
     ordered = known_classes(by_role, where)
     # The order of the arrays' own labels stays, so that class 3 is class 3.
     kept = tuple(name for name in names.values() if name in ordered)
+    unused = [name for name in names.values() if name not in ordered]
+    if unused:
+        notes.append(f"{WARNING}No image is labelled {', '.join(unused)}: no class, though {NAMES} names it.")
     return Catalogue(
         name=name,
         ids=tuple(ids),
@@ -92,6 +100,26 @@ def read(source: Source) -> Catalogue:
         notes=tuple(notes),
         columns=_columns(arrays, where),
     )
+
+
+def _refuse_unknown_parts(arrays: Arrays, roles: Sequence[str], where: str) -> None:
+    """Raise UserError where an array may be a split under another name, or two arrays are one split."""
+    twice = [role for role, count in Counter(roles).items() if count > 1]
+    if twice:
+        names = ", ".join(f"x_{suffix}" for suffix, role in SUFFIXES.items() if role in twice)
+        raise UserError(f"{where} has several arrays for {twice[0]} ({names}): join them, or keep one.")
+    known = {f"{letter}_{suffix}" for letter in "xy" for suffix in SUFFIXES}
+    others = sorted(name for name in arrays if name.lower().startswith(("x_", "y_")) and name not in known)
+    if others:
+        raise UserError(
+            f"{where} has an array {others[0]!r} beside x_train, and it is unclear which split that is: call "
+            f"it {others[0][0].lower()}_val or {others[0][0].lower()}_test, or leave it out."
+        )
+    alone = sorted(
+        f"y_{suffix}" for suffix in SUFFIXES if f"y_{suffix}" in arrays and f"x_{suffix}" not in arrays
+    )
+    if alone:
+        raise UserError(f"{where} has {alone[0]} without x_{alone[0][2:]}: add the images, or leave it out.")
 
 
 def _columns(arrays: Arrays, where: str) -> dict[str, tuple[str, ...]]:
@@ -148,7 +176,8 @@ def _hint(y: NDArray[Any]) -> str:
     """How labels of another kind become whole numbers."""
     if y.ndim == 2 and y.shape[1] > 1:
         return "; one-hot labels become whole numbers with argmax(axis=1)"
-    return "; floats such as 3.0 become whole numbers with astype(int)" if y.dtype.kind == "f" else ""
+    what = {"f": "floats such as 3.0", "b": "False and True"}.get(y.dtype.kind)
+    return f"; {what} become whole numbers with astype(int)" if what else ""
 
 
 def _text(name: object, where: str) -> str:
@@ -194,6 +223,8 @@ def _given_names(arrays: Arrays, where: str) -> list[str] | None:
     if NAMES not in arrays:
         return None
     given = [_text(name, where) for name in arrays[NAMES].ravel().tolist()]
+    if not all(name.strip() for name in given):
+        raise UserError(f"{where} has a class without a name in {NAMES}: each class needs its own name.")
     twice = sorted(name for name, count in Counter(given).items() if count > 1)
     if twice:
         raise UserError(

@@ -22,6 +22,7 @@ from search.datasets.find_reader import path_of, stamp_of_file
 from search.datasets.images.unreadable import leave_out
 from search.datasets.listing.archives import MAX_TABLE
 from search.datasets.listing.layout import known_classes
+from search.datasets.listing.path_names import role_of
 from search.safety.sizes import check_file
 from spaces.errors import UserError
 
@@ -104,6 +105,9 @@ def _rows(table: Iterable[list[str]], path: Path) -> tuple[list[Row], list[tuple
             f"{path} has no column {missing[0]!r}: expected 'emotion', 'pixels' and, for the splits, "
             f"'Usage'. Received: {_shown(columns)}."
         )
+    twice = [name for name in _OWN if columns.count(name) > 1]
+    if twice:
+        raise UserError(f"{path} has two columns {twice[0]!r}: keep one of them.")
     others = tuple(name for name in dict.fromkeys(columns) if name and name not in _OWN)
     rows: list[Row] = []
     broken: list[tuple[str, str]] = []
@@ -115,7 +119,22 @@ def _rows(table: Iterable[list[str]], path: Path) -> tuple[list[Row], list[tuple
             broken.append((f"line {number}", row))
         else:
             rows.append(row)
+    if "usage" not in columns:
+        _ask_about_splits(rows, others, path)
     return rows, broken, others
+
+
+def _ask_about_splits(rows: Sequence[Row], others: Sequence[str], path: Path) -> None:
+    """Raise UserError where a column that is not called Usage says the split of each row."""
+    known = {name.lower() for name in USAGES}
+    for place, name in enumerate(others):
+        values = {row[4][place] for row in rows}
+        if len(values) > 1 and all(value.lower() in known or role_of(value) for value in values):
+            raise UserError(
+                f"{path} has no column 'Usage', but a column {name!r} with the values "
+                f"{', '.join(sorted(values))}. If it says the splits, call it Usage, with the values "
+                f"{', '.join(USAGES)}; or else leave it out."
+            )
 
 
 def _shown(columns: list[str]) -> str:
@@ -137,7 +156,7 @@ def _row(fields: dict[str, str], number: int, others: tuple[str, ...]) -> Row | 
     """Return the row, or what is wrong with it."""
     usage, emotion = fields.get("usage", "Training").strip(), fields.get("emotion", "").strip()
     if usage not in USAGES:
-        return f"Usage is {usage!r}"
+        return f"Usage is {usage!r}, none of {', '.join(USAGES)}"
     if not emotion.isdecimal() or int(emotion) >= len(EMOTIONS):
         return f"emotion is {emotion!r}, not 0 to {len(EMOTIONS) - 1}"
     try:

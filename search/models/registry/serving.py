@@ -28,6 +28,8 @@ _MALFORMED = (
     OSError, ValueError, SyntaxError, EOFError, TypeError, OverflowError, RecursionError, MemoryError,
     Image.DecompressionBombError,
 )  # fmt: skip
+_DARKEST = 32  # a brightest pixel below leaves it unclear which number is white
+_DEEP_COLOURS = re.compile(rb"\x89PNG\r\n\x1a\n.{16}\x10[\x02\x04\x06]", re.DOTALL)  # 16 bits a channel
 _BATCH = 256  # images predicted at once, up to 96x96; of larger ones, as many as have the same pixels
 #: EXIF orientation -> what brings it upright.
 _TURNS = {
@@ -66,7 +68,9 @@ class ImageClassifier(PythonModel):  # type: ignore[misc]
         self._network = _in_float32(network)
         self._classes = labels["class_names"]
         self._temperature = labels["temperature"]
-        self._bits = labels.get("bits", 16)  # that training images of 16 bits a channel used
+        self._bits = labels.get(
+            "bits"
+        )  # that training images of 16 bits a channel used; None: there were none
 
     def predict(
         self, context: Any, model_input: list[Any], params: dict[str, Any] | None = None
@@ -101,7 +105,7 @@ class ImageClassifier(PythonModel):  # type: ignore[misc]
         """One image as uint8 of the network's shape, or Refused with its place in the request."""
         height, width, channels = self._network.input_shape[1:]
         try:
-            picture = _from_file(image) if isinstance(image, str) else _from_numbers(image)
+            picture = _from_file(image, self._bits) if isinstance(image, str) else _from_numbers(image)
             return _shaped(picture, (width, height), channels, self._bits)
         except _MALFORMED as error:
             raise Refused(
@@ -132,7 +136,7 @@ def _batch(height: int, width: int) -> int:
     return max(1, min(_BATCH, _BATCH * 96 * 96 // (height * width)))
 
 
-def _from_file(text: str) -> Image.Image:
+def _from_file(text: str, bits: int | None = 16) -> Image.Image:
     try:
         content = base64.b64decode(text, validate=True)
     except binascii.Error as error:
@@ -140,7 +144,12 @@ def _from_file(text: str) -> Image.Image:
     image = Image.open(io.BytesIO(content), formats=_FORMATS)
     if image.width * image.height > _MAX_PIXELS:
         raise ValueError(f"{image.width} x {image.height} pixels are too many")
-    return _upright(image)
+    shown = _upright(image)
+    if _DEEP_COLOURS.match(content):  # of which Pillow keeps the upper eight bits
+        full = bits == 16 or (bits is None and np.asarray(shown).max() >= 64)
+        if not full:
+            raise ValueError("it has colours of 16 bits a channel and uses fewer: save it with 8 bits")
+    return shown
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -167,13 +176,20 @@ def _from_numbers(image: Any) -> Image.Image:
     return Image.fromarray(pixels.round().astype(np.uint8))
 
 
-def _shaped(image: Image.Image, size: tuple[int, int], channels: int, bits: int = 16) -> np.ndarray:
+def _depth(brightest: int) -> int:
+    """The bits that an image of 16 bits a pixel uses, as `search.datasets.images.pixel_range` has it."""
+    if 0 < brightest < _DARKEST:
+        raise ValueError(f"it has 16 bits a pixel, but no number above {brightest}: save it with 8 bits")
+    return next(bits for bits in (8, 10, 12, 14, 16) if brightest < 2**bits)
+
+
+def _shaped(image: Image.Image, size: tuple[int, int], channels: int, bits: int | None = 16) -> np.ndarray:
     """Converted and resized as the training images were: uint8 (height, width, channels)."""
     wanted = "L" if channels == 1 else "RGB"
     if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip at 255
-        image = Image.fromarray(
-            (np.asarray(image).astype(np.int64) >> (bits - 8)).clip(0, 255).astype(np.uint8)
-        )
+        numbers = np.asarray(image).astype(np.int64)
+        shift = (_depth(int(numbers.max())) if bits is None else bits) - 8
+        image = Image.fromarray((numbers >> shift).clip(0, 255).astype(np.uint8))
     if image.mode.endswith("A") or "transparency" in image.info:  # or black strokes become black on black
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

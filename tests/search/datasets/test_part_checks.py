@@ -102,3 +102,19 @@ def test_images_that_are_all_one_picture_are_not_called_too_few(tmp_path: Path) 
     images = np.zeros((60, 32, 32), np.uint8) + 100
     with pytest.raises(UserError, match=r"all 60 training images count as duplicates of each other"):
         prepared((images, np.arange(60) % 3), tmp_path)
+
+
+def test_a_class_left_with_one_training_image_is_said_loudly(tmp_path: Path) -> None:
+    files = tree(("",), each=10) | {
+        f"yak/{number}.png": encoded(image) for number, image in enumerate(pictures(2, seed=11))
+    }
+    notes = prepared(in_folder(files, tmp_path / "data"), tmp_path).notes
+    assert any(note.startswith("WARNING: One training image is left of yak") for note in notes)
+
+
+def test_a_class_in_another_range_is_said_loudly(tmp_path: Path) -> None:
+    files = tree(("",), each=10) | {
+        f"yak/{number}.png": encoded(image // 8) for number, image in enumerate(pictures(10, seed=11))
+    }
+    notes = prepared(in_folder(files, tmp_path / "data"), tmp_path).notes
+    assert any(note.startswith("WARNING: All images of yak are dark") for note in notes)

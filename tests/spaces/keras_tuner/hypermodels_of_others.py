@@ -383,6 +383,10 @@ def wrong_reshape(hp):
     return keras.Sequential([keras.Input(SHAPE), layers.Reshape((7, 7)), layers.Dense(CLASSES)])
 
 
+def talks_of_sizes(hp):
+    raise ValueError("Computed output size would be negative, by a mistake of this function's own")
+
+
 def log_from_zero(hp):
     """Keras Tuner says "negative values", and no size is meant."""
     hp.Float("rate", 0.0, 1.0, sampling="log")

@@ -279,6 +279,7 @@ def test_what_cannot_be_built_is_infeasible(name: str, reason: str) -> None:
     ("name", "cause", "code"),
     [
         ("wrong_reshape", "ValueError: .*total size of the tensor must be unchanged", r"Reshape\(\(7, 7\)\)"),
+        ("talks_of_sizes", "ValueError: Computed output size would be negative", "raise ValueError"),
         ("log_from_zero", "ValueError: .*does not support negative", r'hp\.Float\("rate"'),
         (
             "a_chain_of_causes",

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from search.datasets.images.image_file import decoded
+from search.datasets.prepare import prepare
 from search.datasets.readers import arrays
 from spaces.errors import UserError
 from tests.support.images.small_pictures import encoded, in_folder, pictures, prepared, tree
@@ -202,3 +204,57 @@ def test_words_are_labels_and_names_come_once_and_as_text(tmp_path: Path) -> Non
     ):
         with pytest.raises(UserError, match=message):
             prepared(named | wrong, tmp_path)
+
+
+def splits_of_ranges(test: NDArray[np.generic], train: NDArray[np.generic] = BYTES) -> dict[str, Any]:
+    """Train in one range, test in another."""
+    return {
+        "x_train": train[:40],
+        "y_train": LABELS[:40],
+        "x_test": test[40:],
+        "y_test": LABELS[40:],
+    }
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        splits_of_ranges((BYTES > 127).astype(np.uint8)),
+        splits_of_ranges((BYTES > 127).astype(np.float32), BYTES.astype(np.float32)),
+        splits_of_ranges(BYTES.astype(np.uint16), BYTES.astype(np.uint16) << 8),
+        splits_of_ranges(BYTES / 255.0 / 255.0, BYTES / 255.0),
+    ],
+)
+def test_a_split_in_another_range_than_the_others_is_refused(split: dict[str, Any], tmp_path: Path) -> None:
+    """It would be black to a network that learnt the others, and its score chance."""
+    with pytest.raises(UserError, match="test images are almost black beside those of train"):
+        prepare(split, tmp_path / "cache", say=lambda _: None)
+
+
+def test_a_small_split_of_fractions_is_refused_beside_many_images_of_bytes() -> None:
+    """It is judged by itself: 12 of 2,412 images would be too few to decide."""
+    many = {"x_train": np.repeat(BYTES, 40, axis=0), "y_train": np.repeat(LABELS, 40)}
+    few = {"x_test": (BYTES[:12] / 255).astype(np.float32), "y_test": LABELS[:12]}
+    with pytest.raises(UserError, match="12 of 2,412 images hold fractions from 0 to 1"):
+        arrays.read({**many, **few})
+
+
+def test_a_split_that_is_darker_by_half_is_said_loudly(tmp_path: Path) -> None:
+    data = prepare(splits_of_ranges(BYTES // 3), tmp_path / "cache", say=lambda _: None)
+    assert any(
+        note.startswith("WARNING: All images of the test part are dark: their brightest pixel is 8")
+        for note in data.notes
+    )
+
+
+def test_percentages_are_not_taken_for_bytes() -> None:
+    with pytest.raises(UserError, match=r"numbers from 0 to 100 .* unclear"):
+        arrays.read({"x_train": (BYTES / BYTES.max() * 100).astype(np.float32), "y_train": LABELS})
+
+
+def test_images_of_eight_bits_say_nothing_of_how_16_bits_are_used(tmp_path: Path) -> None:
+    """Or a picture of 12 bits would be black to the model: its own range decides."""
+    shallow = prepare({"x_train": BYTES, "y_train": LABELS}, tmp_path / "cache", say=lambda _: None)
+    assert shallow.bits is None
+    deep = {f"{n % 2}/{n}.png": png(image.astype(np.uint16) << 4) for n, image in enumerate(BYTES)}
+    assert prepare(in_folder(deep, tmp_path / "deep"), tmp_path / "cache", say=lambda _: None).bits == 12

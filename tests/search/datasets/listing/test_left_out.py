@@ -183,3 +183,27 @@ def test_the_walk_lists_files_and_names_links(tmp_path: Path) -> None:
     files, links = files_of(data)
     assert {path: size for path, (size, _) in files.items()} == {"a/1.png": 1, ".hidden/2.png": 2}
     assert links == {"nowhere": "/no/such/place"}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"val/cat/0.gif": b"GIF89a"}, "The folder val gives no validation part: it holds no image"),
+        ({"unseen/cat/0.png": encoded(pictures(1, seed=9)[0])}, "1 images lie outside the class folders"),
+        ({"test.zip": b"PK"}, "1 files that are no images were ignored: .zip (1)."),
+        ({f"train/yak/{n}": b"\x89PNG" for n in range(3)}, "The folder train/yak is no class"),
+    ],
+)
+def test_what_may_be_a_split_or_a_class_is_a_warning(
+    more: dict[str, bytes], said: str, tmp_path: Path
+) -> None:
+    notes = prepared(in_folder(tree(("train",)) | more, tmp_path / "data"), tmp_path).notes
+    assert any(note.startswith(f"WARNING: {said}") for note in notes)
+
+
+def test_members_of_one_path_are_counted(tmp_path: Path) -> None:
+    """Windows wrote one of them: train\\cat\\0.png beside train/cat/0.png."""
+    files = tree(("train",))
+    again = {name.replace("/", "\\"): files[name] for name in list(files)[:2]}
+    notes = prepared(in_zip({**files, **again}, tmp_path / "data.zip"), tmp_path).notes
+    assert any(note.startswith("WARNING: 2 members come again under the same path") for note in notes)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from search.datasets.prepare import prepare
+from search.datasets.readers import arrays as array_reader
 from search.datasets.readers import drawn
 from search.datasets.synthetic import dataset
 from search.sealed import sealed_test
@@ -252,3 +253,48 @@ def test_a_table_that_kaggle_gives_keeps_its_own_name(
     kagglehub = SimpleNamespace(dataset_download=lambda handle: str(folder))
     monkeypatch.setitem(sys.modules, "kagglehub", kagglehub)
     assert prepare("kaggle:somebody/faces", tmp_path / "cache", say=silent).name == "fer2013"
+
+
+def test_a_column_of_splits_by_another_name_is_asked_about(tmp_path: Path) -> None:
+    """Its test rows would be trained on."""
+    table = fer_csv(tmp_path / "fer.csv")
+    table.write_text(table.read_text().replace("Usage", "Split", 1))
+    with pytest.raises(UserError, match=r"no column 'Usage', but a column 'split' .* call it Usage"):
+        prepare(table, tmp_path / "cache", say=silent)
+
+
+def test_a_column_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "fer.csv").write_text("emotion,pixels,pixels\n0,1 2 3 4,5 6 7 8\n")
+    with pytest.raises(UserError, match="two columns 'pixels'"):
+        prepare(tmp_path / "fer.csv", tmp_path / "cache", say=silent)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"x_dev": 1, "y_dev": 1}, "'x_dev' beside x_train, and it is unclear which split that is"),
+        ({"x_Test": 1, "y_Test": 1}, "'x_Test' beside x_train, and it is unclear which split that is"),
+        ({"x_val": 1, "y_val": 1, "x_valid": 1, "y_valid": 1}, "several arrays for validation"),
+        ({"y_test": 1}, "y_test without x_test"),
+        ({"class_names": ["cat", " ", "owl"]}, "a class without a name"),
+    ],
+)
+def test_arrays_that_would_be_lost_or_mixed_up_are_refused(more: dict[str, object], message: str) -> None:
+    images, labels = pictures(30), np.arange(30) % 3
+    given = {
+        name: (images if name[0] == "x" else labels) if value == 1 else value for name, value in more.items()
+    }
+    with pytest.raises(UserError, match=message):
+        array_reader.read({"x_train": images, "y_train": labels, **given})
+
+
+def test_classes_that_differ_in_spaces_alone_are_refused() -> None:
+    words = np.array(["cat", "dog", "cat "])[np.arange(30) % 3]
+    with pytest.raises(UserError, match="differ in spaces alone, 'cat' and 'cat '"):
+        array_reader.read({"x_train": pictures(30), "y_train": words})
+
+
+def test_names_without_images_are_said() -> None:
+    named = {"class_names": np.array(["cat", "dog", "owl", "yak"])}
+    notes = array_reader.read({"x_train": pictures(30), "y_train": np.arange(30) % 3, **named}).notes
+    assert "WARNING: No image is labelled yak: no class, though class_names names it." in notes
