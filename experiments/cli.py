@@ -13,7 +13,7 @@ from typing import NoReturn
 import typer
 
 import experiments.commands
-from experiments.failures import passing_reason, path_mistake
+from experiments.failures import damaged_store, passing_reason, path_mistake
 from experiments.terminal import safe_streams
 from search.safety.import_path import forget_current_folder
 from search.safety.secrets import masked
@@ -67,7 +67,7 @@ def _run() -> None:
         _fail(str(error), 2)
     except Exception as error:
         reason = passing_reason(error)
-        if not reason and (mistake := path_mistake(error)):
+        if not reason and (mistake := path_mistake(error) or damaged_store(error)):
             _fail(mistake, 2)
         if not reason:
             _fail("".join(traceback.format_exception(error)), 1)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sqlite3
 
 from search.execution.failure_kinds import machine_failure
 from spaces.errors import UnavailableError
@@ -28,6 +29,26 @@ def passing_reason(error: Exception) -> str:
     if type(error).__name__ == "MlflowException" and "API request" in str(error):
         return "the MLflow server does not answer; see that it runs, and that --tracking-uri is its address"
     return passing(error) or machine_failure(error)
+
+
+def damaged_store(error: BaseException) -> str:
+    """Say that a database is damaged, where that is what an error came from.
+
+    Args:
+        error: what a command raised; MLflow and SQLAlchemy wrap what SQLite says.
+
+    Returns:
+        One sentence, "" for everything else.
+    """
+    cause: BaseException | None = error
+    while cause is not None and type(cause) is not sqlite3.DatabaseError:
+        cause = cause.__cause__
+    if cause is None:
+        return ""
+    return (
+        f"a database of the workspace is damaged ({cause}): `candor doctor` says which; put back a copy "
+        "of it, or take another workspace"
+    )
 
 
 def path_mistake(error: Exception) -> str:

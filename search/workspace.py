@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import socket
 import time
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from search.tracking.artifact_places import ARTIFACTS, STORE_NAME
 from search.tracking.mlflow_schema import misplaced, move_addresses
 from spaces.errors import UserError
 
+#: The folder of commands that name none.
+DEFAULT_FOLDER = Path("runs")
 POSTGRES_HINT = (
     "to run several at once, give each --storage postgresql+psycopg://USER@HOST/NAME and one --tracking-uri"
 )
@@ -48,6 +51,21 @@ class Workspace:
                 "name another with --workspace"
             ) from error
         return cls.view(folder)
+
+    @classmethod
+    def existing(cls, folder: Path) -> "Workspace":
+        """The workspace in this folder, to be looked over. The default one need not exist yet.
+
+        Args:
+            folder: As it was named.
+
+        Raises:
+            UserError: It is no folder.
+        """
+        if not folder.is_dir() and (folder != DEFAULT_FOLDER or folder.exists()):
+            what = "is a file" if folder.exists() else "does not exist"
+            raise UserError(f"the workspace {folder} {what}: name the folder of a study with --workspace")
+        return cls(folder.resolve())
 
     @classmethod
     def view(cls, folder: Path) -> "Workspace":
@@ -130,6 +148,17 @@ class Workspace:
         """Who holds it has the workspace."""
         return self.folder / "lock"
 
+    def is_idle(self) -> bool:
+        """Whether no process holds the workspace. What cannot be told counts as held."""
+        try:
+            with self.lock_file.open() as file:
+                fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
+
     @contextmanager
     def lock(self, wait_seconds: float = _DYING_SECONDS) -> Iterator[int]:
         """Hold the workspace: one coordinator at a time. The kernel lets go of it however a process ends.
@@ -161,6 +190,17 @@ class Workspace:
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
             yield file.fileno()
+
+
+def option(folder: Path) -> str:
+    """The option that a hint at a command needs for this workspace; "" for the default one.
+
+    Args:
+        folder: of the workspace.
+    """
+    if folder.resolve() == DEFAULT_FOLDER.resolve():
+        return ""
+    return f" --workspace {shlex.quote(str(folder))}"
 
 
 def locked(descriptor: int) -> bool:

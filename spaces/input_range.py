@@ -15,14 +15,18 @@ from spaces.shapes import Shape
 
 #: Networks are fed numbers that differ by about 1; pixels in [0, 1] divided by 255 differ by 1/255.
 _LEAST: Final = 1 / 16
+#: Whatever scales bytes to about 1 leaves pixels in [0, 1] well below; the product of both spans tells it too
+#: where that is no division: a root, a gamma curve, a logarithm.
+_PRODUCT: Final = 1 / 2
 
 
 def takes_bytes(model: keras.Model, image_shape: Shape) -> bool:
     """Say whether a network is made for pixels from 0 to 255.
 
     It is, if images in [0, 1] look almost constant to its first trainable layer, however it scales them: by
-    a layer, a function such as `preprocess_input`, an operator, or the statistics of a batch norm. A model
-    for whole numbers is made for bytes. A model that scales nothing counts as made for [0, 1].
+    a layer, a function such as `preprocess_input`, an operator, or the statistics of a batch norm. Where it
+    bends the range, by a root for example, it is if images from 0 to 255 are the ones that differ by about 1
+    there. A model for whole numbers is made for bytes. A model that scales nothing counts as made for [0, 1].
 
     Args:
         model: a built network with one input.
@@ -36,9 +40,18 @@ def takes_bytes(model: keras.Model, image_shape: Shape) -> bool:
     if seen is None:
         return False
     places = seen.reshape(len(seen), -1, seen.shape[-1])  # image, place, channel
-    span = places.max(axis=(0, 1)) - places.min(axis=(0, 1))
+    span = _span(seen)
     offset = np.abs(places[-1]).max(axis=0)
-    return bool(span.max() < _LEAST or (offset > span / _LEAST).all())
+    if span.max() < _LEAST or (offset > span / _LEAST).all():
+        return True
+    of_bytes = _first_read(model, images * 255.0)
+    return of_bytes is not None and bool(span.max() * _span(of_bytes).max() < _PRODUCT)
+
+
+def _span(seen: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far the numbers of each channel lie apart, (channels,); NaN where one is no number."""
+    places = seen.reshape(-1, seen.shape[-1])
+    return np.asarray(places.max(axis=0) - places.min(axis=0))
 
 
 class _Found(BaseException):

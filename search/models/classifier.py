@@ -4,6 +4,7 @@ import json
 import re
 import textwrap
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 SUFFIX: Final = ".keras"
 _COLDEST, _HOTTEST = 1e-3, 1e3
 _LARGEST_LABELS: Final = 16 * 2**20  # bytes
+_LARGEST_METADATA: Final = 64 * 2**10
 _LONGEST_REASON: Final = 240  # letters of what Keras says
+#: What a file raises that is no archive, is encrypted or damaged, or holds other metadata.
+_NO_METADATA: Final = (
+    OSError, KeyError, ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -232,12 +238,13 @@ def _way_over(version: str, own: str) -> str:
 
 
 def _written_by(path: Path) -> str:
-    """The version of Keras that wrote a file; "" where it does not say."""
+    """The version of Keras that wrote a file; "" where it says none."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return str(json.loads(archive.read("metadata.json"))["keras_version"])
-    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
+        with zipfile.ZipFile(path) as archive, archive.open("metadata.json") as file:
+            version = str(json.loads(file.read(_LARGEST_METADATA))["keras_version"])
+    except _NO_METADATA:
         return ""
+    return version if re.fullmatch(r"\d+(\.\w+){1,5}", version[:40], re.ASCII) else ""
 
 
 def _first_sentence(reason: str) -> str:

@@ -4,10 +4,12 @@ import json
 import re
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from search.safety.sizes import check_unpacked
 from spaces.errors import UserError
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ def check(path: Path, called: str) -> None:
     """
     try:
         config = _config(path)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, RecursionError, NotImplementedError) as error:
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise UserError(
             f"{called} is broken, or no Keras model ({reason}): save or fetch it again"
@@ -70,8 +72,10 @@ def _config(path: Path) -> dict[str, Any]:
         sizes = {entry.filename: entry.file_size for entry in archive.infolist() if not entry.is_dir()}
         if sizes.keys() - _FILES:
             raise ValueError(f"it holds {min(sizes.keys() - _FILES)[:60]!a}")
-        if sum(sizes.values()) > _LARGEST or sizes.get("config.json", 0) > _LARGEST_CONFIG:
+        described = max(sizes.get("config.json", 0), sizes.get("metadata.json", 0))
+        if sum(sizes.values()) > _LARGEST or described > _LARGEST_CONFIG:
             raise ValueError("it unpacks to more than a network takes")
+        check_unpacked(path, sum(sizes.values()))
         config = json.loads(archive.read("config.json"))
     if not isinstance(config, dict):
         raise ValueError("its config.json is no table")

@@ -43,6 +43,12 @@ def whitened(pixels: Any) -> Any:
         (keras.applications.mobilenet_v2.preprocess_input, True),
         (keras.applications.resnet50.preprocess_input, True),
         (keras.applications.densenet.preprocess_input, True),
+        (lambda x: keras.ops.power(x / 255, 1 / 2.2), True),
+        (lambda x: keras.ops.sqrt(x) / 16, True),
+        (lambda x: keras.ops.log1p(x) / keras.ops.log(256.0), True),
+        (lambda x: keras.ops.power(x, 0.45), False),
+        (lambda x: keras.ops.clip(x, 0, 1), False),
+        (lambda x: keras.ops.tanh(2 * x), False),
     ],
 )
 def test_a_network_says_which_pixels_it_is_made_for(scale: Callable[[Any], Any], expected: bool) -> None:

@@ -127,9 +127,9 @@ def command(
         return
     from experiments.workflows.records.import_results import write_results
     from search.workspace import Workspace as Place
+    from search.workspace import option
 
     done = write_results(results, name, table.address, Place.at(workspace))
     gone = f"; {done.removed:,} removed that the source has no longer" if done.removed else ""
     echo(f"Study {done.study}: {done.added:,} runs added, {done.changed:,} changed{gone}.")
-    place = "" if str(workspace) == "runs" else f" --workspace {workspace}"
-    echo(f"See what they allow to conclude: candor report {name}{place}")
+    echo(f"See what they allow to conclude: candor report {name}{option(workspace)}")

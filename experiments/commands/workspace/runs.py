@@ -22,8 +22,9 @@ def command(workspace: Workspace = Path("runs"), tracking_uri: TrackingUri = Non
     from experiments.workflows.records.runs import size_of, stored_studies
     from reports.facts import date
     from search.workspace import Workspace as Place
+    from search.workspace import option
 
-    place = Place.view(workspace)
+    place = Place.view(Place.existing(workspace).folder)
     stored = stored_studies(place, tracking_uri or place.tracking_uri)
     head = ("experiment", "study", "state", "began", "evaluations", "on disk")
     rows = [
@@ -49,4 +50,4 @@ def command(workspace: Workspace = Path("runs"), tracking_uri: TrackingUri = Non
         markup=False,
     )
     if stored:
-        echo("`candor rm STUDY` removes one everywhere.")
+        echo(f"`candor rm STUDY{option(workspace)}` removes one everywhere.")

@@ -23,7 +23,7 @@ from search.safety.paths import checked_name
 from search.tracking import names
 from search.tracking.spool import Record
 from search.tracking.writer import Writer, prepare_store
-from search.workspace import Workspace
+from search.workspace import Workspace, option
 from spaces.errors import UserError
 
 
@@ -114,8 +114,7 @@ def _held(workspace: Workspace, name: str, study: str, source: str) -> dict[str,
     if _plain(before) != _plain(source):
         raise UserError(
             f"{name} holds results from {before}: name these something else with --name, or remove those "
-            "with "
-            f"`candor rm {name}`"
+            f"with `candor rm {name}{option(workspace.folder)}`"
         )
     return held
 

@@ -1,6 +1,7 @@
 """What a workspace holds: its studies with their sizes on disk, and how to name one."""
 
 import re
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,12 @@ _OF_RUN = re.compile(r"^run_id: ['\"]?([0-9a-f]{32})", re.MULTILINE)
 
 @dataclass(frozen=True)
 class StoredStudy:
-    """One study and the bytes that it takes in the workspace. newest: of its experiment's studies."""
+    """One study and the bytes that it takes in the workspace.
+
+    Attributes:
+        newest: of its experiment's studies.
+        interrupted: it is open in MLflow, and its process, of this machine, is gone.
+    """
 
     experiment: str
     experiment_id: str  # MLflow's
@@ -30,11 +36,12 @@ class StoredStudy:
     runs: tuple[Run, ...]  # evaluations and openings of the test set
     newest: bool
     sizes: Mapping[str, int]  # artifacts, models, checkpoints, spool, reports
+    interrupted: bool = False
 
     @property
     def state(self) -> str:
         """In a word."""
-        return _STATES.get(self.parent.status, "stopped")
+        return "interrupted" if self.interrupted else _STATES.get(self.parent.status, "stopped")
 
     @property
     def evaluations(self) -> int:
@@ -89,7 +96,17 @@ def _of_experiment(store: Store, workspace: Workspace, experiment: str, number: 
         study, name = parent.tags.get(names.STUDY, ""), parent.tags.get(names.EXPERIMENT, experiment)
         runs = [run for run in store.runs(number, {names.STUDY: study}) if run.run_id != parent.run_id]
         sizes = _sizes(store, workspace, name, study, [parent, *runs], newest=place == 0)
-        yield StoredStudy(name, number, study, parent, tuple(runs), place == 0, sizes)
+        interrupted = _is_interrupted(parent, store, workspace)
+        yield StoredStudy(name, number, study, parent, tuple(runs), place == 0, sizes, interrupted)
+
+
+def _is_interrupted(parent: Run, store: Store, workspace: Workspace) -> bool:
+    """Whether an open study of this machine has no process any more; of others nothing is known here."""
+    if _STATES.get(parent.status) != "running" or store.home is None:
+        return False
+    pid = parent.tags.get(names.PID, "")
+    here = parent.tags.get(names.HOST) == socket.gethostname() and pid.isdecimal()
+    return here and workspace.is_idle() and not Path("/proc", pid).exists()
 
 
 def _sizes(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from experiments.schema.experiment import ExperimentConfig
 from experiments.workflows.study.context import RunContext
-from experiments.workflows.study.resolve import prepare_data, study_config
+from experiments.workflows.study.resolve import few_seeds, prepare_data, study_config
 from experiments.workflows.study.search import size, threads_for
 from search.datasets.part_checks import overview
 from search.execution.devices import environments
@@ -34,7 +34,12 @@ def dry_run(experiment: ExperimentConfig, context: RunContext, say: Callable[[st
         if experiment.protocol.threads == "auto":
             config = replace(config, threads=threads_for(config, context, server, say))
         workers = len(environments(context.workers, config.threads, context.gpu_share))
-        for line in (*_study(config, workers), *_splits(config), *_beginning(config, context)):
+        for line in (
+            *_study(config, workers),
+            *few_seeds(config),
+            *_splits(config),
+            *_beginning(config, context),
+        ):
             say(line)
         if not server.wait_until_ready(180):
             raise BrokenStudy(f"Keras could not be loaded: see {context.workspace.logs / 'children.log'}")

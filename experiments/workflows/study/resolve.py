@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from experiments.schema.experiment import ExperimentConfig
+from reports.inference.standings import FEWEST_SEEDS
+from search.datasets.listing.left_out import WARNING
 from search.datasets.prepare import Prepared, prepare
 from search.execution.backend import keras_backend
 from search.labels.choice import choose_labels
@@ -97,6 +99,22 @@ def study_facts(
         "command": command(),
         "versions": versions(),
     }
+
+
+def few_seeds(config: StudyConfig) -> list[str]:
+    """Say before anything is trained that so few seeds prove nothing; empty where there are enough.
+
+    Args:
+        config: Of the study.
+    """
+    seeds = config.protocol.seeds
+    if seeds == "auto" or seeds >= FEWEST_SEEDS:
+        return []
+    plural = "s" if seeds > 1 else ""
+    return [
+        f"  {WARNING}{seeds} seed{plural} of each candidate: no difference will be claimed, for that takes "
+        f"{FEWEST_SEEDS} or more. Ask for them with --seeds, or leave it out."
+    ]
 
 
 def command() -> str:

@@ -13,7 +13,7 @@ from experiments.schema.experiment import ExperimentConfig
 from experiments.workflows.console.progress import Progress
 from experiments.workflows.study.conclude import NoVerdict, conclude, report
 from experiments.workflows.study.context import RunContext
-from experiments.workflows.study.resolve import prepare_data, study_config, study_facts
+from experiments.workflows.study.resolve import few_seeds, prepare_data, study_config, study_facts
 from experiments.workflows.study.rounds import RoundDecider, wait_until
 from search.datasets.part_checks import overview
 from search.datasets.prepare import Prepared
@@ -296,6 +296,8 @@ def _introduce(study: Study, workers: int, progress: Progress) -> None:
     progress.say(f"data: {data.name}, {counts} images of {size(data)}, {len(data.class_names)} classes")
     for line in overview(data.name, data.class_names, data.audit, data.notes)[1:]:
         progress.say(line)
+    for warning in few_seeds(config):
+        progress.say(warning)
     progress.say(
         f"study {config.study_id}: {workers} worker{'s' if workers > 1 else ''}, {config.precision}, "
         f"{config.threads} thread{'s' if config.threads > 1 else ''} each"

@@ -10,8 +10,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import DatabaseError
 
 from experiments.cli import main
+from experiments.failures import damaged_store
 from search.workspace import Workspace
 from tests.support.studies import mlflow_study
 from tests.support.studies.simulated import Simulation
@@ -107,6 +110,17 @@ def test_a_locked_store_is_named_and_is_no_wrong_usage(
     printed = capfd.readouterr().err
     assert f"{runs / 'mlflow.db'} cannot be read now" in printed
     assert "Traceback" not in printed
+
+
+def test_damage_that_mlflow_meets_later_is_named_too() -> None:
+    """A page in the middle of the file: the store opens, and a query fails within MLflow and SQLAlchemy."""
+    damage = sqlite3.DatabaseError("database disk image is malformed")
+    query, error = DatabaseError("SELECT 1", {}, damage), MlflowException("no answer")
+    query.__cause__, error.__cause__ = damage, query
+    said = damaged_store(error)
+    assert said.startswith("a database of the workspace is damaged (database disk image is malformed)")
+    assert damaged_store(sqlite3.OperationalError("database is locked")) == ""
+    assert damaged_store(ValueError("malformed")) == ""
 
 
 @pytest.mark.parametrize("address", ["file:/tmp/mlruns", "http://127.0.0.1:9", "http://127.0.0.1:port"])

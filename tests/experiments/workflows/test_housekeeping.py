@@ -1,7 +1,10 @@
 """Studies are listed with what they take, removed everywhere, and keep their models within a budget."""
 
 import json
+import os
+import socket
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -9,7 +12,9 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 from trained_study import Trained
+from typer.testing import CliRunner
 
+from experiments.cli import app
 from experiments.workflows.records.rm import registered, remove, unused
 from experiments.workflows.records.runs import StoredStudy, find_study, stored_studies
 from experiments.workflows.study.context import RunContext
@@ -17,7 +22,7 @@ from reports.records.study import load_study
 from search.tracking import names
 from search.tracking.client import open_client
 from search.tracking.spool import Spool
-from search.workspace import Workspace
+from search.workspace import DEFAULT_FOLDER, Workspace, option
 from spaces.errors import UserError
 
 
@@ -155,3 +160,49 @@ def _held(context: RunContext, text: str) -> StoredStudy:
 def _rows(workspace: Workspace, table: str) -> int:
     with closing(sqlite3.connect(workspace.folder / "mlflow.db")) as database:
         return int(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+def test_a_study_whose_process_is_gone_was_interrupted(tmp_path: Path) -> None:
+    """MLflow says RUNNING of it for ever; the process that holds the workspace, or is alive, says more."""
+    workspace = Workspace.at(tmp_path / "runs")
+    client = MlflowClient(workspace.tracking_uri)
+    experiment = client.create_experiment("cut", artifact_location=(workspace.artifacts / "cut").as_uri())
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    tags = {names.STUDY: "cccc0003", names.EXPERIMENT: "cut", names.KIND: names.STUDY_KIND}
+    run = client.create_run(
+        experiment, 1, {**tags, names.HOST: socket.gethostname(), names.PID: str(gone.pid)}
+    )
+
+    def state() -> str:
+        return stored_studies(workspace, workspace.tracking_uri)[0].state
+
+    assert state() == "interrupted"
+    with workspace.lock():
+        assert state() == "running"
+    client.set_tag(run.info.run_id, names.PID, str(os.getpid()))
+    assert state() == "running"
+    client.set_tag(run.info.run_id, names.PID, str(gone.pid))
+    client.set_tag(run.info.run_id, names.HOST, "another-machine")
+    assert state() == "running"
+
+
+@pytest.mark.parametrize("command", ["runs", "doctor"])
+def test_a_workspace_that_is_not_there_is_named(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slip in a path looked like an empty workspace; the default one is made by the first study."""
+    monkeypatch.chdir(tmp_path)
+    Path("notes").write_text("")
+    for folder, what in (("rusn", "does not exist"), ("notes", "is a file")):
+        done = CliRunner().invoke(app, [command, "--workspace", folder])
+        assert isinstance(done.exception, UserError)
+        assert f"the workspace {folder} {what}" in str(done.exception)
+    assert not Path("rusn").exists()
+    assert Workspace.existing(DEFAULT_FOLDER).folder == tmp_path / "runs"
+
+
+def test_a_hint_at_a_command_names_the_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert option(Path("runs")) == ""
+    assert option(Path("my runs")) == " --workspace 'my runs'"

@@ -181,6 +181,17 @@ def other_version(network_file: Path, path: Path, version: str, config: dict[str
     return path
 
 
+def test_what_a_file_says_of_its_version_is_not_repeated_unless_it_is_one(
+    network_file: Path, tmp_path: Path
+) -> None:
+    path = other_version(
+        network_file, tmp_path / "odd.keras", "3\x1b[31m" + "9" * 500, {'"Conv2D"': '"Conv9D"'}
+    )
+    with pytest.raises(UserError) as caught:
+        open_file(path)
+    assert "9999" not in str(caught.value)
+
+
 @pytest.mark.parametrize("version", ["2.15.0", "3.99.0"])
 @pytest.mark.parametrize(
     "change",
