@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from experiments.workflows.study.context import RunContext
     from experiments.workflows.study.search import Finished
 
+#: Processes of one machine; each takes a third of a gigabyte at least.
+MOST_WORKERS = 1024
 Experiment = Annotated[
     str,
     typer.Argument(
@@ -137,8 +139,10 @@ def worker_count(workers: str) -> int | None:
     """How many workers were asked for; None: as many as the machine is good for."""
     if workers == "auto":
         return None
-    if not (workers.isdecimal() and int(workers)):
-        raise UserError(f'--workers takes a number above 0 or auto. Received: "{workers}"')
+    if not (workers.isdecimal() and len(workers) < 6 and 0 < int(workers) <= MOST_WORKERS):
+        raise UserError(
+            f'--workers takes a number from 1 to {MOST_WORKERS:,} or auto. Received: "{workers[:20]}"'
+        )
     return int(workers)
 
 

@@ -63,7 +63,7 @@ def find(name_or_path: str | Path) -> Path:
 def read(path: Path) -> dict[str, Any]:
     """The parsed TOML of one file. Raises UserError if it cannot be read or is no TOML."""
     try:
-        document = tomllib.loads(read_file(path, _LARGEST).decode("utf-8").replace("\r\n", "\n"))
+        document = tomllib.loads(read_file(path, _LARGEST).decode("utf-8-sig").replace("\r\n", "\n"))
     except (ValueError, RecursionError) as error:  # tomllib.TOMLDecodeError and UnicodeDecodeError among them
         raise UserError(
             f"{shown(path)} is not valid TOML: {str(error) or 'it is nested too deeply'}."

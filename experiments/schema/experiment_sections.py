@@ -1,5 +1,6 @@
 """The sections of an experiment file and what follows from them. `experiment` reads whole files."""
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import chain
@@ -28,6 +29,7 @@ def _hyperparameter_value(value: object) -> object:
     plain = value if isinstance(value, list) else [value]
     if not plain or not all(isinstance(item, str | int | float | bool | dict) for item in plain):
         raise ValueError("must be a number, a string, true or false, or a list of these")
+    _require_finite(plain)
     return value
 
 
@@ -37,9 +39,16 @@ def _no_recipe(settings: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
+def _require_finite(values: Sequence[object]) -> None:
+    """NaN equals nothing, not even itself: a candidate with it would be another one each time."""
+    if any(isinstance(value, float) and not math.isfinite(value) for value in values):
+        raise ValueError("must hold finite numbers alone")
+
+
 def _choices(values: object) -> object:
     if not isinstance(values, list) or not values:
         raise ValueError("must be a list with at least one value")
+    _require_finite(values)
     if any(value in values[:position] for position, value in enumerate(values)):
         raise ValueError("must not name one value twice")
     return values

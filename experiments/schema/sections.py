@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from search.protocol import Count, Section
 
 Rate = Annotated[float, Field(ge=0, le=1)]
+_MOST_STEPS = 1_000_000
 
 #: The default margins: one point of accuracy or macro F1; of a loss what makes the right class 2% more
 #: probable.
@@ -31,6 +32,8 @@ class Range(Section):
             raise ValueError("low must be below high")
         if self.step is not None and (self.step <= 0 or self.log):
             raise ValueError("step must be positive and cannot be combined with log")
+        if self.step is not None and (self.high - self.low) / self.step > _MOST_STEPS:
+            raise ValueError(f"step must divide the range into {_MOST_STEPS:,} parts at most")
         if self.log and self.low <= 0:
             raise ValueError("low must be above 0 if log is true")
         if self.default is not None and not self.low <= self.default <= self.high:

@@ -38,9 +38,10 @@ def command(
 
     colours = {"ok": "green", "note": "yellow", "wrong": "bold red", "mended": "cyan"}
     storage, tracking_uri = servers(hub, storage, tracking_uri)
-    place = Place.existing(workspace)
-    if not place.folder.is_dir():
-        Place.at(workspace)
+    if not (storage or tracking_uri):
+        Place.existing(workspace)
+    folder = workspace.resolve()
+    place = Place(folder) if folder.is_dir() else Place.at(workspace)  # it may be what is to be looked at
     findings = list(examine(place, storage, tracking_uri, fix))
     rows = [(one.subject, Text(one.verdict, style=colours[one.verdict]), one.detail) for one in findings]
     print_table(Console(), ("", "verdict", "found"), rows)

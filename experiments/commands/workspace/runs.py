@@ -24,7 +24,9 @@ def command(workspace: Workspace = Path("runs"), tracking_uri: TrackingUri = Non
     from search.workspace import Workspace as Place
     from search.workspace import option
 
-    place = Place.view(Place.existing(workspace).folder)
+    if not tracking_uri:
+        Place.existing(workspace)
+    place = Place.view(workspace)
     stored = stored_studies(place, tracking_uri or place.tracking_uri)
     head = ("experiment", "study", "state", "began", "evaluations", "on disk")
     rows = [

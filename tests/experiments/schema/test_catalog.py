@@ -81,3 +81,10 @@ def test_a_path_that_leads_nowhere_is_named(tmp_path: Path) -> None:
 def test_a_folder_is_no_experiment(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no experiment file"):
         find(tmp_path)
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    """As Notepad on Windows writes it."""
+    path = tmp_path / "mine.toml"
+    path.write_text('question = "q?"\nspace = "plain_cnn"\n', encoding="utf-8-sig")
+    assert ExperimentConfig.load(str(path)).question == "q?"

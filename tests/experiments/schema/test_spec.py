@@ -170,6 +170,15 @@ def test_image_size_is_a_side_or_a_pair() -> None:
             {"grid": {"conv_stages": []}},
             "mine.toml: grid.conv_stages must be a list with at least one value. ",
         ),
+        (
+            {"grid": {"dropout": [float("nan"), 0.1]}},
+            "mine.toml: grid.dropout must hold finite numbers alone. ",
+        ),
+        ({"fix": {"dropout": float("inf")}}, "mine.toml: fix.dropout must hold finite numbers alone. "),
+        (
+            {"search": {"dropout": {"low": 0.0, "high": 0.5, "step": 1e-300}}},
+            "mine.toml: search.dropout: step must divide the range into 1,000,000 parts at most. ",
+        ),
         ({"grid": {"conv_stages": [2, 2]}}, "mine.toml: grid.conv_stages must not name one value twice. "),
         (
             {"search": {"conv_stages": 3}},

@@ -268,7 +268,7 @@ def _the_selected_model_is_registered(workspace: Path, parent: Run) -> None:
         (["search", "joint", "--storage", "sqlite:///x.db"], "postgresql+psycopg://"),
         (["runs", "--tracking-uri", "localhost:5000"], "http://127.0.0.1:5000"),
         (["search", "joint", "--set", "verdict.marginn=0.02"], "margin"),
-        (["search", "joint", "--workers", "0"], "--workers takes a number above 0 or auto"),
+        (["search", "joint", "--workers", "0"], "--workers takes a number from 1 to 1,024 or auto"),
         (["report", "nothing"], "no study"),
         (["unseal", "nothing"], "no study"),
         (["predict", "x.png"], "no study"),
