@@ -41,6 +41,8 @@ _POLL_SECONDS = 0.25
 _HUNG_RETRIES = 1
 _START_SECONDS = 180
 _SERVER_RETRIES = 5
+#: So often is an evaluation that was killed from outside done again before that is the candidate's failure.
+_KILLS = 5
 #: How an evaluation ends that says: training works here. Draws that are not trained say nothing of it.
 _TRAINED = (names.COMPLETE, names.PRUNED, names.DIVERGED)
 #: What the sampler is told of a candidate that the kernel killed for want of memory.
@@ -214,9 +216,10 @@ class Coordinator:
     def _try(self, session: ChildSession, evaluation: ActiveEvaluation) -> EvaluationResult:
         """Evaluate, again from the checkpoint where a child died; a full disk is only waited for.
 
-        A server that is killed takes its children along, and no candidate is to blame for that.
+        A server that is killed takes its children along, and no candidate is to blame for that; nor, a few
+        times, for a child that somebody kills.
         """
-        retries, waits, servers = session.stage.config.protocol.retries, 0, 0
+        retries, waits, servers, kills = session.stage.config.protocol.retries, 0, 0, 0
         try:
             while True:
                 result = self._run_child(session, evaluation)
@@ -231,10 +234,12 @@ class Coordinator:
                     servers += 1
                     if servers > _SERVER_RETRIES:
                         raise BrokenStudy(f"{result.reason}, {servers} times during one evaluation")
+                elif result.cause is Cause.KILLED and kills < _KILLS:
+                    kills += 1
                 elif evaluation.attempts >= (
                     min(retries, _HUNG_RETRIES) if result.cause is Cause.SILENCE else retries
                 ):
-                    return _given_up(result, evaluation.attempts + 1)
+                    return _given_up(result, evaluation.attempts + 1 + kills)
                 else:
                     evaluation.attempts += 1
         finally:

@@ -42,6 +42,8 @@ from spaces.errors import UserError
 
 _POLL_SECONDS = 0.25
 _CRASHES = (127, -signal.SIGABRT, -signal.SIGSEGV)
+#: Nothing in a child sends these to itself: an operator, or a kernel that does not say it was for memory.
+_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)
 _LOOK_SECONDS = 5.0  # between two looks whether an evaluation is still this machine's
 
 
@@ -62,6 +64,7 @@ class Cause(Enum):
     MEMORY = auto()
     DISK = auto()
     SERVER = auto()
+    KILLED = auto()
 
 
 @dataclass(frozen=True)
@@ -188,6 +191,8 @@ def _after_death(child: Child, oom_kills: int) -> Died:
         return Died(f"killed for want of memory at {ending.peak_mib:.0f} MiB", Cause.MEMORY)
     if ending is SERVER_DIED:
         return Died("the process that starts evaluations was killed", Cause.SERVER)
+    if ending.code in _FROM_OUTSIDE:
+        return Died(f"the process ended without a result: {ending}", Cause.KILLED)
     limited = shell_limit_mb() is not None
     if ending.code in _CRASHES and limited:  # native code ends so where it gets no memory
         return Died(f"the process ended without a result: {ending}", Cause.MEMORY)

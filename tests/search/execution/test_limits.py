@@ -145,6 +145,18 @@ def test_a_child_ended_by_any_signal_is_followed_by_another(confirm: Confirmed, 
     assert seen.built_times == dict.fromkeys((1, 2, 3, 4), 2)
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_child_killed_from_outside_costs_its_candidate_no_attempt(
+    confirm: Confirmed, tmp_path: Path, number: signal.Signals
+) -> None:
+    """An operator did it, or the kernel for somebody else's memory; one that always dies so is given up."""
+    once = {"misbehave": "signal", "number": int(number), "until": str(tmp_path / "once")}
+    always = {"misbehave": "signal", "number": int(number)}
+    seen = confirm(once, always, workers=1, retries=0)
+    assert (seen.outcomes[1].state, seen.outcomes[2].state) == (names.COMPLETE, names.FAILED)
+    assert f"killed by {number.name} (6 attempts)" in seen.outcomes[2].reason
+
+
 def test_a_signal_is_named_when_it_ends_every_attempt(confirm: Confirmed) -> None:
     """A person can tell a crash in native code from a bug."""
     result = confirm({"misbehave": "signal", "number": int(signal.SIGSEGV)}, retries=0).outcomes[1]
