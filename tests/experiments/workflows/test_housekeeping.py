@@ -165,6 +165,7 @@ def _rows(workspace: Workspace, table: str) -> int:
 def test_a_study_whose_process_is_gone_was_interrupted(tmp_path: Path) -> None:
     """MLflow says RUNNING of it for ever; the process that holds the workspace, or is alive, says more."""
     workspace = Workspace.at(tmp_path / "runs")
+    workspace.artifacts.mkdir()
     client = MlflowClient(workspace.tracking_uri)
     experiment = client.create_experiment("cut", artifact_location=(workspace.artifacts / "cut").as_uri())
     gone = subprocess.Popen(["true"])

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -130,3 +131,22 @@ def test_what_is_no_image_is_refused(tmp_path: Path, pictures: dict[str, Path]) 
             Picture.of(path).pixels((8, 8, 1))
     with pytest.raises(UserError, match=r"float64 \(4, 4\)"):
         Picture.of(np.zeros((4, 4)))
+
+
+@pytest.mark.parametrize(("bits", "brightest"), [(None, 240), (12, 240), (16, 15)])
+def test_a_served_model_reads_16_bits_a_pixel_as_predict_does(bits: int | None, brightest: int) -> None:
+    """By the range of the training data, or by the picture's own where those had 8 bits."""
+    deep = np.linspace(0, 240, 256, dtype=np.uint16).reshape(16, 16) << 4
+    raw = bytes(cv2.imencode(".png", deep)[1])
+    image = serving._from_file(base64.b64encode(raw).decode(), bits)
+    served = serving._shaped(image, (16, 16), 1, bits)
+    assert np.array_equal(served, Picture("deep", raw).pixels((16, 16, 1), bits))
+    assert served.max() == brightest
+
+
+@pytest.mark.parametrize("bits", [None, 12])
+def test_a_served_model_refuses_deep_colours_that_pillow_would_make_dark(bits: int | None) -> None:
+    deep = np.full((16, 16, 3), 900, np.uint16)
+    raw = bytes(cv2.imencode(".png", deep)[1])
+    with pytest.raises(ValueError, match="save it with 8 bits"):
+        serving._from_file(base64.b64encode(raw).decode(), bits)
