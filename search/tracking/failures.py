@@ -11,6 +11,8 @@ from search.safety.secrets import masked, masked_address
 from spaces.errors import UnavailableError
 
 _REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST")
+#: What MLflow's server answers to a file where it cannot write to its own folder; a gateway says 502 to 504.
+_CANNOT_WRITE = ("too many 500 error responses", "error code 500")
 _DENIALS = ("UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED")
 
 
@@ -67,6 +69,8 @@ def _of_files(cause: BaseException | None, local: bool) -> Failure:
         return Failure.ARTIFACTS
     passes = disk_is_full(cause) or isinstance(cause, ConnectionError | TimeoutError)
     if isinstance(cause, OSError) and cause.errno is not None and not passes:
+        return Failure.ARTIFACTS
+    if any(broken in str(cause) for broken in _CANNOT_WRITE):
         return Failure.ARTIFACTS
     inner = failure_of(cause, local=local)
     return inner if inner in (Failure.DENIED, Failure.AWAY) else Failure.ARTIFACTS

@@ -8,10 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from search.tracking import names
 from search.tracking.client import open_client
 from search.tracking.delivery import Delivery
+from search.tracking.failures import ArtifactError, Failure, failure_of
 from search.tracking.recorded import recorded_evaluations
 from search.tracking.spool import REFUSED, Spool, ended_keys, reasons_of
 from search.tracking.writer import Writer
@@ -198,3 +200,16 @@ def test_a_store_that_takes_no_files_is_named_and_other_records_go_on(
     assert delivery.fault
     assert "its artifact store takes no files" in delivery.fault
     delivery.close(0)
+
+
+@pytest.mark.parametrize(("status", "failure"), [(500, Failure.ARTIFACTS), (503, Failure.AWAY)])
+def test_a_server_that_cannot_write_to_its_own_folder_is_told_from_one_that_is_away(
+    status: int, failure: Failure
+) -> None:
+    """It takes records, and answers 500 to files: that has to be mended before hours of training."""
+    said = f"Max retries exceeded with url: /x (Caused by ResponseError('too many {status} error responses'))"
+    error = ArtifactError("files of s")
+    error.__cause__ = MlflowException(
+        f"API request to http://h/x failed with exception HTTPConnectionPool: {said}"
+    )
+    assert failure_of(error, local=False) is failure
