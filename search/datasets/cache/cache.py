@@ -21,7 +21,7 @@ from search.datasets.cache.checksums import CHECKSUMS, damaged_files, write_chec
 from search.datasets.cache.prepared import MANIFEST, Prepared
 from spaces.errors import UserError
 
-FORMAT: Final = 7  # of the entries, and of how folders are read; a change makes all older ones unknown
+FORMAT: Final = 8  # of the entries, and of how folders are read; a change makes all older ones unknown
 _STAGING: Final = ".making-"
 _ABANDONED: Final = 24 * 3600.0  # seconds
 

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from search.datasets.duplicates.near import Pairs, near_pairs
+from search.datasets.duplicates.near import near_pairs
+from search.datasets.duplicates.pairs import Pairs
 
 #: Above, all pairs take too long: only exact duplicates are looked for (the time grows with the square).
 MOST: Final = 200_000

@@ -4,11 +4,12 @@ Every image is equalised first, and its local contrast made even, so that no ton
 histogram equalisation, CLAHE) hides a copy. Then coarse to fine. All pairs are compared as 12x12 thumbnails
 without their coarse shapes (all faces share those), in blocked float32 matrix products. What is alike there
 is aligned and compared at 24, 48, ... pixels a side, up to the full size, and dropped where the likeness
-does not hold.
+does not hold. What was turned, zoomed or shifted further is found by `turned`.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -23,7 +24,11 @@ from search.datasets.duplicates.alignment import (
     resampled,
     smooth,
 )
+from search.datasets.duplicates.pairs import Pairs, Rows
+from search.datasets.duplicates.turned import Sheet, turned_pairs
 
+#: Above, copies that were turned are not looked for: their keypoints take too much memory.
+MOST_TURNED: Final = 100_000
 THUMBNAIL: Final = 12
 LARGEST: Final = 96  # pixels a side; larger images are verified at this size
 SMALLEST: Final = 24  # smaller images have too little detail to verify anything
@@ -47,26 +52,6 @@ _LENGTH: Final = 400.0  # of a thumbnail, where it is aligned: gray levels like 
 _STEPS: Final = (3, 2)  # at the thumbnail's size, and at each larger one
 
 
-Rows = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Verified duplicates, m of them: rows, the correlation of their detail, and whether one is mirrored."""
-
-    one: Rows
-    other: Rows
-    likeness: NDArray[np.float32]
-    mirrored: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.one)
-
-    def of(self, rows: Rows) -> "Pairs":
-        """Return some of the pairs."""
-        return Pairs(self.one[rows], self.other[rows], self.likeness[rows], self.mirrored[rows])
-
-
 def flat(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Say of images (n, h, w, c) which are constant or nearly so."""
     step = _at_once(_READ, images)
@@ -85,15 +70,29 @@ def near_pairs(
     rows = np.arange(len(images)) if rows is None else rows
     side = min(*images.shape[1:3], *(others.shape[1:3] if others is not None else ()), LARGEST)
     if side < SMALLEST or not len(rows):
-        return _joined([])
+        return Pairs.joined([])
     pool, theirs = (images, rows) if others is None else (others, np.arange(len(others)))
     mine = _Pictures.of(images, rows)
     against = mine if others is None else _Pictures.of(pool, theirs)
     candidates = _candidates(mine.thumbnails, None if others is None else against.thumbnails)
-    found = _joined([_verified(mine, against, *some, side) for some in candidates])
-    # A picture that is nearly its own mirror image is found twice: once, as it is, is enough.
-    first = np.unique(np.stack([found.one, found.other]), axis=1, return_index=True)[1]
-    return found.of(np.sort(first))
+    found = Pairs.joined([_verified(mine, against, *some, side) for some in candidates])
+    # A picture that is nearly its own mirror image is found twice, and many are found by both searches.
+    return Pairs.joined([found, _turned(mine, None if others is None else against)]).each_once()
+
+
+def _turned(mine: "_Pictures", others: "_Pictures | None") -> Pairs:
+    """Return the pairs, by rows, that show one picture in different poses."""
+    sides = [mine] if others is None else [mine, others]
+    if max(len(side.rows) for side in sides) > MOST_TURNED:
+        return Pairs.joined([])
+    shown = [np.flatnonzero(side.thumbnails.any(1)) for side in sides]
+    sheets = [
+        Sheet.of(len(some), partial(side.grays, some), _at_once(_READ, side.images))
+        for side, some in zip(sides, shown, strict=True)
+    ]
+    found = turned_pairs(*sheets)
+    one, other = (side.rows[some] for side, some in ((mine, shown[0]), (sides[-1], shown[-1])))
+    return Pairs(one[found.one], other[found.other], found.likeness, found.mirrored)
 
 
 def equalised(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -136,6 +135,10 @@ class _Pictures:
             thumbnail /= np.maximum(length, np.float32(1e-6))
             thumbnails[start : start + step] = np.where(flat(block)[:, None], np.float32(0), thumbnail)
         return cls(images, rows, small, thumbnails)
+
+    def grays(self, shown: Rows, some: Rows) -> NDArray[np.uint8]:
+        """Return some of the pictures that show something, equalised."""
+        return equalised(_gray(self.images[self.rows[shown[some]]]))
 
     def at(self, places: Rows, size: int) -> NDArray[np.float32]:
         """Return some pictures, even, at a size: float32 (places, size, size)."""
@@ -199,7 +202,7 @@ def _verified(mine: _Pictures, others: _Pictures, mirrored: bool, one: Rows, oth
         kept, score = _holding(mine, others, mirrored, i, j, side)
         i, j = mine.rows[i[kept]], others.rows[j[kept]]
         found.append(Pairs(i, j, score, np.full(len(kept), mirrored)))
-    return _joined(found)
+    return Pairs.joined(found)
 
 
 def _holding(
@@ -260,15 +263,3 @@ def _gray(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if images.shape[-1] == 1:
         return images[..., 0]
     return np.rint(images @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.uint8)
-
-
-def _joined(pairs: list[Pairs]) -> Pairs:
-    if not pairs:
-        none = np.empty(0, np.int64)
-        return Pairs(none, none, np.empty(0, np.float32), np.empty(0, np.bool_))
-    return Pairs(
-        np.concatenate([found.one for found in pairs]),
-        np.concatenate([found.other for found in pairs]),
-        np.concatenate([found.likeness for found in pairs]),
-        np.concatenate([found.mirrored for found in pairs]),
-    )

@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,6 +13,7 @@ from PIL import Image
 from search.datasets.audit.audit import audit
 from search.datasets.audit.findings import percent, sentences
 from search.datasets.prepare import prepare
+from search.datasets.synthetic.dataset import draw
 from spaces.errors import UserError
 from tests.support.images.small_pictures import encoded, in_folder, in_zip, pictures, silent, tree
 
@@ -153,6 +155,29 @@ def test_a_set_that_was_augmented_before_the_split_is_recognised(tmp_path: Path)
     said = [sentence for sentence in sentences(data.audit, data.name) if "augmented" in sentence]
     assert len(said) == 1
     assert "about 5 variants of each image, spread over train and validation and test" in said[0]
+
+
+def test_a_set_that_was_turned_zoomed_and_shifted_before_the_split_is_recognised(tmp_path: Path) -> None:
+    """Keras' usual augmentation: six variants of each face, at random in train and in test."""
+    random = np.random.default_rng(4)
+    faces = draw(train=30, validation=1, test=1, seed=5)["train"][0][..., 0]
+    files = {}
+    for number, image in enumerate(faces):
+        for variant in range(6):
+            matrix = cv2.getRotationMatrix2D(
+                (23.5, 23.5), random.uniform(-20, 20), random.uniform(0.85, 1.15)
+            )
+            matrix[:, 2] += random.uniform(-4, 4, 2)
+            changed = cv2.warpAffine(image, matrix, (48, 48), borderMode=cv2.BORDER_REPLICATE)
+            changed = np.ascontiguousarray(changed[:, ::-1] if variant % 2 else changed)
+            part = "test" if random.random() < 0.3 else "train"
+            files[f"{part}/{('cat', 'dog')[number % 2]}/{number}-{variant}.png"] = encoded(changed)
+    data = prepare(str(in_folder(files, tmp_path / "set")), tmp_path / "cache", leaks="report", say=silent)
+    said = [sentence for sentence in sentences(data.audit, data.name) if "augmented" in sentence]
+    assert len(said) == 1
+    assert "about 6 variants of each image, spread over train and test" in said[0]
+    assert data.audit["twins"]["largest"] == 6  # nothing else hangs together
+    assert data.audit["leaks"]["test_in_train"]["share"] > 0.95
 
 
 def test_a_set_with_few_copies_is_not_called_augmented(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Planted duplicates are found, other pictures are not; what is found decides purging and groups."""
 
 import io
+import os
 import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +84,66 @@ def test_of_planted_near_duplicates_95_percent_are_found_and_nothing_else(
     assert right.sum() >= 0.95 * len(originals)
     assert right.all()
     assert pairs.mirrored.any() == change.startswith("mirrored")
+
+
+def warped(image: Picture, degrees: float, zoom: float, shift: float, mirrored: bool = False) -> Picture:
+    """Turn, zoom and shift (by a share of the side) a picture; edges are repeated, as Keras may."""
+    side = len(image)
+    matrix = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), degrees, zoom)
+    matrix[:, 2] += shift * side
+    found = cv2.warpAffine(image, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    return np.ascontiguousarray(found[:, ::-1]) if mirrored else found
+
+
+TURNS: dict[str, Callable[[Picture], Picture]] = {
+    "turned by 12": lambda image: warped(image, 12, 1, 0),
+    "turned by -28": lambda image: warped(image, -28, 1, 0),
+    "zoomed by 0.8": lambda image: warped(image, 0, 0.8, 0),
+    "zoomed by 1.2": lambda image: warped(image, 0, 1.2, 0),
+    "shifted by 15%": lambda image: warped(image, 0, 1, 0.15),
+    "turned and mirrored": lambda image: warped(image, 20, 1, 0, mirrored=True),
+    "turned, zoomed and shifted": lambda image: warped(image, -20, 0.9, 0.08),
+    "turned, CLAHE": lambda image: cv2.createCLAHE(2.0, (8, 8)).apply(warped(image, 15, 1, 0)),
+}
+
+
+def test_copies_in_another_pose_are_found_and_nothing_else(faces: Picture) -> None:
+    """All kinds are asked about at once; each finds nearly all of its originals, and no other image."""
+    originals = faces[:100]
+    copies = np.concatenate([np.stack([change(image) for image in originals]) for change in TURNS.values()])
+    pairs = near_pairs(copies[..., None], originals[..., None])
+    kind, original = np.divmod(pairs.one, len(originals))
+    right = pairs.other == original
+    found = {name: int((kind[right] == number).sum()) for number, name in enumerate(TURNS)}
+    assert {name: count for name, count in found.items() if count < 90} == {}
+    assert (~right).sum() == 0
+    mirrored = kind == list(TURNS).index("turned and mirrored")
+    assert pairs.mirrored[mirrored & right].mean() > 0.95
+    assert not pairs.mirrored[~mirrored].any()
+
+
+def test_real_copies_in_another_pose_are_found_within_a_set() -> None:
+    """Real faces, each kept once as it is and once turned, zoomed and shifted."""
+    source = Path(os.environ.get("FER2013_ZIP", "data/fer2013.zip"))
+    if not source.exists():
+        pytest.skip(f"{source} is not there: name a zip of FER-2013's images in FER2013_ZIP")
+    with zipfile.ZipFile(source) as file:
+        names = sorted(name for name in file.namelist() if name.endswith(".jpg"))[::250]
+        real = np.unique([np.asarray(Image.open(file.open(name)).convert("L")) for name in names], axis=0)
+    real = real[real.std((1, 2)) > 20]
+    copies = np.stack([warped(image, 18, 0.9, 0.06) for image in real])
+    pairs = near_pairs(np.concatenate([real, copies])[..., None])
+    right = pairs.other - pairs.one == len(real)
+    assert right.sum() >= 0.95 * len(real)
+    assert (~right).sum() <= 2  # FER-2013 has copies of its own
+
+
+def test_the_search_for_poses_needs_little_more_than_the_pictures_show() -> None:
+    """Flat pictures have no keypoints to compare; two pictures are enough to find a copy."""
+    image = pictures(1, side=64, seed=3)[0]
+    both = np.stack([image, warped(image, 25, 1, 0)])[..., None]
+    assert near_pairs(both).one.tolist() == [0]
+    assert len(near_pairs(np.concatenate([both[:1], np.full_like(both[:1], 7)]))) == 0
 
 
 def test_every_planted_exact_duplicate_is_found_and_different_faces_are_no_duplicates(faces: Picture) -> None:
