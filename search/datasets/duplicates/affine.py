@@ -90,11 +90,11 @@ def _step(moving: Pixels, still: Pixels, maps: Maps) -> Maps:
         basis[:, first + 2] = slope
     basis[:, 6], basis[:, 7] = over, 1
     basis *= covered[:, None]
-    lines = basis.reshape(pairs, 8, -1)
+    lines = basis.reshape(pairs, 8, side * side)
     normal = lines @ lines.transpose(0, 2, 1)
     diagonal = np.arange(8)
     normal[:, diagonal, diagonal] = normal[:, diagonal, diagonal] * np.float32(1 + _PENALTY) + np.float32(1)
-    solved = np.linalg.solve(normal, lines @ still.reshape(pairs, -1, 1))[..., 0]
+    solved = np.linalg.solve(normal, lines @ still.reshape(pairs, side * side, 1))[..., 0]
     change = np.clip(solved[:, :6] / np.maximum(solved[:, 6:7], 0.3), -_STEP, _STEP).reshape(pairs, 2, 3)
     whole = np.zeros((pairs, 3, 3), np.float32)
     whole[:, :2] = change

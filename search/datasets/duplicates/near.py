@@ -86,6 +86,8 @@ def _turned(mine: "_Pictures", others: "_Pictures | None") -> Pairs:
     if max(len(side.rows) for side in sides) > MOST_TURNED:
         return Pairs.joined([])
     shown = [np.flatnonzero(side.thumbnails.any(1)) for side in sides]
+    if not all(len(some) for some in shown):
+        return Pairs.joined([])
     sheets = [
         Sheet.of(len(some), partial(side.grays, some), _at_once(_READ, side.images))
         for side, some in zip(sides, shown, strict=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.datasets.duplicates.affine import Maps, laid, refine
-from search.datasets.duplicates.alignment import even, resampled
+from search.datasets.duplicates.alignment import even, resampled, smooth
 from search.datasets.duplicates.keypoints import ANGLES, RADII, SIDE, Keypoints, keypoints
 from search.datasets.duplicates.matching import (
     ALL_POSES,
@@ -28,7 +28,11 @@ Pixels = NDArray[np.float32]
 
 #: Pairs of a picture that are looked at more closely: those with most votes.
 BEST: Final = 3
-LIKENESS: Final = 0.75  # correlation of the even pictures, at full size, where one covers the other
+LIKENESS: Final = 0.81  # correlation of the even pictures, at full size, where one covers the other
+#: Noise and JPEG hide a copy's detail. So less is enough if the same pictures are alike once smoothed, which
+#: helps noisy copies much more than look-alikes.
+NOISY: Final = 0.66
+SMOOTHED: Final = 0.9
 COVERED: Final = 0.4  # the least share of the frame that is covered
 TURNED: Final = 60.0  # the most degrees
 ZOOMED: Final = (0.6, 1.7)
@@ -46,7 +50,7 @@ _STAGES: Final = (
     (_COARSE, 1, 0.48),
     (_COARSE, 2, 0.52),
     (24, 3, 0.55),
-    (SIDE, 3, LIKENESS),
+    (SIDE, 3, NOISY),
 )
 
 
@@ -137,12 +141,12 @@ def candidates(mine: Keypoints, others: Keypoints | None, projection: Projection
     if others is None:
         first, second = np.minimum(first, second), np.maximum(first, second)
     pair = (first * count + second) * 2 + match.mirrored
-    order = np.lexsort((-match.votes, pair))
+    order = np.argsort(pair)
     starts = np.flatnonzero(np.diff(pair[order], prepend=-1))
-    best = order[starts]  # the match of each pair that is most alike
     votes = np.add.reduceat(match.votes[order], starts) if len(starts) else match.votes
-    kept = _most_voted(first[best], second[best], votes)
-    match = match.of(best[kept])
+    some = order[starts]
+    kept = _most_voted(first[some], second[some], votes)
+    match = match.of(_best_of(order, np.append(starts, len(order)), kept, match.votes))
     maps = _poses(mine, against, match)
     return Candidates(mine.picture[match.one], against.picture[match.other], votes[kept], maps)
 
@@ -180,11 +184,21 @@ def _matches(mine: Keypoints, others: Keypoints | None, projection: Projection) 
     )
 
 
+def _best_of(order: Rows, bounds: Rows, kept: Rows, votes: NDArray[np.float32]) -> Rows:
+    """Return the match with most votes of each kept pair, whose matches lie in `order` between two bounds."""
+    counts = (bounds[1:] - bounds[:-1])[kept]
+    number = np.repeat(np.arange(len(kept)), counts)
+    within = np.arange(len(number)) - np.repeat(counts.cumsum() - counts, counts)
+    matches = order[bounds[kept][number] + within]
+    ranked = np.lexsort((-votes[matches], number))
+    return matches[ranked[np.flatnonzero(np.diff(number[ranked], prepend=-1))]]
+
+
 def _most_voted(first: Rows, second: Rows, votes: NDArray[np.float32]) -> Rows:
     """Return which pairs are among the best of either of their pictures."""
     kept = np.zeros(len(votes), np.bool_)
     for picture in (first, second):
-        order = np.lexsort((-votes, picture))
+        order = np.argsort(picture - votes / (votes.max(initial=0) + 1.0))  # by picture, most votes first
         ordered = picture[order]
         kept[order[np.arange(len(order)) - np.searchsorted(ordered, ordered) < BEST]] = True
     return np.flatnonzero(kept)
@@ -221,9 +235,11 @@ def _aligned(asked: Candidates, mine: Sheet, others: Sheet) -> Pairs:
         holds = np.flatnonzero(likeness >= least)
         asked = Candidates(asked.moving, asked.still, asked.votes, maps).of(holds)
         likeness, share = likeness[holds], covered.mean((1, 2))[holds]
+    smoothed = correlation(smooth(over[holds]), smooth(still[holds]), covered[holds])
     smallest, largest = asked.maps.zoomed()
     within = (smallest >= ZOOMED[0]) & (largest <= ZOOMED[1]) & (asked.maps.turned() <= TURNED)
-    sure = np.flatnonzero(within & (share >= COVERED))
+    alike = (likeness >= LIKENESS) | (smoothed >= SMOOTHED)
+    sure = np.flatnonzero(within & alike & (share >= COVERED))
     return Pairs(asked.moving[sure], asked.still[sure], likeness[sure], asked.maps.mirrored()[sure])
 
 
