@@ -191,7 +191,7 @@ def _best_of(order: Rows, bounds: Rows, kept: Rows, votes: NDArray[np.float32]) 
     within = np.arange(len(number)) - np.repeat(counts.cumsum() - counts, counts)
     matches = order[bounds[kept][number] + within]
     ranked = np.lexsort((-votes[matches], number))
-    return matches[ranked[np.flatnonzero(np.diff(number[ranked], prepend=-1))]]
+    return np.asarray(matches[ranked[np.flatnonzero(np.diff(number[ranked], prepend=-1))]])
 
 
 def _most_voted(first: Rows, second: Rows, votes: NDArray[np.float32]) -> Rows:
