@@ -88,6 +88,7 @@ def test_limits_of_reading_faces_stand_only_where_classes_are_emotions() -> None
     assert not are_emotions(("cat", "dog", "happy"))
 
 
+@pytest.mark.slow
 def test_nothing_confirmed_is_no_card_and_the_same_store_the_same_bytes(tracking_uri: str) -> None:
     with pytest.raises(UserError, match="no confirmed candidate yet"):
         reports.model_card("young", tracking_uri)
@@ -103,6 +104,7 @@ def test_the_report_has_the_card_beside_it_and_leads_to_it(written: Path) -> Non
     assert "model_card.html" not in (written / "young" / "index.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_warnings_about_the_data_stand_in_the_card_and_at_the_top_of_the_page(joint: Analysis) -> None:
     """Notes that warn of nothing stay in the facts."""
     notes = ["WARNING: 9 of 10 images are <constant>.", "2 images were resized."]

@@ -234,6 +234,7 @@ def test_latex_compiles_in_a_real_document(joint: Analysis, tmp_path: Path) -> N
     assert (tmp_path / "paper.pdf").exists()
 
 
+@pytest.mark.slow
 def test_the_difference_from_the_best_is_told_in_the_units_of_the_objective(
     joint: Analysis, tracking_uri: str
 ) -> None:

@@ -88,6 +88,7 @@ def test_doctor_shows_a_damaged_store_and_goes_on(
     assert "Traceback" not in printed.err
 
 
+@pytest.mark.slow
 def test_a_store_of_another_mlflow_is_named(
     runs: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

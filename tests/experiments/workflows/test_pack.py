@@ -34,6 +34,8 @@ from tests.support.studies.mlflow_study import write
 from tests.support.studies.simulated import Simulation
 from tests.support.studies.stores import new_store
 
+pytestmark = pytest.mark.slow  # packs and reads whole studies
+
 USER, HOST, HOME = "jane-roe-9177", "host-zq91-lab", "/home/jane-roe-9177"
 
 

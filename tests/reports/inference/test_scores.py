@@ -84,6 +84,7 @@ def test_equal_scores_of_all_seeds_claim_nothing_by_themselves() -> None:
     assert compare_scores({"a": [1.0, 1.0], "b": [1.0, 1.0]}, 10).better == ()
 
 
+@pytest.mark.slow
 def test_leaders_that_were_picked_and_trained_again_keep_the_5_percent() -> None:
     """Equal candidates, one run each; the best four get two more runs: their first scores were picked."""
     generator = np.random.default_rng(7)

@@ -55,6 +55,7 @@ def test_a_finished_report_is_never_replaced_by_one_of_less(
     reports.build(["joint"], workspace.tracking_uri, workspace.reports)
 
 
+@pytest.mark.slow
 def test_an_experiment_renamed_in_the_pages_is_found_by_its_own_name(
     workspace: Workspace, client: MlflowClient
 ) -> None:

@@ -240,6 +240,7 @@ def widths(study: StudyRecords) -> dict[str, float]:
     }
 
 
+@pytest.mark.slow
 def test_every_interval_widens_with_the_looks(tracking_uri: str) -> None:
     def change(run: Run) -> Mapping[str, str]:
         return {names.STAGE: names.SCORED} if (slot(run), run.tags[names.SEED]) == ("2", "4") else {}

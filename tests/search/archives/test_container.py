@@ -110,6 +110,7 @@ def test_two_members_of_one_name_are_refused(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     zeros = b"\x00" * (64 * 2**20)
     file = tmp_path / "bomb.study.zip"

@@ -21,6 +21,8 @@ from search.datasets.prepare import prepare
 from search.sealed import sealed_test
 from tests.support.images.small_pictures import encoded, in_folder, pictures, silent, tree
 
+pytestmark = pytest.mark.slow  # compares thousands of images
+
 Picture = NDArray[np.uint8]
 BILINEAR = Image.Resampling.BILINEAR
 
@@ -73,7 +75,6 @@ def faces() -> Picture:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.slow
 def test_of_planted_near_duplicates_95_percent_are_found_and_nothing_else(
     change: str, faces: Picture
 ) -> None:
@@ -289,7 +290,6 @@ def test_the_memory_for_candidates_does_not_grow_with_the_images_that_are_alike(
     assert peak(16_384) < 2 * peak(2_048)
 
 
-@pytest.mark.slow
 def test_of_large_images_fewer_are_in_memory_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels: list[int] = []
     gray = near._gray
