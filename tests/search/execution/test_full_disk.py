@@ -37,6 +37,7 @@ def _fill(place: Path) -> Path:
     return ballast
 
 
+@pytest.mark.slow
 def test_a_full_disk_pauses_a_study_until_there_is_room(small_disk: Path) -> None:
     """Storage, spool, checkpoints and MLflow are all on it; nothing is lost, nothing is told twice."""
     study = Started(small_disk, {"cells": CELLS, "workers": 2, "protocol": {"seeds": 1, "retries": 0}})

@@ -58,6 +58,7 @@ def little_memory() -> Iterator[Path]:
     group.rmdir()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("oom_kill " not in Path("/proc/vmstat").read_text(), reason="the kernel does not count")
 def test_a_child_killed_for_want_of_memory_is_infeasible_and_named(
     little_memory: Path, tmp_path: Path

@@ -71,6 +71,7 @@ def test_trials_become_evaluations(made: str) -> None:
     assert "2 runs did not come to their end" in findings
 
 
+@pytest.mark.slow
 def test_a_value_to_be_minimised_is_no_accuracy(tmp_path: Path) -> None:
     address = f"sqlite:///{tmp_path / 's.db'}"
     study = optuna.create_study(storage=address, study_name="s")

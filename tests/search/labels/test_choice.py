@@ -16,6 +16,8 @@ from spaces.errors import UserError
 from tests.search.labels.test_label_audit import SOURCE, clear
 from tests.support.images.small_pictures import CLASSES, in_folder, silent, tree
 
+pytestmark = pytest.mark.slow  # cleanlab takes seconds
+
 #: The head and the kinds of lines of FER+'s table.
 HEAD = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
 FER = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")

@@ -16,6 +16,8 @@ from search.labels.out_of_fold import OutOfFold, out_of_fold
 from spaces.errors import UserError
 from tests.support.images.small_pictures import in_folder, silent, tree
 
+pytestmark = pytest.mark.slow  # cleanlab takes seconds
+
 SOURCE = "synthetic:train=160,validation=80,test=40"
 
 

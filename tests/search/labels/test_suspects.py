@@ -1,9 +1,12 @@
 """Suspects: planted wrong labels are found, right ones are left alone, and the share is estimated."""
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from search.labels.suspects import class_pairs, find_suspects, suspect_rows, wrong_share
+
+pytestmark = pytest.mark.slow  # cleanlab takes seconds
 
 CLASSES = 4
 
