@@ -115,6 +115,7 @@ class Hostile:
         assert MlflowClient(self.context.tracking).get_run(self.child).info.lifecycle_stage == "active"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experiment", "study"),
     [("../../victim", "aaaa0001"), ("pair", "../../victim/a"), ("pair", "*"), ("pair", ""), ("pair", "..")],
@@ -137,6 +138,7 @@ def test_a_run_whose_artifacts_lie_elsewhere_removes_nothing(tmp_path: Path) -> 
     hostile.check_unharmed()
 
 
+@pytest.mark.slow
 def test_a_server_does_not_name_local_folders_to_remove(tmp_path: Path) -> None:
     hostile = Hostile(tmp_path)
     hostile.redirect(hostile.child, hostile.victim)
@@ -146,6 +148,7 @@ def test_a_server_does_not_name_local_folders_to_remove(tmp_path: Path) -> None:
     hostile.check_unharmed()
 
 
+@pytest.mark.slow
 def test_no_report_is_written_outside(tmp_path: Path) -> None:
     hostile = Hostile(tmp_path, "../../victim")
     for wanted in (["../../victim"], []):
@@ -157,6 +160,7 @@ def test_no_report_is_written_outside(tmp_path: Path) -> None:
     assert list(hostile.workspace.reports.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_link_in_place_of_a_report_is_not_followed(tmp_path: Path) -> None:
     hostile = Hostile(tmp_path)
     (hostile.workspace.reports / "pair").symlink_to(hostile.victim)
