@@ -5,12 +5,14 @@ are laid over each other, from the pose of their best keypoint on, and compared 
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from search.datasets.duplicates.affine import Maps, laid, refine
 from search.datasets.duplicates.alignment import even, resampled, smooth
@@ -23,6 +25,7 @@ from search.datasets.duplicates.matching import (
     changed_samples,
 )
 from search.datasets.duplicates.pairs import Pairs, Rows
+from search.execution.devices import cores
 
 Pixels = NDArray[np.float32]
 
@@ -41,6 +44,7 @@ _NOISE: Final = 8.0  # gray levels, and
 _CLIPS: Final = (2.0, 40.0)  # limits of CLAHE, under which it learns to know keypoints again
 _READ: Final = 256
 _PAIRS: Final = 512
+_THREADS: Final = 4
 _COARSE: Final = 12
 _VOTE: Final = 0.02  # of a match that is only just one
 #: Pixels a side, steps of alignment, and the least likeness after them.
@@ -102,10 +106,12 @@ def turned_pairs(mine: Sheet, others: Sheet | None = None) -> Pairs:
     if not len(mine.keypoints) or (others is not None and not len(others.keypoints)):
         return Pairs.joined([])
     against = mine if others is None else others
-    asked = candidates(
-        mine.keypoints, None if others is None else others.keypoints, learnt(against), len(against.gray)
-    )
-    found = Pairs.joined([_aligned(asked.of(rows), mine, against) for rows in _blocks(len(asked.votes))])
+    theirs = None if others is None else others.keypoints
+    # The products are small: shared by several threads, each would wait for the others most of the time.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(min(cores(), _THREADS)) as pool:
+        asked = candidates(mine.keypoints, theirs, learnt(against), len(against.gray))
+        blocks = [asked.of(rows) for rows in _blocks(len(asked.votes))]
+        found = Pairs.joined(list(pool.map(lambda block: _aligned(block, mine, against), blocks)))
     if others is not None:
         return found
     first, second = np.minimum(found.one, found.other), np.maximum(found.one, found.other)
