@@ -144,7 +144,7 @@ def _pack(workspace: Path) -> None:
     held = {one.experiment: one for one in reversed(stored_studies(place, place.tracking_uri))}
     for one in STUDIES:
         if one.experiment in held:
-            file = pack(held[one.experiment], RunContext(place), one.record)
+            file = pack(held[one.experiment], RunContext(place), one.record, pictures=False)
             print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
 
 

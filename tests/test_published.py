@@ -1,5 +1,6 @@
 """docs/published.md is what the records give, and nothing in it is typed by hand."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,16 @@ def test_the_document_has_a_part_for_each_record_and_says_what_was_not_run(
 def test_the_document_is_what_its_records_give() -> None:
     text = published.DOCUMENT.read_text(encoding="utf-8")
     assert published.document(text) == text
+
+
+def test_the_records_hold_no_image_of_the_data() -> None:
+    records = sorted(published.RECORDS.glob("*.zip"))
+    assert records
+    for record in records:
+        with zipfile.ZipFile(record) as archive:
+            shown = [
+                name
+                for name in archive.namelist()
+                if not name.endswith((".json", ".csv", ".toml", ".npz", ".db"))
+            ]
+        assert shown == []

@@ -20,6 +20,13 @@ def command(
     checkpoints: Annotated[
         bool, typer.Option("--checkpoints", help="Pack the state of evaluations that are not over.")
     ] = False,
+    pictures: Annotated[
+        bool,
+        typer.Option(
+            "--pictures/--no-pictures",
+            help="Pack what shows images of the data set: galleries and the audit's page.",
+        ),
+    ] = True,
     workspace: Workspace = Path("runs"),
     storage: Storage = None,
     tracking_uri: TrackingUri = None,
@@ -31,6 +38,7 @@ def command(
         out: The file; None for EXPERIMENT.study.zip in the current folder.
         models: Whether to pack the kept models.
         checkpoints: Whether to pack the state of evaluations that are not over.
+        pictures: Whether to pack what shows images of the data set.
         workspace: The folder that everything is written to.
         storage: Optuna's PostgreSQL address; None for a file in the workspace.
         tracking_uri: MLflow's address; None for a file in the workspace.
@@ -45,7 +53,7 @@ def command(
     place = Place.at(workspace)
     context = RunContext(place, storage=storage, tracking_uri=tracking_uri)
     stored = find_study(study, stored_studies(place, context.tracking))
-    file = pack(stored, context, out, models=models, checkpoints=checkpoints, say=echo)
+    file = pack(stored, context, out, models=models, checkpoints=checkpoints, pictures=pictures, say=echo)
     echo(
         f"Study {stored.study} of {stored.experiment}: {stored.evaluations:,} evaluations, "
         f"{decimal(file.stat().st_size)}."

@@ -7,6 +7,8 @@ import socket
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -42,12 +44,28 @@ _PACKED = frozenset(
         names.LAYERS_JSON,
         names.STUDY_JSON,
         names.VERDICT_JSON,
-        names.EXPLANATIONS_PNG,
     }
 )
+#: Those that show images of the data set, beside the galleries.
+_PICTURES = frozenset({names.EXPLANATIONS_PNG, names.AUDIT_HTML})
 _FOLDERS = (f"{names.AUDIT}/", f"{names.VERDICTS}/")
 #: A host's name that can hardly be anything else.
 _TELLING = re.compile(r"(?=.*[\d.-]).{6,}")
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is asked for: see `pack`."""
+
+    models: bool
+    checkpoints: bool
+    pictures: bool
+
+    @property
+    def artifacts(self) -> frozenset[str]:
+        """Names of the artifacts of every run that are packed."""
+        models = {names.MODEL_KERAS} if self.models else set()
+        return _PACKED | models | (_PICTURES if self.pictures else set())
 
 
 def pack(
@@ -57,6 +75,7 @@ def pack(
     *,
     models: bool = False,
     checkpoints: bool = False,
+    pictures: bool = True,
     say: Callable[[str], None] = print,
 ) -> Path:
     """Write a study into one file.
@@ -67,6 +86,7 @@ def pack(
         out: The file; None: EXPERIMENT.study.zip in the working folder.
         models: Pack the models that were kept, too.
         checkpoints: Pack the state of evaluations that are not over, so that they go on elsewhere.
+        pictures: Pack what shows images of the data set: the audit's page, galleries and explanations.
         say: Takes a sentence about what stays behind.
 
     Returns:
@@ -81,7 +101,8 @@ def pack(
         try:
             with TemporaryDirectory(prefix=".packing-", dir=file.parent) as scratch:
                 folder = Path(scratch)
-                about = _fill(folder, stored, context, storage, models=models, checkpoints=checkpoints)
+                wanted = _Wanted(models, checkpoints, pictures)
+                about = _fill(folder, stored, context, storage, wanted)
                 _check_private(folder, stored, context)
                 container.write(file, folder, study=stored.study, experiment=stored.experiment, about=about)
         except OSError as error:
@@ -128,9 +149,7 @@ def _fill(
     stored: StoredStudy,
     context: RunContext,
     storage: Storage,
-    *,
-    models: bool,
-    checkpoints: bool,
+    wanted: "_Wanted",
 ) -> dict[str, Any]:
     """Lay out in a folder what the file will hold; what the manifest says about it."""
     tags = stored.parent.tags
@@ -145,20 +164,21 @@ def _fill(
     stages = transfer.stages_of(storage, stored.experiment, stored.study)
     trials = transfer.pack_trials(storage, stages, folder / content.OPTUNA_DB)
     mlflow_rows.compact(folder / content.OPTUNA_DB)
-    galleries = _shown_galleries(stored, context)
+    shown_runs = _shown_galleries(stored, context) if wanted.pictures else set()
     for run in (stored.parent, *stored.runs):
-        _pack_artifacts(run, content.run_folder(folder, run.run_id), context, galleries, models=models)
+        own = wanted.artifacts | ({names.GALLERY_PNG} if run.run_id in shown_runs else set())
+        _pack_artifacts(run, content.run_folder(folder, run.run_id), context, own)
     content.compact_predictions(folder)
     content.compact_galleries(folder)
-    if checkpoints:
+    if wanted.checkpoints:
         for place in starting_with(context.workspace.checkpoints, f"{stored.study}-"):
             shutil.copytree(place, folder / content.CHECKPOINTS / place.name)
     return {
         "evaluations": stored.evaluations,
         "trials": trials,
         "state": stored.state,
-        "models": models,
-        "checkpoints": checkpoints,
+        "models": wanted.models,
+        "checkpoints": wanted.checkpoints,
         "data_digest": tags.get(names.DATA_DIGEST, ""),
         "split_digest": tags.get(names.SPLIT_DIGEST, ""),
         "source": _source(content.run_folder(folder, stored.parent.run_id)),
@@ -179,20 +199,14 @@ def _shown_galleries(stored: StoredStudy, context: RunContext) -> set[str]:
     return set(analysis.runs_of(analysis.leader).run_id) if analysis.rows else set()
 
 
-def _pack_artifacts(
-    run: Run, target: Path, context: RunContext, galleries: set[str], *, models: bool
-) -> None:
+def _pack_artifacts(run: Run, target: Path, context: RunContext, wanted: AbstractSet[str]) -> None:
+    """Copy a run's artifacts of these names, and those of the audit and the verdicts but for its page."""
     with TemporaryDirectory(prefix="candor-") as scratch:
         source = folder_of(run, open_store(context.tracking).home) or _fetched(run, context, Path(scratch))
         for file in sorted(source.rglob("*")):
             name = file.relative_to(source).as_posix()
-            wanted = (
-                name in _PACKED
-                or name.startswith(_FOLDERS)
-                or (name == names.GALLERY_PNG and run.run_id in galleries)
-                or (name == names.MODEL_KERAS and models)
-            )
-            if wanted and file.is_file() and not file.is_symlink():
+            packed = name in wanted or (name.startswith(_FOLDERS) and name != names.AUDIT_HTML)
+            if packed and file.is_file() and not file.is_symlink():
                 (target / name).parent.mkdir(parents=True, exist_ok=True)
                 _copy(file, target / name)
 

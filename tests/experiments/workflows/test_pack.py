@@ -226,6 +226,19 @@ def test_nothing_of_the_machine_is_in_it(planted: Workspace, tmp_path: Path) -> 
     assert [word for word in (USER, HOST, HOME) if word.encode() in told] == []
 
 
+def test_without_pictures_no_image_of_the_data_is_in_it(trained: Trained, tmp_path: Path) -> None:
+    whole = _pack(trained.workspace, "recorded", tmp_path / "whole.study.zip")
+    bare = _pack(trained.workspace, "recorded", tmp_path / "bare.study.zip", pictures=False)
+    pictures = (".png", ".html", ".jpg", ".svg")
+    shown = [name for name in zipfile.ZipFile(whole).namelist() if name.endswith(pictures)]
+    assert {Path(name).name for name in shown} >= {"tiles.png", "audit.html"}
+    assert [name for name in zipfile.ZipFile(bare).namelist() if name.endswith(pictures)] == []
+    before, after = (_report(str(file), "", tmp_path / file.stem) for file in (whole, bare))
+    tables = [name for name in before if name.endswith((".csv", ".md", ".tex"))]
+    assert tables
+    assert [name for name in tables if before[name] != after[name]] == []
+
+
 def test_it_goes_on_elsewhere_with_the_same_id(trained: Trained, tmp_path: Path) -> None:
     file = _pack(trained.workspace, "recorded", tmp_path / "recorded.study.zip")
     workspace = Workspace.at(tmp_path / "runs")
