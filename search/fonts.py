@@ -5,6 +5,7 @@ Matplotlib brings DejaVu Sans, which has the Latin, Greek and Cyrillic letters, 
 
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -55,6 +56,7 @@ def _families(letters: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]
     wanted = {ord(letter) for letter in letters} - _has(_path(FIRST))
     chosen = [FIRST]
     if wanted:
+        _add_new_fonts()
         installed = {
             font.name: Path(font.fname)
             for font in font_manager.fontManager.ttflist
@@ -67,6 +69,15 @@ def _families(letters: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]
             wanted -= _has(installed.pop(best))
             chosen.append(best)
     return tuple(chosen), frozenset(map(chr, wanted))
+
+
+@cache
+def _add_new_fonts() -> None:
+    """Tell Matplotlib of fonts that were installed after it wrote its list of them."""
+    known = {font.fname for font in font_manager.fontManager.ttflist}
+    for file in sorted({*font_manager.findSystemFonts()} - known):
+        with suppress(OSError, RuntimeError):  # a file that is no font
+            font_manager.fontManager.addfont(file)
 
 
 def _path(family: str) -> Path:

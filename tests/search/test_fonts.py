@@ -17,8 +17,8 @@ CHINESE = "猫"
 
 
 @pytest.fixture
-def chinese(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An installed font that has one Chinese letter: a full square."""
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A font that has one Chinese letter, a full square, and that Matplotlib's list does not name yet."""
     pen = TTGlyphPen(None)
     for number, place in enumerate([(0, 0), (0, 800), (900, 800), (900, 0)]):
         (pen.lineTo if number else pen.moveTo)(place)
@@ -35,12 +35,13 @@ def chinese(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path = tmp_path / "small.ttf"
     builder.save(path)
     monkeypatch.setattr(font_manager.fontManager, "ttflist", [*font_manager.fontManager.ttflist])
-    font_manager.fontManager.addfont(path)
-    fonts._families.cache_clear()
-    font_for.cache_clear()
+    monkeypatch.setattr(font_manager, "X11FontDirectories", [str(tmp_path)])
+    caches = (fonts._families, fonts._add_new_fonts, font_for)
+    for one in caches:
+        one.cache_clear()
     yield path
-    fonts._families.cache_clear()
-    font_for.cache_clear()
+    for one in caches:
+        one.cache_clear()
 
 
 def ink(label: str) -> np.ndarray:
@@ -57,9 +58,9 @@ def test_latin_letters_with_marks_are_letters_and_no_boxes() -> None:
     assert np.array_equal(ink("u\u0308"), ink("ü"))  # as macOS writes it
 
 
-def test_a_font_that_is_installed_is_used(chinese: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_font_that_was_installed_later_is_used(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fonts.families_for(frozenset(CHINESE)) == [fonts.FIRST, "Small Chinese"]
-    assert fonts.file_for(CHINESE) == chinese
+    assert fonts.file_for(CHINESE) == installed
     assert (ink(CHINESE) < 128).sum() > 100  # a full square
     assert capsys.readouterr().err == ""
 
