@@ -127,8 +127,11 @@ def _buttons(matrices: tuple[Matrix, ...]) -> dict[str, object]:
 def picture(numbers: Numbers) -> Figure:
     """All of them side by side on paper."""
     side = 1.1 + 0.34 * len(numbers.classes)
+    longest = min(max(map(len, numbers.classes)), 40)  # below the squares, slanted
     with mpl.rc_context({**style.RC, "axes.grid": False}):
-        figure = Figure(figsize=(side * len(numbers.matrices), side + 0.3), layout="constrained")
+        figure = Figure(
+            figsize=(side * len(numbers.matrices), side + 0.4 + 0.06 * longest), layout="constrained"
+        )
         panels = figure.subplots(1, len(numbers.matrices), squeeze=False)[0]
         for axes, matrix in zip(panels, numbers.matrices, strict=True):
             part = shares(matrix)
