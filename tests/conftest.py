@@ -93,10 +93,15 @@ def group_of(file: Path) -> str:
 def modules_of_their_own(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
-    """Keep what a test imports from its own folder from the next test, and Keras from the quick ones."""
+    """Keep a test's own modules and variables from the next test, and Keras from the quick ones."""
     monkeypatch.setattr(sys, "path", [*sys.path])
-    before = {*sys.modules}
+    before, environment = {*sys.modules}, {**os.environ}
     yield
+    for name in {*os.environ, *environment} - {"PYTEST_CURRENT_TEST"}:  # MLflow writes its address there
+        if name not in environment:
+            del os.environ[name]
+        elif os.environ.get(name) != environment[name]:
+            os.environ[name] = environment[name]
     if request.config.stash[QUICK] and "keras" in {*sys.modules} - before:
         pytest.fail("this test imports Keras, which takes seconds: mark it as slow")
     folder = str(tmp_path_factory.getbasetemp())

@@ -46,6 +46,7 @@ class Delivery:
         self._closing = threading.Event()
         self._held: dict[str, _Held] = {}  # by the record's file name
         self._progress = time.monotonic()  # when a record was last sent
+        self._reached = False  # whether a record was ever sent
         self.trouble: str | None = None  # why records wait, in MLflow's words
         self.fault: str | None = None  # what the user has to mend before MLflow takes records, as a sentence
         self.refused = 0  # records to which MLflow said no
@@ -75,7 +76,9 @@ class Delivery:
     def wait_for_server(
         self, wait: Callable[[float], bool], say: Callable[[str], None], seconds: float = _AWAY_SECONDS
     ) -> None:
-        """Wait for a server that is away, and say so once: this machine may never work on the study again.
+        """Wait for a server that went away, and say so once: this machine may never work on the study again.
+
+        A server that never took a record from here is not waited for, nor one that is there and takes none.
 
         Args:
             wait: Waits for seconds and returns whether a stop was asked for meanwhile.
@@ -84,7 +87,7 @@ class Delivery:
         """
         end = time.monotonic() + seconds
         said = False
-        while (waiting := self.drain(60)) and not self.fault and time.monotonic() < end:
+        while (waiting := self.drain(60)) and self._went_away() and time.monotonic() < end:
             if not said:
                 say(
                     f"{waiting} records wait for MLflow ({self.trouble}). They are sent when it is back, "
@@ -93,6 +96,9 @@ class Delivery:
                 said = True
             if wait(_POLL_SECONDS):
                 return
+
+    def _went_away(self) -> bool:
+        return self._reached and any(held.failure is Failure.AWAY for held in list(self._held.values()))
 
     def close(self, seconds: float = 60) -> int:
         """Deliver what can be delivered and end; how many records still wait in the spool.
@@ -158,6 +164,7 @@ class Delivery:
         try:
             record = record or self._spool.read(path)
             self._writer.write(record)
+            self._reached = True
             self._spool.remove(record)
         except Exception as error:
             failure = failure_of(error, local=self._local)

@@ -198,5 +198,14 @@ def test_a_server_that_is_away_stops_nobody_and_gets_everything_later(tmp_path: 
         end = time.monotonic() + 240
         while spool.pending() and time.monotonic() < end:
             time.sleep(0.2)
-        assert delivery.close() == 0
+        assert delivery.drain(60) == 0
         assert _content(uri) == EXPECTED
+    spool.append("study", key="t", name="study", tags={names.KIND: names.STUDY_KIND, names.STUDY: "t"})
+    said: list[str] = []
+    stops = iter([False, True])
+    delivery.wait_for_server(lambda _: next(stops), said.append)
+    assert next(stops, None) is None, "it tried until the stop"
+    assert len(said) == 1
+    assert said[0].startswith("1 records wait for MLflow (")
+    delivery.close(0)
+    assert len(spool.pending()) == 1
