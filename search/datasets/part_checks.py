@@ -110,10 +110,9 @@ def check_ranges(members: Members, images: NDArray[np.uint8], source: str) -> No
         UserError: if all images of a split are almost black, and another one reaches white: a network that
             learnt the one is not judged by the other.
     """
+    each = _brightest(images)
     brightest = {
-        role: _brightest(images, np.flatnonzero(members.roles == role))
-        for role in ROLES
-        if (members.roles == role).any()
+        role: int(each[members.roles == role].max()) for role in ROLES if (members.roles == role).any()
     }
     light = max(brightest, key=lambda role: brightest[role])
     dark = min(brightest, key=lambda role: brightest[role])
@@ -125,10 +124,12 @@ def check_ranges(members: Members, images: NDArray[np.uint8], source: str) -> No
         )
 
 
-def _brightest(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> int:
-    """The largest number of some images, which may not fit in memory together."""
-    blocks = (rows[at : at + 4096] for at in range(0, len(rows), 4096))
-    return max((int(images[block].max()) for block in blocks), default=0)
+def _brightest(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The largest number of each image, (n,): read once, in order, since they may not fit in memory."""
+    found = np.empty(len(images), np.uint8)
+    for start in range(0, len(images), 4096):
+        found[start : start + 4096] = images[start : start + 4096].max(axis=(1, 2, 3))
+    return found
 
 
 def _why(members: Members, label: int) -> str:
@@ -206,8 +207,11 @@ def warnings(members: Members, flat: NDArray[np.bool_], images: NDArray[np.uint8
 
 def _say_dark(members: Members, images: NDArray[np.uint8]) -> list[str]:
     """Say which images stay far below white: all of them, those of a split, or those of a class."""
-    brightest = _brightest(images, np.arange(len(images)))
-    if 0 < brightest < _WHITE:
+    each = _brightest(images)
+    brightest = int(each.max(initial=0))
+    if brightest == 0:
+        return []
+    if brightest < _WHITE:
         almost = "almost black" if brightest < DARKEST else "dark"
         return [
             f"{WARNING}All images are {almost}: the brightest pixel is {brightest} of 255. Check which "
@@ -217,8 +221,8 @@ def _say_dark(members: Members, images: NDArray[np.uint8]) -> list[str]:
     sets = [(f"of the {role} part", members.roles == role, _WHITE) for role in ROLES]
     sets += [(f"of {name}", members.labels == row, _GRAY) for row, name in enumerate(members.class_names)]
     for which, own, least in sets:
-        highest = _brightest(images, np.flatnonzero(own))
-        if own.sum() >= _ENOUGH and highest < least and brightest >= _WHITE:
+        highest = int(each[own].max(initial=0))
+        if own.sum() >= _ENOUGH and highest < least:
             said.append(
                 f"{WARNING}All images {which} are dark: their brightest pixel is {highest} of 255, that of "
                 f"the others {brightest}. Check that their numbers have the same range."

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.datasets.duplicates.keypoints import ANGLES, RADII, Keypoints, blurred_for, surroundings
+from search.datasets.duplicates.pairs import Rows
 
 Vectors = NDArray[np.float32]  # (m, numbers), each of length one
-Rows = NDArray[np.int64]
 
 NUMBERS: Final = 24  # that describe a keypoint
 #: Poses in which a set is compared with itself: turned by so many steps of 20 degrees, and mirrored or not.
