@@ -68,9 +68,8 @@ class ImageClassifier(PythonModel):  # type: ignore[misc]
         self._network = _in_float32(network)
         self._classes = labels["class_names"]
         self._temperature = labels["temperature"]
-        self._bits = labels.get(
-            "bits"
-        )  # that training images of 16 bits a channel used; None: there were none
+        #: Bits that training images of 16 bits a channel used; None: there were none.
+        self._bits = labels.get("bits")
 
     def predict(
         self, context: Any, model_input: list[Any], params: dict[str, Any] | None = None
