@@ -182,7 +182,12 @@ def _functional(model: keras.Model, input_shape: Shape, num_classes: int) -> ker
         model = _compiled_like(model, keras.Model(images, model(images)))
     gives = _only("output", model.outputs).shape
     if gives != (None, num_classes):
-        raise UserError(f"The hypermodel gives {gives[1:]} numbers for an image, expected ({num_classes},).")
+        hint = ""
+        if gives == (None, 1):
+            hint = f' Instead of one sigmoid unit, end in Dense({num_classes}, activation="softmax").'
+        raise UserError(
+            f"The hypermodel gives {gives[1:]} numbers for an image, expected ({num_classes},).{hint}"
+        )
     if model.input is model.inputs[0] and model.output is model.outputs[0]:
         return model
     unpacked = keras.Model(model.inputs[0], model.outputs[0], name=model.name)  # from a list or a dict

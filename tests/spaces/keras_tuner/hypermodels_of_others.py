@@ -319,6 +319,11 @@ def two_inputs(hp):
     return keras.Model(inputs, classified(layers.Add()(inputs)))
 
 
+def one_sigmoid(hp):
+    inputs = keras.Input(SHAPE)
+    return keras.Model(inputs, layers.Dense(1, activation="sigmoid")(layers.Flatten()(inputs)))
+
+
 class CompilesInFit(OwnFit):
     """Draws its learning rate where it compiles: in `fit`."""
 

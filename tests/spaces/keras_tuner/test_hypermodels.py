@@ -243,6 +243,7 @@ def test_an_instance_is_taken_as_it_is() -> None:
         ("rmsprop_with_momentum", "RMSprop with momentum 0.9, which cannot be honoured"),
         ("two_outputs", "has 2 outputs, expected one"),
         ("two_inputs", "has 2 inputs, expected one"),
+        ("one_sigmoid", r"gives \(1,\) .* sigmoid unit, end in Dense\(3, activation=\"softmax\"\)"),
         ("not_a_hypermodel", "neither a function nor a Keras Tuner HyperModel"),
         ("OwnModel", "cannot be made"),
         ("not_a_model", "must return a Keras model"),
